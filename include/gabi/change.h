@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What kernel releases changed that guests can see: the rows of data/changes.
+ *
+ * They never decide by themselves whether a contract fits; they explain a difference, and they say what a kernel does
+ * where no register shows it.
+ */
+#ifndef GABI_CHANGE_H
+#define GABI_CHANGE_H
+
+#include <gabi/word.h>
+
+GABI_BEGIN
+
+struct gabi_change {
+	const char *id;      /* stable: "arm64-fw-bitmaps" */
+	const char *release; /* first mainline release that has it, "6.0" */
+	const char *also;    /* stable releases that have it too, "5.10.230 5.15.173"; "" if none is known */
+	const char *what;    /* one sentence */
+	const char *source;  /* commit, file and line, or the measurement */
+	uint8_t arch;        /* enum gabi_arch */
+};
+
+GABI_API const struct gabi_change *gabi_changes(size_t *ret_count);
+
+/* 1 if a kernel of that release ("6.1.0-50-amd64") has the change, 0 if not, -1 if the release cannot be read. */
+GABI_API int gabi_change_in(const struct gabi_change *change, const char *release);
+
+/* The change that explains why these bits of a word differ between two kernels; NULL if no row does. */
+GABI_API const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
+						       const struct gabi_key *key, uint64_t bits);
+
+/* A word that a kernel of that release does not list, and how it behaves instead. Calls back for each; stops at and
+ * returns a non-zero result. */
+GABI_API int gabi_change_implied(enum gabi_arch arch, const char *release,
+				 int (*found)(void *ctx, const struct gabi_word *word, const struct gabi_change *change), void *ctx);
+
+GABI_END
+#endif

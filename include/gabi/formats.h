@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libgabi-formats: files from and to buffers. No function here opens a file.
+ *
+ * Every reader takes any bytes at all: what it does not take gives one sentence in diag, with line and column for
+ * syntax, a JSON pointer for the rest. What a reader returns is sealed.
+ */
+#ifndef GABI_FORMATS_H
+#define GABI_FORMATS_H
+
+#include <gabi/contract.h>
+#include <gabi/host.h>
+#include <gabi/plan.h>
+#include <gabi/verdict.h>
+
+GABI_BEGIN
+
+#define GABI_FORMATS_MAX_LEN (64u << 20) /* a longer text is GABI_ERR_LIMIT */
+
+GABI_API int gabi_contract_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_contract **ret_contract,
+				struct gabi_diag *diag);
+GABI_API int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_host **ret_host,
+			    struct gabi_diag *diag);
+
+/* Other tools' files, told apart by what is in them. */
+enum gabi_import { GABI_IMPORT_GUESS, GABI_IMPORT_FIRECRACKER, GABI_IMPORT_CPUID };
+GABI_API int gabi_host_import(const char *text, size_t len, enum gabi_import format, enum gabi_view view,
+			      const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag);
+
+/* Writers: *ret_text is one allocation with a final NUL, to be freed by gabi_text_free with the same mem. */
+GABI_API void gabi_text_free(char *text, const struct gabi_mem *mem);
+GABI_API int gabi_contract_write(const struct gabi_contract *contract, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
+GABI_API int gabi_host_write(const struct gabi_host *host, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
+GABI_API int gabi_report_write(const struct gabi_report *report, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
+GABI_API int gabi_plan_write(const struct gabi_plan *plan, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
+
+GABI_END
+#endif

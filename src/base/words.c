@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "base.h"
+
+#include <string.h>
+
+static const struct {
+	const char *text;
+	uint8_t bits;
+} spaces[GABI_SPACE_COUNT] = {
+#define GABI_SPACE_ROW(name, space_text, width, holder, what) [GABI_SPACE_##name] = { space_text, width },
+#include <gabi/space.def>
+};
+
+const char *gabi_space_text(unsigned space)
+{
+	return space < GABI_SPACE_COUNT ? spaces[space].text : NULL;
+}
+
+enum gabi_space gabi_space_of(const char *text, size_t len)
+{
+	for (unsigned i = GABI_SPACE_NONE + 1; i < GABI_SPACE_COUNT; i++)
+		if (strlen(spaces[i].text) == len && !memcmp(spaces[i].text, text, len))
+			return i;
+	return GABI_SPACE_NONE;
+}
+
+const char *gabi_arch_text(unsigned arch)
+{
+	static const char *const texts[] = { "any", "x86", "arm64" };
+
+	return arch < GABI_COUNT_OF(texts) ? texts[arch] : "unknown";
+}
+
+enum gabi_arch gabi_space_arch(unsigned space)
+{
+	switch (space) {
+	case GABI_SPACE_CAP:
+	case GABI_SPACE_VM:
+		return GABI_ARCH_ANY;
+	case GABI_SPACE_ARM64:
+	case GABI_SPACE_ARM64_ACCEPTS:
+	case GABI_SPACE_ARM64_STATE:
+		return GABI_ARCH_ARM64;
+	default:
+		return GABI_ARCH_X86;
+	}
+}
+
+#define COMPARE(a, b)               \
+	do {                        \
+		if ((a) != (b))     \
+			return (a) < (b) ? -1 : 1; \
+	} while (0)
+
+int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b)
+{
+	COMPARE(a->space, b->space);
+	COMPARE(a->index, b->index);
+	COMPARE(a->sub, b->sub);
+	COMPARE(a->part, b->part);
+	return 0;
+}
+
+static int word_compare(const struct gabi_word *a, const struct gabi_word *b)
+{
+	int order = gabi_key_compare(&a->key, &b->key);
+
+	if (order)
+		return order;
+	/* The common word first: its vp is the largest number. */
+	COMPARE((uint16_t)(a->vp + 1), (uint16_t)(b->vp + 1));
+	return 0;
+}
+
+int gabi_word_valid(const struct gabi_word *word, struct gabi_diag *diag)
+{
+	unsigned space = word->key.space;
+
+	if (space == GABI_SPACE_NONE || space >= GABI_SPACE_COUNT)
+		return gabi_fail_at(diag, GABI_ERR_ARG, &word->key, "there is no such space", (char *)NULL);
+	if (word->bits < 1 || word->bits > 64 || (spaces[space].bits && word->bits != spaces[space].bits))
+		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the width is not that of a word of ", spaces[space].text,
+				    (char *)NULL);
+	if ((word->value | word->settable) & ~gabi_mask(word->bits))
+		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the value is wider than its word", (char *)NULL);
+	return 0;
+}
+
+int gabi_words_add(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_word *word)
+{
+	void *at = words->at;
+	int err = gabi_mem_room(mem, &at, &words->cap, words->count, sizeof(*words->at));
+
+	if (err)
+		return err;
+	words->at = at;
+	words->at[words->count++] = *word;
+	return 0;
+}
+
+void gabi_words_free(struct gabi_words *words, const struct gabi_mem *mem)
+{
+	gabi_mem_put(mem, words->at);
+	*words = (struct gabi_words){ 0 };
+}
+
+/* Heap sort: in place, no recursion, and no worst case for a hostile file to aim at. */
+static void sift_down(struct gabi_word *at, size_t root, size_t count)
+{
+	for (size_t child; (child = 2 * root + 1) < count; root = child) {
+		struct gabi_word held;
+
+		if (child + 1 < count && word_compare(&at[child], &at[child + 1]) < 0)
+			child++;
+		if (word_compare(&at[root], &at[child]) >= 0)
+			return;
+		held = at[root];
+		at[root] = at[child];
+		at[child] = held;
+	}
+}
+
+static void sort(struct gabi_word *at, size_t count)
+{
+	for (size_t root = count / 2; root-- > 0;)
+		sift_down(at, root, count);
+	for (size_t end = count; end-- > 1;) {
+		struct gabi_word held = at[0];
+
+		at[0] = at[end];
+		at[end] = held;
+		sift_down(at, 0, end);
+	}
+}
+
+static bool is_sorted(const struct gabi_word *at, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		if (word_compare(&at[i - 1], &at[i]) >= 0)
+			return false;
+	return true;
+}
+
+int gabi_words_sort(struct gabi_words *words, struct gabi_diag *diag)
+{
+	if (is_sorted(words->at, words->count))
+		return 0;
+	sort(words->at, words->count);
+	for (size_t i = 1; i < words->count; i++)
+		if (!word_compare(&words->at[i - 1], &words->at[i]))
+			return gabi_fail_at(diag, GABI_ERR_DUPLICATE, &words->at[i].key, "the word is there twice", (char *)NULL);
+	return 0;
+}
+
+const struct gabi_word *gabi_words_find(const struct gabi_words *words, const struct gabi_key *key, unsigned vp)
+{
+	struct gabi_word wanted = { .key = *key, .vp = (uint16_t)vp };
+	size_t low = 0, high = words->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = word_compare(&words->at[middle], &wanted);
+
+		if (order == 0)
+			return &words->at[middle];
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include <gabi/vocab.h>
+
+#include "base/base.h"
+
+#include <string.h>
+
+#define KEY(space_name, index_value, sub_value, part_value) \
+	{ .space = GABI_SPACE_##space_name, .part = part_value, .sub = sub_value, .index = index_value }
+
+static const struct gabi_field fields[] = {
+#define GABI_FIELD_ROW(space, index, sub, last, part, low, width, absent_value, field_kind, field_rule, field_hide, field_name, \
+		       other_names, when_name, from)                                                                          \
+	{ .name = field_name, .aliases = other_names, .when = when_name, .source = from, .key = KEY(space, index, sub, part), \
+	  .sub_last = last, .lo = low, .bits = width, .kind = GABI_KIND_##field_kind, .rule = GABI_RULE_##field_rule,         \
+	  .hide = GABI_HIDE_##field_hide, .absent = absent_value },
+#include "tables.h"
+};
+
+static const struct gabi_reg regs[] = {
+#define GABI_REG_ROW(space, index, first, last, reg_scope, equal, zero, reg_name, when_name, from)                        \
+	{ .name = reg_name, .when = when_name, .source = from, .key = KEY(space, index, first, 0), .sub_last = last,      \
+	  .scope = GABI_SCOPE_##reg_scope, .same = equal, .resets_to_0 = zero },
+#include "tables.h"
+};
+
+static const struct {
+	const char *text, *what;
+} rules[] = {
+#define GABI_RULE_ROW(name, text, what) [GABI_RULE_##name] = { text, what },
+#include <gabi/rule.def>
+};
+
+const struct gabi_field *gabi_fields(size_t *ret_count)
+{
+	*ret_count = GABI_COUNT_OF(fields);
+	return fields;
+}
+
+const struct gabi_reg *gabi_regs(size_t *ret_count)
+{
+	*ret_count = GABI_COUNT_OF(regs);
+	return regs;
+}
+
+/* Orders a row that begins at (space, index, sub) against a key. */
+static int begins(const struct gabi_key *row, const struct gabi_key *key)
+{
+	if (row->space != key->space)
+		return row->space < key->space ? -1 : 1;
+	if (row->index != key->index)
+		return row->index < key->index ? -1 : 1;
+	return row->sub <= key->sub ? -1 : 1;
+}
+
+const struct gabi_field *gabi_fields_of(const struct gabi_key *key, size_t *ret_count)
+{
+	size_t low = 0, high = GABI_COUNT_OF(fields), end;
+	const struct gabi_key *run;
+
+	*ret_count = 0;
+	while (low < high) { /* first row that begins after the key's subleaf */
+		size_t middle = low + (high - low) / 2;
+
+		if (begins(&fields[middle].key, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return NULL;
+	/* The run of rows before it that begin at the same subleaf; of those, the key's part. */
+	run = &fields[low - 1].key;
+	if (run->space != key->space || run->index != key->index || fields[low - 1].sub_last < key->sub)
+		return NULL;
+	while (low && fields[low - 1].key.part > key->part && fields[low - 1].key.sub == run->sub &&
+	       fields[low - 1].key.index == run->index && fields[low - 1].key.space == run->space)
+		low--;
+	end = low;
+	while (low && fields[low - 1].key.part == key->part && fields[low - 1].key.sub == run->sub &&
+	       fields[low - 1].key.index == run->index && fields[low - 1].key.space == run->space)
+		low--;
+	*ret_count = end - low;
+	return end > low ? &fields[low] : NULL;
+}
+
+const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
+{
+	size_t low = 0, high = GABI_COUNT_OF(regs);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (begins(&regs[middle].key, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low || regs[low - 1].key.space != key->space || regs[low - 1].key.index != key->index ||
+	    regs[low - 1].sub_last < key->sub)
+		return NULL;
+	return &regs[low - 1];
+}
+
+static bool same_name(const char *a, const char *b, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char x = a[i] == '_' ? '-' : a[i], y = b[i] == '_' ? '-' : b[i];
+
+		if (x != y || !y)
+			return false;
+	}
+	return a[len] == '\0';
+}
+
+/* Is `name`, with or without its tool, one of "tool:name tool:name"? */
+static bool in_aliases(const char *name, const char *aliases)
+{
+	while (*aliases) {
+		size_t len = strcspn(aliases, " ");
+		const char *colon = memchr(aliases, ':', len);
+
+		if (same_name(name, aliases, len))
+			return true;
+		if (colon && same_name(name, colon + 1, len - (size_t)(colon + 1 - aliases)))
+			return true;
+		aliases += len;
+		aliases += strspn(aliases, " ");
+	}
+	return false;
+}
+
+static bool of_arch(const struct gabi_key *key, enum gabi_arch arch)
+{
+	enum gabi_arch own = gabi_space_arch(key->space);
+
+	return arch == GABI_ARCH_ANY || own == GABI_ARCH_ANY || own == arch;
+}
+
+const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(fields); i++)
+		if (of_arch(&fields[i].key, arch) && same_name(name, fields[i].name, strlen(fields[i].name)))
+			return &fields[i];
+	for (size_t i = 0; i < GABI_COUNT_OF(fields); i++)
+		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
+			return &fields[i];
+	return NULL;
+}
+
+const struct gabi_reg *gabi_reg_by_name(const char *name)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(regs); i++)
+		if (!strcmp(name, regs[i].name))
+			return &regs[i];
+	return NULL;
+}
+
+int64_t gabi_field_get(const struct gabi_field *field, uint64_t word)
+{
+	uint64_t value = (word >> field->lo) & gabi_mask(field->bits);
+
+	if (field->kind == GABI_KIND_INT && field->bits < 64 && value >> (field->bits - 1))
+		value |= ~gabi_mask(field->bits);
+	return (int64_t)value;
+}
+
+const char *gabi_rule_text(unsigned rule)
+{
+	return rule < GABI_RULE_COUNT ? rules[rule].text : "unknown";
+}
+
+const char *gabi_rule_what(unsigned rule)
+{
+	return rule < GABI_RULE_COUNT ? rules[rule].what : "";
+}
+
+static const char *const cpuid_regs[] = { "eax", "ebx", "ecx", "edx" };
+
+static bool is_cpuid(unsigned space)
+{
+	return space == GABI_SPACE_CPUID || space == GABI_SPACE_CPUID_EMULATED || space == GABI_SPACE_KVM ||
+	       space == GABI_SPACE_HYPERV || space == GABI_SPACE_HYPERV_EVMCS || space == GABI_SPACE_HYPERV_SYSTEM;
+}
+
+size_t gabi_key_print(const struct gabi_key *key, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+	const char *space = gabi_space_text(key->space);
+
+	gabi_out_text(&to, space ? space : "none");
+	gabi_out_text(&to, " 0x");
+	gabi_out_hex(&to, key->index, 1);
+	if (is_cpuid(key->space)) {
+		gabi_out_text(&to, ".0x");
+		gabi_out_hex(&to, key->sub, 1);
+		gabi_out_char(&to, ' ');
+		gabi_out_text(&to, cpuid_regs[key->part & 3]);
+	} else if (key->part) {
+		gabi_out_char(&to, '[');
+		gabi_out_dec(&to, key->part);
+		gabi_out_char(&to, ']');
+	}
+	return to.len;
+}
+
+size_t gabi_field_print(const struct gabi_field *field, const struct gabi_key *key, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+
+	gabi_out_text(&to, field->name);
+	if (field->sub_last != field->key.sub) {
+		gabi_out_char(&to, '[');
+		gabi_out_dec(&to, key->sub);
+		gabi_out_char(&to, ']');
+	}
+	return to.len;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#include <gabi/vocab.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+static void fields__are_sorted_and_do_not_overlap(void **state)
+{
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	(void)state;
+	assert_true(count > 0);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(field[i].bits >= 1 && field[i].lo + field[i].bits <= 64);
+		if (i == 0)
+			continue;
+		if (gabi_key_compare(&field[i - 1].key, &field[i].key) == 0) {
+			if (field[i - 1].lo + field[i - 1].bits > field[i].lo)
+				fail_msg("%s overlaps %s", field[i - 1].name, field[i].name);
+		} else if (gabi_key_compare(&field[i - 1].key, &field[i].key) > 0) {
+			fail_msg("%s comes before %s", field[i - 1].name, field[i].name);
+		}
+	}
+}
+
+static void fields_of__finds_every_row_by_its_key(void **state)
+{
+	size_t count, found;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_field *of = gabi_fields_of(&field[i].key, &found);
+
+		assert_non_null(of);
+		assert_true(&field[i] >= of && &field[i] < of + found);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fields__are_sorted_and_do_not_overlap),
+		cmocka_unit_test(fields_of__finds_every_row_by_its_key),
+	};
+
+	return cmocka_run_group_tests_name("vocab", tests, NULL, NULL);
+}
