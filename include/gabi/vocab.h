@@ -86,6 +86,14 @@ GABI_API const struct gabi_reg *gabi_reg_by_name(const char *name);
 /* One value of a field taken out of its word; sign-extended for GABI_KIND_INT. */
 GABI_API int64_t gabi_field_get(const struct gabi_field *field, uint64_t word);
 
+/* The space of an arm64 register by its KVM id: ARM64 if its value is a promise (it tells the guest what there is), and
+ * ARM64_STATE if it only has to be saved and loaded. By class and encoding, so that a register without a row has a space
+ * too; GABI_SPACE_NONE where the id is not one of arm64. */
+GABI_API enum gabi_space gabi_arm64_space(uint64_t id);
+
+/* The width that a KVM register id of arm64 carries, 8 to 2048 bits; 0 where it is no such id. */
+GABI_API unsigned gabi_arm64_bits(uint64_t id);
+
 GABI_API const char *gabi_rule_text(unsigned rule); /* "subset" */
 GABI_API const char *gabi_rule_what(unsigned rule); /* the sentence of rule.def */
 
