@@ -74,6 +74,9 @@ GABI_API const struct gabi_field *gabi_fields_of(const struct gabi_key *key, siz
  * architecture's. '_' and '-' are the same. */
 GABI_API const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch);
 
+/* The field that must be promised for this one, or for this register, to matter; NULL if it always does. */
+GABI_API const struct gabi_field *gabi_field_when(const struct gabi_field *field);
+
 /* All registers, sorted by space, index, sub. */
 GABI_API const struct gabi_reg *gabi_regs(size_t *ret_count);
 
@@ -82,6 +85,8 @@ GABI_API const struct gabi_reg *gabi_reg_of(const struct gabi_key *key);
 
 /* The register of that name; NULL if none. */
 GABI_API const struct gabi_reg *gabi_reg_by_name(const char *name);
+
+GABI_API const struct gabi_field *gabi_reg_when(const struct gabi_reg *reg);
 
 /* One value of a field taken out of its word; sign-extended for GABI_KIND_INT. */
 GABI_API int64_t gabi_field_get(const struct gabi_field *field, uint64_t word);

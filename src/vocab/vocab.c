@@ -24,6 +24,10 @@ static const struct gabi_reg regs[] = {
 #include "tables.h"
 };
 
+#include "names.inc" /* field_by_name, field_when, reg_when: written by gen_names at build time */
+
+_Static_assert(GABI_COUNT_OF(fields) < 32768, "the indexes of names.inc are 16 bits");
+
 static const struct {
 	const char *text, *what;
 } rules[] = {
@@ -102,15 +106,23 @@ const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
 	return &regs[low - 1];
 }
 
-static bool same_name(const char *a, const char *b, size_t len)
+static char fold(char c)
 {
-	for (size_t i = 0; i < len; i++) {
-		char x = a[i] == '_' ? '-' : a[i], y = b[i] == '_' ? '-' : b[i];
+	return c == '_' ? '-' : c;
+}
 
-		if (x != y || !y)
-			return false;
-	}
-	return a[len] == '\0';
+/* Orders `name` against the first len bytes of `other`. */
+static int compare_names(const char *name, const char *other, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (fold(name[i]) != fold(other[i]) || !name[i])
+			return fold(name[i]) - fold(other[i]);
+	return name[len];
+}
+
+static bool same_name(const char *name, const char *other, size_t len)
+{
+	return compare_names(name, other, len) == 0;
 }
 
 /* Is `name`, with or without its tool, one of "tool:name tool:name"? */
@@ -137,15 +149,51 @@ static bool of_arch(const struct gabi_key *key, enum gabi_arch arch)
 	return arch == GABI_ARCH_ANY || own == GABI_ARCH_ANY || own == arch;
 }
 
+/* Where in field_by_name the rows of that name begin, or would. */
+static size_t name_place(const char *name)
+{
+	size_t low = 0, high = GABI_COUNT_OF(fields);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *other = fields[field_by_name[middle]].name;
+
+		if (compare_names(name, other, strlen(other)) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
 {
-	for (size_t i = 0; i < GABI_COUNT_OF(fields); i++)
-		if (of_arch(&fields[i].key, arch) && same_name(name, fields[i].name, strlen(fields[i].name)))
-			return &fields[i];
+	for (size_t at = name_place(name); at < GABI_COUNT_OF(fields); at++) {
+		const struct gabi_field *field = &fields[field_by_name[at]];
+
+		if (!same_name(name, field->name, strlen(field->name)))
+			break;
+		if (of_arch(&field->key, arch))
+			return field;
+	}
 	for (size_t i = 0; i < GABI_COUNT_OF(fields); i++)
 		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
 			return &fields[i];
 	return NULL;
+}
+
+const struct gabi_field *gabi_field_when(const struct gabi_field *field)
+{
+	int at = field_when[field - fields];
+
+	return at < 0 ? NULL : &fields[at];
+}
+
+const struct gabi_field *gabi_reg_when(const struct gabi_reg *reg)
+{
+	int at = reg_when[reg - regs];
+
+	return at < 0 ? NULL : &fields[at];
 }
 
 const struct gabi_reg *gabi_reg_by_name(const char *name)

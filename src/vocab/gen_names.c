@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs at build time: writes the vocabulary's order by name, and for every row the row that its `when` names, so that the
+ * library finds both without a search at run time and without a second list. */
+#include <gabi/vocab.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct row {
+	unsigned space;
+	const char *name, *when;
+};
+
+static const struct row fields[] = {
+#define GABI_FIELD_ROW(space, index, sub, last, part, low, width, absent, kind, rule, hide, name, others, when, from) \
+	{ GABI_SPACE_##space, name, when },
+#include "tables.h"
+};
+
+static const struct row regs[] = {
+#define GABI_REG_ROW(space, index, first, last, scope, equal, zero, name, when, from) { GABI_SPACE_##space, name, when },
+#include "tables.h"
+};
+
+#define FIELD_COUNT (sizeof(fields) / sizeof(fields)[0])
+#define REG_COUNT (sizeof(regs) / sizeof(regs)[0])
+
+static unsigned order[FIELD_COUNT];
+
+/* As the library compares: '_' and '-' are the same. */
+static int compare_names(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		char x = *a == '_' ? '-' : *a, y = *b == '_' ? '-' : *b;
+
+		if (x != y || !x)
+			return x - y;
+	}
+}
+
+static int by_name(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+	int result = compare_names(fields[x].name, fields[y].name);
+
+	return result ? result : x < y ? -1 : 1;
+}
+
+static int is_arm(unsigned space)
+{
+	return space == GABI_SPACE_ARM64 || space == GABI_SPACE_ARM64_STATE || space == GABI_SPACE_ARM64_ACCEPTS;
+}
+
+/* The row of that name that is of the same architecture, or of both. */
+static long find(const struct row *of)
+{
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (!compare_names(fields[i].name, of->when) &&
+		    (is_arm(fields[i].space) == is_arm(of->space) || of->space == GABI_SPACE_VM || fields[i].space == GABI_SPACE_VM))
+			return (long)i;
+	fprintf(stderr, "gen_names: %s says it matters when \"%s\" is promised, but no field has that name\n", of->name, of->when);
+	exit(1);
+}
+
+static void print_when(const char *array, const struct row *rows, size_t count)
+{
+	printf("static const int16_t %s[] = {\n", array);
+	for (size_t i = 0; i < count; i++)
+		printf("%ld,%c", *rows[i].when ? find(&rows[i]) : -1, i % 16 == 15 ? '\n' : ' ');
+	printf("};\n");
+}
+
+int main(void)
+{
+	for (unsigned i = 0; i < FIELD_COUNT; i++)
+		order[i] = i;
+	qsort(order, FIELD_COUNT, sizeof(order[0]), by_name);
+	printf("static const uint16_t field_by_name[] = {\n");
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		printf("%u,%c", order[i], i % 16 == 15 ? '\n' : ' ');
+	printf("};\n");
+	print_when("field_when", fields, FIELD_COUNT);
+	print_when("reg_when", regs, REG_COUNT);
+	return 0;
+}
