@@ -60,7 +60,8 @@ GABI_API const struct gabi_word *gabi_host_find(const struct gabi_host *host, co
  * a manifest file. A non-zero return of sink ends the call with that value. */
 GABI_API int gabi_host_canonical(const struct gabi_host *host, int (*sink)(void *ctx, const char *text, size_t len), void *ctx);
 
-/* A new manifest: `host` with a VMM's offer laid over it (words of the offer win, marked GABI_WORD_OFFER). */
+/* A new manifest: `host` with a VMM's offer laid over it (words of the offer win, marked GABI_WORD_OFFER). Its facts are the
+ * host's, and the offer's "provider". */
 GABI_API int gabi_host_overlay(const struct gabi_host *host, const struct gabi_host *offer, struct gabi_host **ret_host,
 			       struct gabi_diag *diag);
 

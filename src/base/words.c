@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define ARM64_PARTS_MAX 32 /* KVM's widest register is 2048 bits */
+
 static const struct {
 	const char *text;
 	uint8_t bits;
@@ -72,12 +74,35 @@ static int word_compare(const struct gabi_word *a, const struct gabi_word *b)
 	return 0;
 }
 
+/* CPUID-like spaces number leaf, subleaf and register; of the others only arm64 registers come in parts. */
+static bool key_valid(const struct gabi_key *key)
+{
+	switch (key->space) {
+	case GABI_SPACE_CPUID:
+	case GABI_SPACE_CPUID_EMULATED:
+	case GABI_SPACE_KVM:
+	case GABI_SPACE_HYPERV:
+	case GABI_SPACE_HYPERV_EVMCS:
+	case GABI_SPACE_HYPERV_SYSTEM:
+		return key->index <= UINT32_MAX && key->part <= GABI_EDX;
+	case GABI_SPACE_ARM64:
+	case GABI_SPACE_ARM64_ACCEPTS:
+	case GABI_SPACE_ARM64_STATE:
+		return key->sub == 0 && key->part < ARM64_PARTS_MAX;
+	default:
+		return key->index <= UINT32_MAX && key->sub == 0 && key->part == 0;
+	}
+}
+
 int gabi_word_valid(const struct gabi_word *word, struct gabi_diag *diag)
 {
 	unsigned space = word->key.space;
 
 	if (space == GABI_SPACE_NONE || space >= GABI_SPACE_COUNT)
 		return gabi_fail_at(diag, GABI_ERR_ARG, &word->key, "there is no such space", (char *)NULL);
+	if (!key_valid(&word->key))
+		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the number is not that of a word of ", spaces[space].text,
+				    (char *)NULL);
 	if (word->bits < 1 || word->bits > 64 || (spaces[space].bits && word->bits != spaces[space].bits))
 		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the width is not that of a word of ", spaces[space].text,
 				    (char *)NULL);

@@ -211,6 +211,7 @@ static int copy_into(struct gabi_host *to, const struct gabi_host *from, unsigne
 int gabi_host_overlay(const struct gabi_host *host, const struct gabi_host *offer, struct gabi_host **ret_host,
 		      struct gabi_diag *diag)
 {
+	const char *provider = gabi_host_fact(offer, "provider");
 	struct gabi_host *both;
 	int err;
 
@@ -226,6 +227,8 @@ int gabi_host_overlay(const struct gabi_host *host, const struct gabi_host *offe
 		err = copy_into(both, offer, GABI_WORD_OFFER, NULL, diag);
 	for (size_t i = 0; !err && i < host->fact_count; i++)
 		err = gabi_host_set_fact(both, host->facts[i].name, host->facts[i].value, diag);
+	if (!err && provider)
+		err = gabi_host_set_fact(both, "provider", provider, diag);
 	if (!err)
 		err = gabi_host_seal(both, diag);
 	if (err) {
