@@ -52,6 +52,10 @@ struct gabi_word {
 /* Orders by space, index, sub, part. */
 GABI_API int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b);
 
+/* Width in bits of the register that a word of that key belongs to, over all its parts; 0 if there can be none. A CPUID
+ * leaf counts as four registers of 32 bits. */
+GABI_API unsigned gabi_key_width(const struct gabi_key *key);
+
 /* The JSON section of a space ("cpuid"), or NULL. */
 GABI_API const char *gabi_space_text(unsigned space);
 

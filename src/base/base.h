@@ -51,7 +51,19 @@ struct gabi_words {
 	size_t count, cap;
 };
 
-/* Refuses what no word may be: an unknown space, a wrong width, bits beyond it. */
+/* Is the space one of leaves, with a subleaf and four registers? */
+static inline bool gabi_space_has_leaves(unsigned space)
+{
+	return space >= GABI_SPACE_CPUID && space <= GABI_SPACE_HYPERV_SYSTEM;
+}
+
+/* Is the space numbered by KVM's 64-bit register ids, and not by 32-bit numbers? */
+static inline bool gabi_space_has_ids(unsigned space)
+{
+	return space >= GABI_SPACE_ARM64 && space <= GABI_SPACE_ARM64_STATE;
+}
+
+/* Refuses what no word may be: an unknown space, a number that is none, a wrong width, bits beyond it. */
 int gabi_word_valid(const struct gabi_word *word, struct gabi_diag *diag);
 int gabi_words_add(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_word *word);
 void gabi_words_free(struct gabi_words *words, const struct gabi_mem *mem);

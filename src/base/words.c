@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#define ARM64_PARTS_MAX 32 /* KVM's widest register is 2048 bits */
 
 static const struct {
 	const char *text;
@@ -48,6 +47,29 @@ enum gabi_arch gabi_space_arch(unsigned space)
 	}
 }
 
+/* KVM's register ids carry the register's size: log2 of its bytes in bits 55:52, at most 256 bytes. */
+static unsigned arm64_width(uint64_t id)
+{
+	unsigned log2_bytes = (unsigned)(id >> 52) & 15;
+
+	return log2_bytes <= 8 ? 8u << log2_bytes : 0;
+}
+
+unsigned gabi_key_width(const struct gabi_key *key)
+{
+	switch (key->space) {
+	case GABI_SPACE_NONE:
+		return 0;
+	case GABI_SPACE_ARM64:
+	case GABI_SPACE_ARM64_STATE:
+		return arm64_width(key->index);
+	case GABI_SPACE_ARM64_ACCEPTS: /* sixteen bits for each four */
+		return 4 * arm64_width(key->index);
+	default:
+		return key->space < GABI_SPACE_COUNT ? spaces[key->space].bits : 0;
+	}
+}
+
 #define COMPARE(a, b)               \
 	do {                        \
 		if ((a) != (b))     \
@@ -74,36 +96,27 @@ static int word_compare(const struct gabi_word *a, const struct gabi_word *b)
 	return 0;
 }
 
-/* CPUID-like spaces number leaf, subleaf and register; of the others only arm64 registers come in parts. */
+/* Leaves have subleaves and four registers. Else a register has as many parts as its width needs, and only KVM's arm64
+ * ids are longer than 32 bits. */
 static bool key_valid(const struct gabi_key *key)
 {
-	switch (key->space) {
-	case GABI_SPACE_CPUID:
-	case GABI_SPACE_CPUID_EMULATED:
-	case GABI_SPACE_KVM:
-	case GABI_SPACE_HYPERV:
-	case GABI_SPACE_HYPERV_EVMCS:
-	case GABI_SPACE_HYPERV_SYSTEM:
+	unsigned parts = (gabi_key_width(key) + 63) / 64;
+
+	if (gabi_space_has_leaves(key->space))
 		return key->index <= UINT32_MAX && key->part <= GABI_EDX;
-	case GABI_SPACE_ARM64:
-	case GABI_SPACE_ARM64_ACCEPTS:
-	case GABI_SPACE_ARM64_STATE:
-		return key->sub == 0 && key->part < ARM64_PARTS_MAX;
-	default:
-		return key->index <= UINT32_MAX && key->sub == 0 && key->part == 0;
-	}
+	return key->sub == 0 && key->part < parts && (key->index <= UINT32_MAX || gabi_space_has_ids(key->space));
 }
 
 int gabi_word_valid(const struct gabi_word *word, struct gabi_diag *diag)
 {
-	unsigned space = word->key.space;
+	unsigned space = word->key.space, width = gabi_key_width(&word->key);
 
 	if (space == GABI_SPACE_NONE || space >= GABI_SPACE_COUNT)
 		return gabi_fail_at(diag, GABI_ERR_ARG, &word->key, "there is no such space", (char *)NULL);
 	if (!key_valid(&word->key))
 		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the number is not that of a word of ", spaces[space].text,
 				    (char *)NULL);
-	if (word->bits < 1 || word->bits > 64 || (spaces[space].bits && word->bits != spaces[space].bits))
+	if (word->bits != (width < 64 ? width : 64))
 		return gabi_fail_at(diag, GABI_ERR_RANGE, &word->key, "the width is not that of a word of ", spaces[space].text,
 				    (char *)NULL);
 	if ((word->value | word->settable) & ~gabi_mask(word->bits))

@@ -257,7 +257,7 @@ static void word_valid__refuses_what_no_word_may_be(void **state)
 	} rows[] = {
 		{ "a CPUID register", { { GABI_SPACE_CPUID, GABI_EDX, 0, 7 }, UINT32_MAX, 0, 0, 32, 0 }, 0 },
 		{ "an MSR", { { GABI_SPACE_MSR, 0, 0, 0x10a }, UINT64_MAX, UINT64_MAX, 0, 64, 0 }, 0 },
-		{ "the last part of the widest arm64 register", { { GABI_SPACE_ARM64, 31, 0, 1 }, 1, 0, 0, 64, 0 }, 0 },
+		{ "the last part of the widest arm64 register", { { GABI_SPACE_ARM64, 31, 0, 0x6080000000000001 }, 1, 0, 0, 64, 0 }, 0 },
 		{ "an arm64 register of 8 bits", { { GABI_SPACE_ARM64, 0, 0, 1 }, 255, 255, 0, 8, 0 }, 0 },
 		{ "no space", { { GABI_SPACE_NONE, 0, 0, 0 }, 0, 0, 0, 32, 0 }, GABI_ERR_ARG },
 		{ "a space after the last", { { GABI_SPACE_COUNT, 0, 0, 0 }, 0, 0, 0, 32, 0 }, GABI_ERR_ARG },
@@ -273,8 +273,11 @@ static void word_valid__refuses_what_no_word_may_be(void **state)
 		{ "an MSR of more than 32 bits", { { GABI_SPACE_MSR, 0, 0, 1ull << 32 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
 		{ "an MSR with a subleaf", { { GABI_SPACE_MSR, 0, 1, 0x10a }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
 		{ "an MSR in parts", { { GABI_SPACE_MSR_DEFAULT, 1, 0, 0x10a }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
-		{ "an arm64 register with a subleaf", { { GABI_SPACE_ARM64, 0, 1, 1 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
-		{ "an arm64 register of 2112 bits", { { GABI_SPACE_ARM64_STATE, 32, 0, 1 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
+		{ "an arm64 register with a subleaf", { { GABI_SPACE_ARM64, 0, 1, 0x6030000000000001 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
+		{ "an arm64 register of 4096 bits", { { GABI_SPACE_ARM64_STATE, 0, 0, 0x6090000000000001 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
+		{ "a part beyond the register's width", { { GABI_SPACE_ARM64, 1, 0, 0x6030000000000001 }, 0, 0, 0, 64, 0 }, GABI_ERR_RANGE },
+		{ "half of an arm64 register", { { GABI_SPACE_ARM64, 0, 0, 0x6030000000000001 }, 0, 0, 0, 32, 0 }, GABI_ERR_RANGE },
+		{ "what an ID register's last bits accept", { { GABI_SPACE_ARM64_ACCEPTS, 3, 0, 0x6030000000000001 }, 0, 0, 0, 64, 0 }, 0 },
 	};
 
 	(void)state;

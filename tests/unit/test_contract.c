@@ -75,7 +75,7 @@ static void add__refuses_what_a_contract_cannot_promise(void **state)
 		struct gabi_word word;
 		int err;
 	} rows[] = {
-		{ "another architecture's register", { { GABI_SPACE_ARM64, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARCH },
+		{ "another architecture's register", { { GABI_SPACE_ARM64, 0, 0, 0x6030000000000001 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARCH },
 		{ "a KVM capability", { { GABI_SPACE_CAP, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 32, 0 }, GABI_ERR_ARG },
 		{ "emulated CPUID", { { GABI_SPACE_CPUID_EMULATED, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 32, 0 }, GABI_ERR_ARG },
 		{ "a vCPU's default MSR", { { GABI_SPACE_MSR_DEFAULT, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARG },

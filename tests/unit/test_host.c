@@ -59,7 +59,7 @@ static void add__refuses_what_a_manifest_cannot_hold(void **state)
 		struct gabi_word word;
 		int err;
 	} rows[] = {
-		{ "another architecture's register", { { GABI_SPACE_ARM64, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARCH },
+		{ "another architecture's register", { { GABI_SPACE_ARM64, 0, 0, 0x6030000000000001 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARCH },
 		{ "one virtual processor's word", { { GABI_SPACE_MSR, 0, 0, 1 }, 0, 0, 0, 64, 0 }, GABI_ERR_ARG },
 		{ "no space", { { GABI_SPACE_NONE, 0, 0, 1 }, 0, 0, GABI_VP_ALL, 64, 0 }, GABI_ERR_ARG },
 		{ "a value too wide", { { GABI_SPACE_CPUID, 0, 0, 1 }, 1ull << 32, 0, GABI_VP_ALL, 32, 0 }, GABI_ERR_RANGE },
