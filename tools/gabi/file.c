@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+#include "file.h"
+
+#include <gabi/formats.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_MIB (GABI_FORMATS_MAX_LEN >> 20)
+
+static enum status too_long(const char *name)
+{
+	complain("%s: longer than %u MiB, so it is no contract and no manifest", name, MAX_MIB);
+	return STATUS_INPUT;
+}
+
+/* Reads to the end, or to one byte more than the formats take. */
+static enum status read_all(int fd, const char *name, size_t expected, struct text *text)
+{
+	size_t room = expected + 2; /* one for the NUL, one so that the end is seen without growing */
+
+	for (;;) {
+		char *grown = realloc(text->at, room);
+		ssize_t got;
+
+		if (!grown) {
+			complain("%s: out of memory", name);
+			return STATUS_REFUSED;
+		}
+		text->at = grown;
+		do {
+			got = read(fd, text->at + text->len, room - text->len - 1);
+		} while (got < 0 && errno == EINTR);
+		if (got < 0) {
+			complain("%s: cannot be read: %s", name, strerror(errno));
+			return STATUS_INPUT;
+		}
+		text->len += (size_t)got;
+		text->at[text->len] = '\0';
+		if (got == 0)
+			return STATUS_YES;
+		if (text->len > GABI_FORMATS_MAX_LEN)
+			return too_long(name);
+		if (text->len + 1 == room)
+			room *= 2;
+	}
+}
+
+static enum status read_open(int fd, const char *name, struct text *text)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat)) {
+		complain("%s: cannot be read: %s", name, strerror(errno));
+		return STATUS_INPUT;
+	}
+	if (S_ISDIR(stat.st_mode)) {
+		complain("%s: is a directory; name the files in it", name);
+		return STATUS_INPUT;
+	}
+	if (S_ISREG(stat.st_mode) && stat.st_size > (off_t)GABI_FORMATS_MAX_LEN)
+		return too_long(name);
+	return read_all(fd, name, S_ISREG(stat.st_mode) ? (size_t)stat.st_size : 65536, text);
+}
+
+enum status file_read(const char *path, struct text *ret_text)
+{
+	bool standard = !strcmp(path, "-");
+	const char *name = standard ? "standard input" : path;
+	int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct text text = { 0 };
+	enum status status;
+
+	if (fd < 0) {
+		complain("%s: cannot be opened: %s", name, strerror(errno));
+		return STATUS_INPUT;
+	}
+	status = read_open(fd, name, &text);
+	if (!standard)
+		close(fd);
+	if (status)
+		free(text.at);
+	else
+		*ret_text = text;
+	return status;
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t put = write(fd, text, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		text += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
+/* The permissions of the file that is replaced, or those that a new file gets. */
+static mode_t mode_for(const char *path)
+{
+	struct stat stat_of;
+	mode_t mask;
+
+	if (!stat(path, &stat_of))
+		return stat_of.st_mode & 07777;
+	mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+/* Writes temp, synced and closed, and gives it its name. Leaves no temp behind when it fails. */
+static int write_and_rename(int fd, const char *temp, const char *path, const char *text, size_t len)
+{
+	int failed = write_all(fd, text, len) || fchmod(fd, mode_for(path)) || fsync(fd);
+	int why = errno;
+
+	if (close(fd) && !failed) {
+		failed = 1;
+		why = errno;
+	}
+	if (!failed && rename(temp, path)) {
+		failed = 1;
+		why = errno;
+	}
+	if (failed)
+		unlink(temp);
+	errno = why;
+	return failed ? -1 : 0;
+}
+
+static int replace(const char *path, const char *text, size_t len)
+{
+	size_t room = strlen(path) + sizeof(".XXXXXX");
+	char *temp = malloc(room);
+	int fd, failed;
+
+	if (!temp)
+		return -1;
+	snprintf(temp, room, "%s.XXXXXX", path);
+	fd = mkostemp(temp, O_CLOEXEC);
+	failed = fd < 0 ? -1 : write_and_rename(fd, temp, path, text, len);
+	free(temp);
+	return failed;
+}
+
+/* A device or a pipe cannot be replaced: it is written to. */
+static int write_into(const char *path, const char *text, size_t len)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	int failed;
+
+	if (fd < 0)
+		return -1;
+	failed = write_all(fd, text, len);
+	return close(fd) || failed ? -1 : 0;
+}
+
+enum status file_write(const char *path, const char *text, size_t len)
+{
+	char *real;
+	struct stat stat_of;
+	int failed;
+
+	if (!path || !strcmp(path, "-"))
+		return fwrite(text, 1, len, stdout) == len ? STATUS_YES : STATUS_REFUSED; /* main says why */
+	real = realpath(path, NULL); /* a link stays one: what it points to is replaced */
+	if (real && !stat(real, &stat_of) && !S_ISREG(stat_of.st_mode))
+		failed = write_into(real, text, len);
+	else
+		failed = replace(real ? real : path, text, len);
+	if (failed)
+		complain("%s: cannot be written: %s", path, strerror(errno));
+	free(real);
+	return failed ? STATUS_REFUSED : STATUS_YES;
+}

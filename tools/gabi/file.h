@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* The only place where the command reads and writes files. */
+#ifndef GABI_TOOL_FILE_H
+#define GABI_TOOL_FILE_H
+
+#include "gabi.h"
+
+struct text {
+	char *at; /* with a final NUL; freed by free(3) */
+	size_t len;
+};
+
+/* Reads a regular file or a pipe to its end; "-" is standard input. What cannot be read, or is longer than the formats
+ * take, is complained about. */
+enum status file_read(const char *path, struct text *ret_text);
+
+/* Writes the file under a temporary name, syncs it and renames it, so that path is the old file or the whole new one.
+ * NULL and "-" are standard output. */
+enum status file_write(const char *path, const char *text, size_t len);
+
+#endif

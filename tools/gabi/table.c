@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "table.h"
+
+#include "gabi.h"
+
+#include <libsmartcols/libsmartcols.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define GAP      2  /* spaces between columns */
+#define NARROWEST 16 /* a column is not wrapped to less */
+
+struct row {
+	char *cell[TABLE_COLUMNS];
+	enum color color;
+};
+
+struct table {
+	const struct column *columns;
+	size_t count;
+	struct row *rows;
+	size_t row_count, row_cap;
+	bool short_of_memory;
+};
+
+static const char *const color_names[] = {
+	[COLOR_GOOD] = "green", [COLOR_CARE] = "yellow", [COLOR_BAD] = "red", [COLOR_DIM] = "darkgray", [COLOR_BOLD] = "bold",
+};
+static const char *const color_codes[] = {
+	[COLOR_GOOD] = "\033[32m", [COLOR_CARE] = "\033[33m", [COLOR_BAD] = "\033[31m", [COLOR_DIM] = "\033[90m",
+	[COLOR_BOLD] = "\033[1m",
+};
+
+static bool colors_wanted(void)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb");
+}
+
+/* Columns of the terminal, or what $COLUMNS says; 0 where nothing limits the width. */
+static size_t width_of_output(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+
+	if (columns && atoi(columns) > 0)
+		return (size_t)atoi(columns);
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+}
+
+/* Terminal columns that the first len bytes of text take; a byte each where they are not of the locale's encoding. */
+static size_t width_of(const char *text, size_t len)
+{
+	mbstate_t state = { 0 };
+	size_t width = 0;
+
+	while (len) {
+		wchar_t wide;
+		size_t step = mbrtowc(&wide, text, len, &state);
+		int columns = step <= len && step ? wcwidth(wide) : -1;
+
+		if (step > len || !step) {
+			memset(&state, 0, sizeof(state));
+			step = 1;
+		}
+		width += columns < 0 ? 4 * step : (size_t)columns; /* libsmartcols prints such a byte as \xNN */
+		text += step;
+		len -= step;
+	}
+	return width;
+}
+
+struct table *table_new(const struct column *columns, size_t count)
+{
+	struct table *table = calloc(1, sizeof(*table));
+
+	if (table) {
+		table->columns = columns;
+		table->count = count;
+	}
+	return table;
+}
+
+static bool table_room(struct table *table)
+{
+	size_t cap = table->row_cap ? 2 * table->row_cap : 32;
+	struct row *rows;
+
+	if (table->row_count < table->row_cap)
+		return true;
+	rows = realloc(table->rows, cap * sizeof(*rows));
+	if (!rows)
+		return false;
+	table->rows = rows;
+	table->row_cap = cap;
+	return true;
+}
+
+void table_row(struct table *table, enum color color, const char *const cells[])
+{
+	struct row *row;
+
+	if (!table || table->short_of_memory)
+		return;
+	if (!table_room(table)) {
+		table->short_of_memory = true;
+		return;
+	}
+	row = &table->rows[table->row_count++];
+	*row = (struct row){ .color = color };
+	for (size_t i = 0; i < table->count; i++) {
+		row->cell[i] = strdup(cells[i] ? cells[i] : "");
+		if (!row->cell[i])
+			table->short_of_memory = true;
+	}
+}
+
+/* Breaks text in place at spaces, so that no line is wider than width where a space allows it. */
+static void wrap(char *text, size_t width)
+{
+	char *line = text, *last = NULL;
+
+	for (char *at = text;; at++) {
+		if (*at != ' ' && *at != '\0')
+			continue;
+		if (last && width_of(line, (size_t)(at - line)) > width) {
+			*last = '\n';
+			line = last + 1;
+		}
+		if (*at == '\0')
+			return;
+		last = at;
+	}
+}
+
+static size_t widest(const struct table *table, size_t column)
+{
+	size_t width = strlen(table->columns[column].head);
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		const char *cell = table->rows[i].cell[column];
+		size_t own = width_of(cell, strlen(cell));
+
+		if (own > width)
+			width = own;
+	}
+	return width;
+}
+
+/* Shares `room` between the columns that wrap: what needs less than its share leaves the rest to the others. */
+static void share(const struct table *table, size_t room, size_t *width)
+{
+	size_t left = 0, open = 0;
+	bool given[TABLE_COLUMNS] = { false }, again;
+
+	for (size_t i = 0; i < table->count; i++)
+		open += table->columns[i].wraps;
+	left = room;
+	do {
+		again = false;
+		for (size_t i = 0; i < table->count; i++) {
+			if (!table->columns[i].wraps || given[i] || width[i] > left / open)
+				continue;
+			left -= width[i];
+			given[i] = again = true;
+			if (!--open)
+				return;
+		}
+	} while (again);
+	for (size_t i = 0; i < table->count; i++)
+		if (table->columns[i].wraps && !given[i])
+			width[i] = left / open > NARROWEST ? left / open : NARROWEST;
+}
+
+static void fit_to_width(const struct table *table)
+{
+	size_t limit = width_of_output(), fixed = 0, width[TABLE_COLUMNS];
+
+	if (!limit)
+		return;
+	for (size_t i = 0; i < table->count; i++) {
+		width[i] = widest(table, i);
+		fixed += (i ? GAP : 0) + (table->columns[i].wraps ? 0 : width[i]);
+	}
+	share(table, limit > fixed ? limit - fixed : 0, width);
+	for (size_t i = 0; i < table->row_count; i++)
+		for (size_t k = 0; k < table->count; k++)
+			if (table->columns[k].wraps)
+				wrap(table->rows[i].cell[k], width[k]);
+}
+
+static bool add_columns(struct libscols_table *out, const struct table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct column *column = &table->columns[i];
+		int flags = (column->wraps ? SCOLS_FL_WRAP : 0) | (column->right ? SCOLS_FL_RIGHT : 0);
+		struct libscols_column *added = scols_table_new_column(out, column->head, 0, flags);
+
+		if (!added)
+			return false;
+		if (!column->wraps)
+			continue;
+		if (scols_column_set_safechars(added, "\n") ||
+		    scols_column_set_wrapfunc(added, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL))
+			return false;
+	}
+	return true;
+}
+
+static bool add_rows(struct libscols_table *out, const struct table *table)
+{
+	for (size_t i = 0; i < table->row_count; i++) {
+		struct row *row = &table->rows[i];
+		struct libscols_line *line = scols_table_new_line(out, NULL);
+
+		if (!line)
+			return false;
+		for (size_t k = 0; k < table->count; k++)
+			if (scols_line_set_data(line, k, row->cell[k]))
+				return false;
+		if (row->color && scols_cell_set_color(scols_line_get_cell(line, 0), color_names[row->color]))
+			return false;
+	}
+	return true;
+}
+
+static bool print_with_libsmartcols(const struct table *table)
+{
+	struct libscols_table *out = scols_new_table();
+	bool done = out && !scols_table_set_column_separator(out, "  ") && add_columns(out, table) && add_rows(out, table);
+
+	if (done) {
+		scols_table_enable_colors(out, colors_wanted());
+		scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER); /* the width is kept by what was wrapped */
+		done = !scols_print_table(out);
+	}
+	scols_unref_table(out);
+	return done;
+}
+
+static void table_free(struct table *table)
+{
+	for (size_t i = 0; i < table->row_count; i++)
+		for (size_t k = 0; k < table->count; k++)
+			free(table->rows[i].cell[k]);
+	free(table->rows);
+	free(table);
+}
+
+void table_print(struct table *table)
+{
+	bool done = table && !table->short_of_memory;
+
+	if (done && table->row_count) {
+		fit_to_width(table);
+		done = print_with_libsmartcols(table);
+	}
+	if (!done)
+		complain("out of memory: the table is not shown");
+	if (table)
+		table_free(table);
+}
+
+void print_headline(enum color color, const char *text)
+{
+	bool colored = color && colors_wanted();
+
+	if (colored)
+		fputs(color_codes[color], stdout);
+	print_safe(text);
+	if (colored)
+		fputs("\033[0m", stdout);
+	putchar('\n');
+}
