@@ -65,7 +65,10 @@ GABI_API enum gabi_verdict gabi_report_verdict(const struct gabi_report *report)
 /* Findings, heaviest first, then by key. Field, change and param pointers live as long as the objects they came from. */
 GABI_API const struct gabi_finding *gabi_report_findings(const struct gabi_report *report, size_t *ret_count);
 
-/* One sentence each, with a final NUL; they return the length, or what it would have been had cap sufficed. */
+/* Texts, each with a final NUL; they return the length, or what it would have been had cap sufficed. The name is the
+ * field's, else the register's with the bits, else the key; a value is printed as its kind wants it, "-" where there is
+ * none; the consequence is one for the guest; the remedy is something one can do, or "". */
+GABI_API size_t gabi_finding_name(const struct gabi_finding *finding, char *out, size_t cap);
 GABI_API size_t gabi_finding_values(const struct gabi_finding *finding, int have, char *out, size_t cap);
 GABI_API size_t gabi_finding_consequence(const struct gabi_finding *finding, char *out, size_t cap);
 GABI_API size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t cap);

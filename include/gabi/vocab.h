@@ -18,6 +18,12 @@ enum gabi_rule {
 	GABI_RULE_COUNT
 };
 
+/* Numbers of the space VM. */
+enum gabi_vm {
+#define GABI_VM_ROW(id, number, name, scope, kind, rule, when, what) GABI_VM_##id = (number),
+#include <gabi/vm.def>
+};
+
 /* How a field's number is to be read and printed. */
 enum gabi_kind {
 	GABI_KIND_FLAG,    /* one bit: there or not */

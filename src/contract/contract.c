@@ -4,6 +4,7 @@
 #include <gabi/vocab.h>
 
 #include "base/base.h"
+#include "contract/pin.h"
 
 #include <string.h>
 
@@ -41,7 +42,7 @@ enum gabi_arch gabi_contract_arch(const struct gabi_contract *contract)
 	return contract->arch;
 }
 
-static bool promised_by_contracts(unsigned space)
+bool gabi_space_is_promise(unsigned space)
 {
 	static const bool both[GABI_SPACE_COUNT] = {
 #define HOLDER_HOST false
@@ -63,7 +64,7 @@ int gabi_contract_add(struct gabi_contract *contract, const struct gabi_word *wo
 		return err;
 	if (arch != GABI_ARCH_ANY && arch != contract->arch)
 		return gabi_fail_at(diag, GABI_ERR_ARCH, &word->key, "the promise is not of the contract's architecture", (char *)NULL);
-	if (!promised_by_contracts(word->key.space) || word->settable)
+	if (!gabi_space_is_promise(word->key.space) || word->settable)
 		return gabi_fail_at(diag, GABI_ERR_ARG, &word->key, "a contract cannot promise that", (char *)NULL);
 	reg = gabi_reg_of(&word->key);
 	if (word->vp != GABI_VP_ALL && (!reg || reg->scope != GABI_SCOPE_VP || reg->same))

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/* Contracts from hosts: pinning, and what both pinning and a baseline do to their words. */
+#include "contract/pin.h"
+
+#include <string.h>
+
+uint64_t gabi_word_off(const struct gabi_key *key, uint64_t value, bool (*is_off)(const struct gabi_field *, const void *),
+		       const void *ctx)
+{
+	size_t count;
+	const struct gabi_field *field = gabi_fields_of(key, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (is_off(&field[i], ctx))
+			value = (value & ~(gabi_mask(field[i].bits) << field[i].lo)) | field[i].absent << field[i].lo;
+	return value;
+}
+
+static bool promises(const struct gabi_words *words, const struct gabi_field *field)
+{
+	const struct gabi_word *word = gabi_words_find(words, &field->key, GABI_VP_ALL);
+
+	return word && ((word->value >> field->lo) & gabi_mask(field->bits)) != field->absent;
+}
+
+static bool is_pointless(const struct gabi_field *field, const void *ctx)
+{
+	const struct gabi_field *gate = gabi_field_when(field);
+
+	return gate && !promises(ctx, gate);
+}
+
+/* Can the guest reach the register at all? */
+static bool is_reachable(const struct gabi_words *words, const struct gabi_word *word)
+{
+	const struct gabi_reg *reg = gabi_reg_of(&word->key);
+	const struct gabi_field *gate = reg ? gabi_reg_when(reg) : NULL;
+
+	return !gate || promises(words, gate);
+}
+
+/* Switching one field off can make another pointless: repeat until nothing changes. Each round switches off at least one
+ * field, so that the number of rounds is bounded by the depth of the conditions. */
+void gabi_words_prune(struct gabi_words *words)
+{
+	bool changed = true;
+
+	while (changed) {
+		size_t kept = 0;
+
+		changed = false;
+		for (size_t i = 0; i < words->count; i++) {
+			struct gabi_word *word = &words->at[i];
+			uint64_t value = gabi_word_off(&word->key, word->value, is_pointless, words);
+
+			changed |= value != word->value;
+			word->value = value;
+		}
+		for (size_t i = 0; i < words->count; i++) {
+			bool keep = is_reachable(words, &words->at[i]);
+
+			changed |= !keep;
+			words->at[kept] = words->at[i];
+			kept += keep;
+		}
+		words->count = kept;
+	}
+}
+
+/* ---- what to leave out ---- */
+
+struct minus {
+	const struct gabi_field *const *fields;
+	size_t count;
+};
+
+static bool is_minus(const struct gabi_field *field, const void *ctx)
+{
+	const struct minus *minus = ctx;
+
+	for (size_t i = 0; i < minus->count; i++)
+		if (minus->fields[i] == field)
+			return true;
+	return field->rule == GABI_RULE_FREE || field->rule == GABI_RULE_ZERO || field->rule == GABI_RULE_OFFERED ||
+	       field->rule == GABI_RULE_ON_REQUEST;
+}
+
+/* A name of options->minus: a field, or a whole space ("hyperv"). */
+struct left_out {
+	const struct gabi_field **fields;
+	size_t count;
+	bool space[GABI_SPACE_COUNT];
+};
+
+static int find_minus(const struct gabi_host *host, const struct gabi_pin_options *options, struct left_out *out,
+		      struct gabi_diag *diag)
+{
+	for (size_t i = 0; i < options->minus_count; i++) {
+		const char *name = options->minus[i];
+		const struct gabi_field *field = gabi_field_by_name(name, gabi_host_arch(host));
+		unsigned space = gabi_space_of(name, strlen(name));
+
+		if (field)
+			out->fields[out->count++] = field;
+		else if (space != GABI_SPACE_NONE)
+			out->space[space] = true;
+		else
+			return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no feature \"", name, "\" on ",
+					 gabi_arch_text(gabi_host_arch(host)), "; gabi names lists those there are", (char *)NULL);
+	}
+	return 0;
+}
+
+/* A row that only says what a VMM could use is no promise. */
+static bool is_offered_only(const struct gabi_word *word)
+{
+	size_t count;
+	const struct gabi_field *field = gabi_fields_of(&word->key, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (field[i].rule != GABI_RULE_OFFERED && field[i].rule != GABI_RULE_ON_REQUEST)
+			return false;
+	return count > 0;
+}
+
+static int take_words(const struct gabi_host *host, const struct left_out *out, const struct gabi_mem *mem,
+		      struct gabi_words *words)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_host_words(host, &count);
+	const struct minus minus = { out->fields, out->count };
+
+	for (size_t i = 0; i < count; i++) {
+		struct gabi_word taken = word[i];
+
+		if (!gabi_space_is_promise(taken.key.space) || out->space[taken.key.space] || is_offered_only(&taken))
+			continue;
+		taken.settable = 0;
+		taken.flags = 0;
+		taken.value = gabi_word_off(&taken.key, taken.value, is_minus, &minus) & gabi_mask(taken.bits);
+		if (gabi_words_add(words, mem, &taken))
+			return GABI_ERR_NOMEM;
+	}
+	return 0;
+}
+
+int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const struct gabi_mem *mem,
+			   struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
+	struct gabi_contract *contract = gabi_contract_new(arch, mem);
+	int err = contract ? 0 : gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+
+	gabi_words_prune(words);
+	for (size_t i = 0; !err && i < words->count; i++)
+		err = gabi_contract_add(contract, &words->at[i], diag);
+	if (!err)
+		err = gabi_contract_seal(contract, diag);
+	if (err) {
+		gabi_contract_free(contract);
+		return err;
+	}
+	*ret_contract = contract;
+	return 0;
+}
+
+int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options, const struct gabi_mem *mem,
+		      struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
+	static const struct gabi_pin_options none = { .size = sizeof(none) };
+	struct gabi_mem own = gabi_mem_or_default(mem);
+	struct gabi_words words = { 0 };
+	struct left_out out = { 0 };
+	int err;
+
+	if (!options)
+		options = &none;
+	if (options->size != sizeof(*options))
+		return gabi_fail(diag, GABI_ERR_ARG, "the options are of another version of gabi", (char *)NULL);
+	out.fields = gabi_mem_get(&own, (options->minus_count + 1) * sizeof(const struct gabi_field *));
+	if (!out.fields)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	err = find_minus(host, options, &out, diag);
+	if (!err && take_words(host, &out, &own, &words))
+		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	if (!err)
+		err = gabi_contract_of_words(gabi_host_arch(host), &words, mem, ret_contract, diag);
+	gabi_mem_put(&own, out.fields);
+	gabi_words_free(&words, &own);
+	return err;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+#include "verdict/judge.h"
+
+#define KVM_CAP_TSC_CONTROL 60 /* linux/kvm.h; the row is in gabi/cap.def */
+
+static const struct gabi_key tsc_control = { .space = GABI_SPACE_CAP, .index = KVM_CAP_TSC_CONTROL };
+
+bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field)
+{
+	const struct gabi_word *word;
+
+	if (!field)
+		return true;
+	word = gabi_contract_find(contract, &field->key, GABI_VP_ALL);
+	return word && ((word->value >> field->lo) & gabi_mask(field->bits)) != field->absent;
+}
+
+static bool gate_is_open(struct gabi_judge *judge, const struct gabi_field *gate)
+{
+	if (!gate)
+		return true;
+	if (gate != judge->gate) { /* rows with the same condition stand together */
+		judge->gate = gate;
+		judge->gate_open = gabi_contract_promises(judge->contract, gate);
+	}
+	return judge->gate_open;
+}
+
+/* ---- one field ---- */
+
+struct question {
+	const struct gabi_span *span;
+	const struct gabi_word *promise; /* NULL: the contract does not list the word */
+	const struct gabi_word *offer;   /* NULL: the host does not list it */
+	const struct gabi_key *key;
+	uint64_t want, have;
+};
+
+static int find(struct gabi_judge *judge, const struct question *q, unsigned kind)
+{
+	struct gabi_finding finding = {
+		.field = q->span->field,
+		.key = *q->key,
+		.lo = q->span->lo,
+		.bits = q->span->bits,
+		.kind = (uint8_t)kind,
+		.weight = (uint8_t)gabi_finding_weight(kind),
+		.vp = q->promise ? q->promise->vp : GABI_VP_ALL,
+		.has_want = q->promise != NULL,
+		.has_have = q->offer != NULL,
+		.want = q->want,
+		.have = q->have,
+	};
+
+	gabi_finding_blame(&finding, judge->host);
+	return judge->sink->take(judge->sink, &finding);
+}
+
+/* What it is called when the host cannot give a value. */
+static unsigned refusal(const struct gabi_span *span)
+{
+	switch (span->rule) {
+	case GABI_RULE_SUBSET:
+	case GABI_RULE_ON_REQUEST:
+		return GABI_FINDING_MISSING;
+	case GABI_RULE_SUPERSET:
+		return GABI_FINDING_CANNOT_HIDE;
+	case GABI_RULE_AT_MOST:
+	case GABI_RULE_AT_LEAST:
+	case GABI_RULE_AT_LEAST_0:
+	case GABI_RULE_PSCI:
+		return GABI_FINDING_TOO_SMALL;
+	case GABI_RULE_ZERO:
+		return GABI_FINDING_NOT_ZERO;
+	default:
+		return GABI_FINDING_DIFFERS;
+	}
+}
+
+/* The host has it, the contract does not want it, and the VMM writes the word: what is left of it for the guest. */
+static int hide(struct gabi_judge *judge, const struct question *q)
+{
+	if (q->span->hide == GABI_HIDE_NO && q->span->field)
+		return find(judge, q, GABI_FINDING_CANNOT_HIDE);
+	if (q->span->hide == GABI_HIDE_CPUID_ONLY && q->span->kind == GABI_KIND_FLAG && q->span->rule == GABI_RULE_SUBSET)
+		return find(judge, q, GABI_FINDING_STILL_WORKS);
+	return 0;
+}
+
+static int scale(struct gabi_judge *judge, const struct question *q)
+{
+	const struct gabi_word *cap = gabi_host_find(judge->host, &tsc_control);
+
+	if (cap && cap->value)
+		return find(judge, q, GABI_FINDING_SCALE);
+	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
+}
+
+/* A word that the VMM always writes (CPUID, MSRs): the guest sees the contract's value if the host supports it. */
+static int judge_written(struct gabi_judge *judge, const struct question *q)
+{
+	const struct gabi_span *span = q->span;
+	bool off = q->want == span->absent;
+
+	if (!q->promise && q->key->space == GABI_SPACE_VM)
+		return 0; /* what has no register cannot be off: a guest that was promised nothing of it takes what it gets */
+	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
+		return q->have != span->absent ? hide(judge, q) : 0;
+	switch (gabi_rule_gives(span, q->want, q->have, judge->view)) {
+	case GABI_YES:
+		return off && q->have != span->absent ? hide(judge, q) : 0;
+	case GABI_MAYBE:
+		return span->rule == GABI_RULE_FREQUENCY ? scale(judge, q) : find(judge, q, GABI_FINDING_UNSEEN);
+	default:
+		return span->rule == GABI_RULE_FREQUENCY ? scale(judge, q) : find(judge, q, refusal(span));
+	}
+}
+
+/* The host lists no such word that the VMM could write. */
+static int judge_unlisted(struct gabi_judge *judge, const struct question *q)
+{
+	if (q->want == q->span->absent || q->span->rule == GABI_RULE_PRESENTED || q->span->rule == GABI_RULE_DERIVED)
+		return 0;
+	if (!gabi_host_covers(judge->host, q->key->space))
+		return find(judge, q, GABI_FINDING_UNSEEN);
+	if (q->key->space == GABI_SPACE_MSR) /* a VMM can present any leaf, but no MSR that KVM does not have */
+		return find(judge, q, GABI_FINDING_MISSING);
+	return judge_written(judge, q);
+}
+
+/* An arm64 register shows the host's own value until it is written, once and before the first run. */
+static int judge_register(struct gabi_judge *judge, const struct question *q)
+{
+	const struct gabi_span *span = q->span;
+	bool off = !q->promise || q->want == span->absent;
+	enum gabi_answer given, taken;
+
+	if (!q->offer) {
+		if (off)
+			return 0;
+		return find(judge, q,
+			    gabi_host_covers(judge->host, q->key->space) ? GABI_FINDING_MISSING : GABI_FINDING_UNSEEN);
+	}
+	if (q->want == q->have)
+		return 0;
+	taken = gabi_host_accepts(judge->host, q->offer, span, q->want);
+	given = taken == GABI_YES ? GABI_YES : gabi_rule_gives(span, q->want, q->have, judge->view);
+	if (!gabi_reg_of(q->key) && !span->field && !gabi_is_fw_bitmap(q->key))
+		return find(judge, q, GABI_FINDING_UNNAMED);
+	if (given == GABI_NO && !(off && span->rule == GABI_RULE_EQUAL && taken != GABI_NO))
+		return find(judge, q, refusal(span));
+	if (taken == GABI_NO)
+		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
+	if (given == GABI_MAYBE || taken == GABI_MAYBE)
+		return find(judge, q, GABI_FINDING_UNSEEN);
+	return find(judge, q, off ? GABI_FINDING_HIDE_BY_WRITE : GABI_FINDING_SET_BY_WRITE);
+}
+
+/* Is a PSCI version one that the probe could set? */
+static enum gabi_answer psci_tried(const struct gabi_host *host, uint64_t version)
+{
+	static const struct gabi_key key = { .space = GABI_SPACE_VM, .index = GABI_VM_PSCI_ACCEPTS };
+	const struct gabi_word *accepts = gabi_host_find(host, &key);
+	uint64_t major = version >> 16, minor = version & 0xffff;
+	uint64_t bit = major == 0 ? minor - 1 : 2 + minor;
+
+	if (!accepts)
+		return GABI_MAYBE;
+	return major <= 1 && bit < 64 && (accepts->value >> bit & 1) ? GABI_YES : GABI_NO;
+}
+
+/* Looks a field up in the accepted values that the probe tried, 16 bits a four-bit field. */
+static enum gabi_answer tried(const struct gabi_host *host, const struct gabi_word *word, const struct gabi_span *span,
+			      uint64_t want)
+{
+	struct gabi_key key = { .space = GABI_SPACE_ARM64_ACCEPTS, .part = span->lo / 16, .index = word->key.index };
+	const struct gabi_word *accepts;
+
+	if (word->key.part || span->bits != 4 || span->lo % 4)
+		return GABI_MAYBE;
+	accepts = gabi_host_find(host, &key);
+	if (!accepts)
+		return GABI_MAYBE;
+	return accepts->value >> (span->lo % 16 / 4 * 16 + want) & 1 ? GABI_YES : GABI_NO;
+}
+
+enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct gabi_word *word, const struct gabi_span *span,
+				   uint64_t want)
+{
+	uint64_t change = (gabi_span_get(span, word->value) ^ want) << span->lo;
+	enum gabi_answer answer;
+
+	if (span->rule == GABI_RULE_LEVEL || span->rule == GABI_RULE_IMPOSED)
+		return change ? GABI_NO : GABI_YES; /* the kernel validates the write, and the guest goes on to see its own */
+	answer = span->rule == GABI_RULE_PSCI ? psci_tried(host, want) : tried(host, word, span, want);
+	if (answer != GABI_MAYBE)
+		return answer;
+	if (gabi_host_view(host) == GABI_VIEW_GUEST && !word->settable)
+		return change ? GABI_MAYBE : GABI_YES; /* a guest does not see what its VMM could have written */
+	if (change & ~word->settable)
+		return GABI_NO;
+	/* Settable bits tell which, not to which values: "absent" is always one, for the rest the rule has the last word. */
+	if (want == span->absent)
+		return GABI_YES;
+	return gabi_rule_gives(span, want, gabi_span_get(span, word->value), gabi_host_view(host));
+}
+
+/* ---- one word ---- */
+
+static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
+		      const struct gabi_word *offer)
+{
+	struct gabi_spans spans = gabi_spans_of(key, promise ? promise->bits : offer->bits);
+	struct gabi_span span;
+	struct question q = { .span = &span, .promise = promise, .offer = offer, .key = key };
+
+	while (gabi_spans_next(&spans, &span)) {
+		int end;
+
+		if (!gabi_rule_promises(span.rule) || (span.field && !gate_is_open(judge, gabi_field_when(span.field))))
+			continue;
+		q.want = promise ? gabi_span_get(&span, promise->value) : span.absent;
+		q.have = offer ? gabi_span_get(&span, offer->value) : span.absent;
+		if (key->space == GABI_SPACE_ARM64)
+			end = judge_register(judge, &q);
+		else
+			end = offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
+		if (end)
+			return end;
+	}
+	return 0;
+}
+
+/* Saved state that the contract's guest may have and the host does not list. */
+static int judge_state(struct gabi_judge *judge, const struct gabi_word *promise)
+{
+	const struct gabi_reg *reg = gabi_reg_of(&promise->key);
+	struct gabi_span span = { .bits = promise->bits, .rule = GABI_RULE_STATE, .kind = GABI_KIND_UINT };
+	struct question q = { .span = &span, .promise = promise, .key = &promise->key };
+	unsigned space = promise->key.space;
+
+	if (!gabi_host_covers(judge->host, space)) { /* once a space is enough: the word is not the point */
+		if (judge->said_unseen[space])
+			return 0;
+		judge->said_unseen[space] = true;
+		return find(judge, &q, GABI_FINDING_UNSEEN);
+	}
+	if (reg && gabi_reg_when(reg) && !gate_is_open(judge, gabi_reg_when(reg)))
+		return find(judge, &q, GABI_FINDING_DROP);
+	if (space == GABI_SPACE_ARM64_STATE)
+		q.want = promise->value; /* the manifest's value is the one after reset */
+	else if (!reg || !reg->resets_to_0)
+		return find(judge, &q, GABI_FINDING_CANNOT_LOAD);
+	return find(judge, &q, GABI_FINDING_DROP_IF_UNUSED);
+}
+
+/* ---- all words ---- */
+
+unsigned gabi_hyperv_space(const struct gabi_contract *contract, const struct gabi_host *host)
+{
+	const struct gabi_field *evmcs = gabi_field_by_name("hv-evmcs", GABI_ARCH_X86);
+
+	if (evmcs && gabi_contract_promises(contract, evmcs) && gabi_host_covers(host, GABI_SPACE_HYPERV_EVMCS))
+		return GABI_SPACE_HYPERV_EVMCS;
+	if (!gabi_host_covers(host, GABI_SPACE_HYPERV) && gabi_host_covers(host, GABI_SPACE_HYPERV_SYSTEM))
+		return GABI_SPACE_HYPERV_SYSTEM;
+	return GABI_SPACE_HYPERV;
+}
+
+struct range {
+	const struct gabi_word *at, *end;
+};
+
+/* The words of one space out of a sorted set. */
+static struct range range_of(const struct gabi_word *words, size_t count, unsigned space)
+{
+	size_t low = 0, high = count, end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (words[middle].key.space < space)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < count && words[end].key.space == space; end++)
+		;
+	return (struct range){ words + low, words + end };
+}
+
+static bool is_state(unsigned space)
+{
+	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE;
+}
+
+/* Is there nothing to say about a word that is the same on both sides? A rule that asks for zero could yet object; only
+ * MSRs have such fields. */
+static bool plainly_equal(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
+{
+	return promise->value == offer->value && promise->key.space != GABI_SPACE_MSR &&
+	       (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST);
+}
+
+/* The contract's words of one key: the common one and those of single virtual processors. */
+static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, struct range *promises,
+			  const struct gabi_word *offer)
+{
+	bool common = promises->at->vp == GABI_VP_ALL;
+	int end = 0;
+
+	do {
+		if (is_state(key->space))
+			end = offer || judge->skip_state ? 0 : judge_state(judge, promises->at);
+		else if (!offer || !plainly_equal(judge, promises->at, offer))
+			end = judge_word(judge, key, promises->at, offer);
+		promises->at++;
+	} while (!end && promises->at < promises->end && !gabi_key_compare(&promises->at->key, key));
+	if (!end && !common && offer && !is_state(key->space))
+		end = judge_word(judge, key, NULL, offer);
+	return end;
+}
+
+static int judge_space(struct gabi_judge *judge, unsigned space, struct range promises, struct range offers)
+{
+	while (promises.at < promises.end || offers.at < offers.end) {
+		struct gabi_key key;
+		int order, end;
+
+		if (offers.at == offers.end) {
+			order = -1;
+		} else {
+			key = offers.at->key;
+			key.space = (uint16_t)space; /* Hyper-V's leaves may come from another space of the manifest */
+			order = promises.at < promises.end ? gabi_key_compare(&promises.at->key, &key) : 1;
+		}
+		if (order > 0) {
+			end = is_state(space) ? 0 : judge_word(judge, &key, NULL, offers.at);
+			offers.at++;
+		} else {
+			key = promises.at->key;
+			end = judge_promises(judge, &key, &promises, order == 0 ? offers.at : NULL);
+			offers.at += order == 0;
+		}
+		if (end)
+			return end;
+	}
+	return 0;
+}
+
+static int judge_arch(struct gabi_judge *judge)
+{
+	struct gabi_finding finding = {
+		.kind = GABI_FINDING_WRONG_ARCH,
+		.weight = (uint8_t)gabi_finding_weight(GABI_FINDING_WRONG_ARCH),
+		.cause = GABI_CAUSE_CPU,
+		.vp = GABI_VP_ALL,
+	};
+
+	return judge->sink->take(judge->sink, &finding);
+}
+
+int gabi_judge_run(struct gabi_judge *judge)
+{
+	static const uint8_t spaces[] = { GABI_SPACE_CPUID, GABI_SPACE_KVM,   GABI_SPACE_HYPERV,      GABI_SPACE_MSR,
+					  GABI_SPACE_MSR_STATE, GABI_SPACE_ARM64, GABI_SPACE_ARM64_STATE, GABI_SPACE_VM };
+	size_t promise_count, offer_count;
+	const struct gabi_word *promises = gabi_contract_words(judge->contract, &promise_count);
+	const struct gabi_word *offers = gabi_host_words(judge->host, &offer_count);
+
+	if (gabi_contract_arch(judge->contract) != gabi_host_arch(judge->host))
+		return judge_arch(judge);
+	judge->view = gabi_host_view(judge->host);
+	for (size_t i = 0; i < sizeof(spaces); i++) {
+		unsigned from = spaces[i] == GABI_SPACE_HYPERV ? gabi_hyperv_space(judge->contract, judge->host) : spaces[i];
+		int end = judge_space(judge, spaces[i], range_of(promises, promise_count, spaces[i]),
+				      range_of(offers, offer_count, from));
+
+		if (end)
+			return end;
+	}
+	return 0;
+}

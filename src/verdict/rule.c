@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "verdict/rule.h"
+
+/* Orders two values of a field: signed where the field is. */
+static int order(const struct gabi_span *span, uint64_t a, uint64_t b)
+{
+	if (span->kind == GABI_KIND_INT && span->bits < 64) {
+		uint64_t sign = (uint64_t)1 << (span->bits - 1);
+
+		a ^= sign;
+		b ^= sign;
+	}
+	return a < b ? -1 : a > b;
+}
+
+/*
+ * The host's true value H is `have` where KVM or a VMM said so. A guest saw a part of it, so that H lies on the better
+ * side of `have`; the bare CPU has at least what KVM passes on, so that H lies on the worse side.
+ */
+static enum gabi_answer bounded(bool fits, enum gabi_view view)
+{
+	if (view == GABI_VIEW_GUEST)
+		return fits ? GABI_YES : GABI_MAYBE;
+	if (view == GABI_VIEW_CPU)
+		return fits ? GABI_MAYBE : GABI_NO;
+	return fits ? GABI_YES : GABI_NO;
+}
+
+/* The same where only equality helps: a bound says nothing about a value that differs. */
+static enum gabi_answer same(bool equal, enum gabi_view view)
+{
+	if (view == GABI_VIEW_GUEST || view == GABI_VIEW_CPU)
+		return equal ? GABI_YES : GABI_MAYBE;
+	return equal ? GABI_YES : GABI_NO;
+}
+
+static bool at_least_or_zero(const struct gabi_span *span, uint64_t want, uint64_t have)
+{
+	return want == 0 || (have != 0 && order(span, want, have) >= 0);
+}
+
+#define TOLERANCE_PPM 250 /* KVM's own default: kvm.tsc_tolerance_ppm */
+
+static bool same_frequency(uint64_t want, uint64_t have)
+{
+	uint64_t apart = want > have ? want - have : have - want;
+
+	return apart <= have / 1000000 * TOLERANCE_PPM + have % 1000000 * TOLERANCE_PPM / 1000000;
+}
+
+enum gabi_answer gabi_rule_gives(const struct gabi_span *span, uint64_t want, uint64_t have, enum gabi_view view)
+{
+	switch (span->rule) {
+	case GABI_RULE_SUBSET:
+	case GABI_RULE_ON_REQUEST:
+		return want == 0 ? GABI_YES : bounded(!(want & ~have), view);
+	case GABI_RULE_SUPERSET:
+		return bounded(!(have & ~want), view);
+	case GABI_RULE_AT_MOST:
+	case GABI_RULE_PSCI:
+		return want == span->absent ? GABI_YES : bounded(order(span, want, have) <= 0, view);
+	case GABI_RULE_AT_LEAST:
+		return bounded(order(span, want, have) >= 0, view);
+	case GABI_RULE_AT_LEAST_0:
+		return want == 0 ? GABI_YES : bounded(at_least_or_zero(span, want, have), view);
+	case GABI_RULE_ZERO:
+		return want == 0 ? GABI_YES : GABI_NO;
+	case GABI_RULE_FREQUENCY:
+		return same(same_frequency(want, have), view);
+	case GABI_RULE_VENDOR:
+		return want == have ? GABI_YES : GABI_NO;
+	case GABI_RULE_EQUAL:
+	case GABI_RULE_IMPOSED:
+	case GABI_RULE_LEVEL:
+	case GABI_RULE_STATE:
+		return same(want == have, view);
+	default: /* PRESENTED, FREE, DERIVED, OFFERED: no host has a say */
+		return GABI_YES;
+	}
+}
+
+bool gabi_rule_join(const struct gabi_span *span, uint64_t a, uint64_t b, uint64_t *ret_value)
+{
+	switch (span->rule) {
+	case GABI_RULE_SUBSET:
+	case GABI_RULE_ON_REQUEST:
+	case GABI_RULE_STATE:
+		*ret_value = a & b;
+		return true;
+	case GABI_RULE_SUPERSET:
+		*ret_value = a | b;
+		return true;
+	case GABI_RULE_AT_MOST:
+	case GABI_RULE_PSCI:
+		*ret_value = order(span, a, b) <= 0 ? a : b;
+		return true;
+	case GABI_RULE_AT_LEAST:
+		*ret_value = order(span, a, b) >= 0 ? a : b;
+		return true;
+	case GABI_RULE_AT_LEAST_0:
+		*ret_value = !a || !b ? 0 : order(span, a, b) >= 0 ? a : b;
+		return true;
+	case GABI_RULE_ZERO:
+	case GABI_RULE_FREE:
+		*ret_value = 0;
+		return true;
+	case GABI_RULE_FREQUENCY:
+		*ret_value = a < b ? a : b;
+		return same_frequency(a, b);
+	case GABI_RULE_PRESENTED:
+	case GABI_RULE_DERIVED:
+		*ret_value = a;
+		return true;
+	default:
+		*ret_value = a;
+		return a == b;
+	}
+}
+
+bool gabi_rule_promises(unsigned rule)
+{
+	return rule != GABI_RULE_FREE && rule != GABI_RULE_OFFERED;
+}
+
+struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
+{
+	struct gabi_spans spans = { .bits = bits };
+
+	spans.field = gabi_fields_of(key, &spans.left);
+	return spans;
+}
+
+bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span)
+{
+	const struct gabi_field *field = spans->left ? spans->field : NULL;
+	unsigned end = field && field->lo < spans->bits ? field->lo : spans->bits;
+
+	if (spans->at >= spans->bits)
+		return false;
+	if (spans->at < end || !field) { /* a gap before the next row, or after the last */
+		*ret_span = (struct gabi_span){ .lo = (uint8_t)spans->at, .bits = (uint8_t)(end - spans->at),
+						.rule = GABI_RULE_EQUAL, .kind = GABI_KIND_UINT };
+		spans->at = end;
+		return true;
+	}
+	*ret_span = (struct gabi_span){ .field = field, .lo = field->lo, .bits = field->bits, .rule = field->rule,
+					.kind = field->kind, .hide = field->hide, .absent = field->absent };
+	if (field->lo + field->bits > spans->bits)
+		ret_span->bits = (uint8_t)(spans->bits - field->lo);
+	spans->at = ret_span->lo + ret_span->bits;
+	spans->field++;
+	spans->left--;
+	return true;
+}

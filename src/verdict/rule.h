@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* What each rule of gabi/rule.def means: the only place that knows. */
+#ifndef GABI_RULE_H
+#define GABI_RULE_H
+
+#include <gabi/host.h>
+#include <gabi/vocab.h>
+
+#include "base/base.h"
+
+enum gabi_answer { GABI_NO, GABI_MAYBE, GABI_YES };
+
+/* A field, or a run of bits of a word that no row covers: then field is NULL and the rule is the strictest. */
+struct gabi_span {
+	const struct gabi_field *field;
+	uint8_t lo, bits, rule, kind, hide;
+	uint64_t absent;
+};
+
+static inline uint64_t gabi_span_get(const struct gabi_span *span, uint64_t word)
+{
+	return (word >> span->lo) & gabi_mask(span->bits);
+}
+
+static inline uint64_t gabi_span_mask(const struct gabi_span *span)
+{
+	return gabi_mask(span->bits) << span->lo;
+}
+
+/* Can a host whose value was seen as `have` from that view provide `want`? (FREQUENCY: without scaling.) */
+enum gabi_answer gabi_rule_gives(const struct gabi_span *span, uint64_t want, uint64_t have, enum gabi_view view);
+
+/* The largest value that both a host with a and one with b can provide. False where there is none. */
+bool gabi_rule_join(const struct gabi_span *span, uint64_t a, uint64_t b, uint64_t *ret_value);
+
+/* Does the rule make a promise that a host can break? False for FREE and OFFERED. */
+bool gabi_rule_promises(unsigned rule);
+
+/* ---- walking ---- */
+
+/* Calls back for every span of a word of that many bits, in order of lo, gaps included, until it returns non-zero. */
+struct gabi_spans {
+	const struct gabi_field *field; /* the next row */
+	size_t left;
+	unsigned at, bits;
+};
+struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits);
+bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span);
+
+#endif

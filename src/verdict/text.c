@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* Findings in words. */
+#include <gabi/verdict.h>
+
+#include "base/base.h"
+#include "verdict/blame.h"
+
+static void print_bits(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	if (!finding->bits || (finding->lo == 0 && finding->bits >= 32))
+		return;
+	gabi_out_text(out, " bit");
+	gabi_out_text(out, finding->bits > 1 ? "s " : " ");
+	if (finding->bits > 1) {
+		gabi_out_dec(out, (uint64_t)finding->lo + finding->bits - 1);
+		gabi_out_char(out, ':');
+	}
+	gabi_out_dec(out, finding->lo);
+}
+
+static void print_key(struct gabi_out *out, const struct gabi_key *key)
+{
+	char text[64];
+
+	gabi_key_print(key, text, sizeof(text));
+	gabi_out_text(out, text);
+}
+
+static void print_register(struct gabi_out *out, const struct gabi_key *key)
+{
+	const struct gabi_reg *reg = gabi_reg_of(key);
+
+	if (reg)
+		gabi_out_text(out, reg->name);
+	else
+		print_key(out, key);
+}
+
+size_t gabi_finding_name(const struct gabi_finding *finding, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+	const struct gabi_reg *reg = gabi_reg_of(&finding->key);
+	char text[96];
+
+	if (finding->kind == GABI_FINDING_WRONG_ARCH) {
+		gabi_out_text(&to, "architecture");
+	} else if (finding->field) {
+		gabi_field_print(finding->field, &finding->key, text, sizeof(text));
+		gabi_out_text(&to, text);
+	} else if (reg && gabi_space_arch(finding->key.space) == GABI_ARCH_X86 && finding->key.space != GABI_SPACE_MSR &&
+		   finding->key.space != GABI_SPACE_MSR_STATE) {
+		print_key(&to, &finding->key); /* a leaf's row does not say which of its four registers */
+		print_bits(&to, finding);
+	} else {
+		print_register(&to, &finding->key);
+		print_bits(&to, finding);
+	}
+	return to.len;
+}
+
+/* Text fields: the bytes, lowest first, with what is no ASCII shown as a dot. */
+static void print_text(struct gabi_out *out, uint64_t value, unsigned bits)
+{
+	gabi_out_char(out, '"');
+	for (unsigned at = 0; at < bits; at += 8) {
+		char c = (char)(value >> at & 0x7f);
+
+		if (value >> at & 0xff)
+			gabi_out_char(out, c >= ' ' && c < 127 && !(value >> at & 0x80) ? c : '.');
+	}
+	gabi_out_char(out, '"');
+}
+
+static void print_value(struct gabi_out *out, const struct gabi_finding *finding, uint64_t value)
+{
+	const struct gabi_field *field = finding->field;
+	unsigned kind = field ? field->kind : GABI_KIND_MASK;
+
+	switch (kind) {
+	case GABI_KIND_FLAG:
+		gabi_out_text(out, value ? "yes" : "no");
+		break;
+	case GABI_KIND_UINT:
+	case GABI_KIND_SIZE:
+	case GABI_KIND_HZ:
+		gabi_out_dec(out, value);
+		break;
+	case GABI_KIND_INT:
+		gabi_out_int(out, gabi_field_get(field, value << field->lo));
+		break;
+	case GABI_KIND_TEXT:
+		print_text(out, value, finding->bits);
+		break;
+	case GABI_KIND_VERSION:
+		gabi_out_dec(out, value >> 16);
+		gabi_out_char(out, '.');
+		gabi_out_dec(out, value & 0xffff);
+		break;
+	default:
+		gabi_out_text(out, "0x");
+		gabi_out_hex(out, value, 1);
+	}
+}
+
+size_t gabi_finding_values(const struct gabi_finding *finding, int have, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+
+	if (have ? finding->has_have : finding->has_want)
+		print_value(&to, finding, have ? finding->have : finding->want);
+	else
+		gabi_out_char(&to, '-');
+	return to.len;
+}
+
+static void print_write(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	gabi_out_text(out, "write ");
+	print_register(out, &finding->key);
+	if (finding->field && !gabi_is_fw(&finding->key)) {
+		gabi_out_char(out, '.');
+		gabi_out_text(out, finding->field->name);
+	}
+	gabi_out_text(out, "=0x");
+	gabi_out_hex(out, finding->want << (gabi_is_fw(&finding->key) ? finding->lo : 0), 1);
+	gabi_out_text(out, " before the first run");
+}
+
+static void print_name(struct gabi_out *out, const char *before, const struct gabi_finding *finding)
+{
+	char name[128];
+
+	gabi_finding_name(finding, name, sizeof(name));
+	gabi_out_text(out, before);
+	gabi_out_text(out, name);
+}
+
+static void print_blocked(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	if (finding->param) {
+		gabi_out_text(out, finding->param);
+		gabi_out_char(out, '=');
+		gabi_out_text(out, gabi_module_remedy(finding->param));
+	} else if (finding->change && finding->kind == GABI_FINDING_MISSING) {
+		print_name(out, "without ", finding);
+		gabi_out_text(out, ", or Linux ");
+		gabi_out_text(out, finding->change->release);
+		gabi_out_text(out, " or later");
+	} else if (finding->kind == GABI_FINDING_MISSING) {
+		print_name(out, "without ", finding);
+	} else if (finding->kind == GABI_FINDING_TOO_SMALL && finding->has_have) {
+		char value[64];
+
+		gabi_finding_values(finding, 1, value, sizeof(value));
+		print_name(out, "pin ", finding);
+		gabi_out_text(out, " at ");
+		gabi_out_text(out, value);
+	} else if (finding->kind == GABI_FINDING_WRONG_ARCH) {
+		gabi_out_text(out, "choose a host of the contract's architecture");
+	} else {
+		gabi_out_text(out, "choose a host that has the promised value, or pin a baseline of both");
+	}
+}
+
+static void print_unseen(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	if (finding->kind == GABI_FINDING_UNNAMED) {
+		gabi_out_text(out, "ask a gabi that knows the register, or write down what it means in the vocabulary");
+		return;
+	}
+	gabi_out_text(out, "run gabi probe on the host: its manifest does not cover ");
+	gabi_out_text(out, finding->field || finding->bits == 0 ? "this" : gabi_space_text(finding->key.space));
+}
+
+size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+
+	switch (finding->kind) {
+	case GABI_FINDING_HIDE_BY_WRITE:
+	case GABI_FINDING_SET_BY_WRITE:
+		print_write(&to, finding);
+		break;
+	case GABI_FINDING_SCALE:
+		gabi_out_text(&to, "KVM_SET_TSC_KHZ ");
+		gabi_out_dec(&to, finding->want);
+		gabi_out_text(&to, " before the first run");
+		break;
+	case GABI_FINDING_ENABLE:
+		print_name(&to, "enable ", finding);
+		break;
+	case GABI_FINDING_DROP_IF_UNUSED:
+		print_name(&to, "when saving, drop ", finding);
+		gabi_out_text(&to, " if it is 0x");
+		gabi_out_hex(&to, finding->want, 1);
+		gabi_out_text(&to, ", else keep the guest");
+		break;
+	case GABI_FINDING_DROP:
+		print_name(&to, "drop ", finding);
+		gabi_out_text(&to, " when saving");
+		break;
+	case GABI_FINDING_UNSEEN:
+	case GABI_FINDING_UNNAMED:
+		print_unseen(&to, finding);
+		break;
+	case GABI_FINDING_STILL_WORKS:
+	case GABI_FINDING_CHANGED:
+		break;
+	default:
+		print_blocked(&to, finding);
+	}
+	return to.len;
+}
