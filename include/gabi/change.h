@@ -13,7 +13,7 @@
 GABI_BEGIN
 
 struct gabi_change {
-	const char *id;      /* stable: "arm64-fw-bitmaps" */
+	const char *id;      /* stable: "arm64_fw_bitmaps" */
 	const char *release; /* first mainline release that has it, "6.0" */
 	const char *also;    /* stable releases that have it too, "5.10.230 5.15.173"; "" if none is known */
 	const char *what;    /* one sentence */
@@ -23,7 +23,12 @@ struct gabi_change {
 
 GABI_API const struct gabi_change *gabi_changes(size_t *ret_count);
 
-/* 1 if a kernel of that release ("6.1.0-50-amd64") has the change, 0 if not, -1 if the release cannot be read. */
+/* Which of a kernel's two version texts to compare by: uname -r, unless it hides the stable release that the distribution's
+ * package version tells ("6.1.0-50-amd64" is "6.1.176-1"). Either may be NULL; NULL if release is. */
+GABI_API const char *gabi_change_release(const char *release, const char *build);
+
+/* 1 if a kernel of that release ("6.1.176-1") has the change, 0 if not, -1 if the release does not tell: it cannot be read,
+ * hides its stable release and the change was backported, or is of a distribution that carries whole subsystems back. */
 GABI_API int gabi_change_in(const struct gabi_change *change, const char *release);
 
 /* The change that explains why these bits of a word differ between two kernels; NULL if no row does. */

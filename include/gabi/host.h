@@ -44,6 +44,9 @@ GABI_API int gabi_host_covers(const struct gabi_host *host, unsigned space); /* 
 GABI_API int gabi_host_set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag);
 GABI_API const char *gabi_host_fact(const struct gabi_host *host, const char *name); /* NULL if not known */
 
+/* The kernel release to compare with data/changes (gabi_change_release of the facts); NULL if not known. */
+GABI_API const char *gabi_host_release(const struct gabi_host *host);
+
 /* Facts in order of name; at < count. */
 GABI_API size_t gabi_host_fact_count(const struct gabi_host *host);
 GABI_API const char *gabi_host_fact_at(const struct gabi_host *host, size_t at, const char **ret_value);

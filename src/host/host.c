@@ -137,6 +137,11 @@ const char *gabi_host_fact(const struct gabi_host *host, const char *name)
 	return there ? host->facts[at].value : NULL;
 }
 
+const char *gabi_host_release(const struct gabi_host *host)
+{
+	return gabi_change_release(gabi_host_fact(host, "kernel.release"), gabi_host_fact(host, "kernel.build"));
+}
+
 size_t gabi_host_fact_count(const struct gabi_host *host)
 {
 	return host->fact_count;
@@ -164,7 +169,7 @@ static int add_implied(void *ctx, const struct gabi_word *word, const struct gab
 
 int gabi_host_seal(struct gabi_host *host, struct gabi_diag *diag)
 {
-	const char *release = gabi_host_fact(host, "kernel.release");
+	const char *release = gabi_host_release(host);
 	int err = gabi_words_sort(&host->words, diag);
 
 	if (err || host->sealed)

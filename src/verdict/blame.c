@@ -8,11 +8,6 @@
 
 #define LATER "65535.0" /* a release that has every change */
 
-static const char *release_of(const struct gabi_host *host)
-{
-	return gabi_host_fact(host, "kernel.release");
-}
-
 static const struct module_row {
 	const char *param, *off, *on;
 	uint16_t space;
@@ -86,7 +81,7 @@ void gabi_finding_blame(struct gabi_finding *finding, const struct gabi_host *ho
 		finding->param = module->param;
 		return;
 	}
-	finding->change = gabi_change_between(gabi_host_arch(host), release_of(host), LATER, &finding->key,
+	finding->change = gabi_change_between(gabi_host_arch(host), gabi_host_release(host), LATER, &finding->key,
 					      gabi_mask(finding->bits) << finding->lo);
 	if (finding->change || finding->key.space == GABI_SPACE_HYPERV || finding->key.space == GABI_SPACE_KVM ||
 	    finding->key.space == GABI_SPACE_MSR_STATE || gabi_is_fw(&finding->key))
@@ -118,7 +113,7 @@ void gabi_finding_blame_between(struct gabi_finding *finding, const struct gabi_
 			return;
 		}
 	}
-	finding->change = gabi_change_between(gabi_host_arch(from), release_of(from), release_of(to), &finding->key,
+	finding->change = gabi_change_between(gabi_host_arch(from), gabi_host_release(from), gabi_host_release(to), &finding->key,
 					      gabi_mask(finding->bits) << finding->lo);
 	if (finding->change)
 		finding->cause = GABI_CAUSE_KERNEL;

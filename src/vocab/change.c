@@ -17,13 +17,15 @@ static const struct gabi_change changes[CHANGE_COUNT] = {
 #include "changes/linux.def"
 };
 
-static const struct {
+static const struct touch {
 	uint16_t change, space;
 	uint64_t index, last;
-	int part; /* -1: every part */
+	int64_t sub; /* -1: every subleaf */
+	int part;    /* -1: every part */
 	uint64_t bits;
 } touches[] = {
-#define GABI_TOUCH_ROW(id, space, index, last, part, bits) { CHANGE_##id, GABI_SPACE_##space, index, last, part, bits },
+#define GABI_TOUCH_ROW(id, space, index, last, sub, part, bits) \
+	{ CHANGE_##id, GABI_SPACE_##space, index, last, sub, part, bits },
 #include "changes/linux.def"
 };
 
@@ -43,29 +45,41 @@ const struct gabi_change *gabi_changes(size_t *ret_count)
 	return changes;
 }
 
-/* "6.1.176-1" is 6, 1, 176. Debian's "6.1.0-50-amd64" is 6, 1, 0: the package version is the fact kernel.build. */
+/* "6.1.176-1" is 6, 1, 176. Distributions that number their own releases leave the third at 0, and then it says nothing
+ * of what was backported: "6.1.0-50-amd64". */
 struct release {
 	unsigned long part[3];
+	bool patch_known;
 };
 
+static const char *number_parse(const char *text, unsigned long *ret)
+{
+	unsigned long number = 0;
+
+	if (*text < '0' || *text > '9')
+		return NULL;
+	for (; *text >= '0' && *text <= '9' && number < 100000; text++)
+		number = number * 10 + (unsigned long)(*text - '0');
+	*ret = number;
+	return text;
+}
+
+/* Returns what follows the numbers, or NULL if it does not begin with two. */
 static const char *release_parse(const char *text, struct release *ret)
 {
-	struct release release = { { 0 } };
+	struct release release = { .patch_known = true };
+	const char *at = number_parse(text, &release.part[0]), *patch;
 
-	for (unsigned i = 0; i < 3; i++) {
-		if (*text < '0' || *text > '9')
-			return i >= 2 ? (*ret = release, text) : NULL;
-		for (; *text >= '0' && *text <= '9' && release.part[i] < 100000; text++)
-			release.part[i] = release.part[i] * 10 + (unsigned long)(*text - '0');
-		if (*text != '.') {
-			if (i == 0)
-				return NULL;
-			break;
-		}
-		text++;
-	}
+	at = at && *at == '.' ? number_parse(at + 1, &release.part[1]) : NULL;
+	if (!at)
+		return NULL;
+	patch = *at == '.' ? number_parse(at + 1, &release.part[2]) : NULL;
+	if (patch)
+		at = patch;
+	if (!release.part[2] && at[0] == '-' && at[1] >= '0' && at[1] <= '9')
+		release.patch_known = false;
 	*ret = release;
-	return text;
+	return at;
 }
 
 static int release_compare(const struct release *a, const struct release *b)
@@ -81,25 +95,53 @@ static bool same_line(const struct release *a, const struct release *b)
 	return a->part[0] == b->part[0] && a->part[1] == b->part[1];
 }
 
+/* Kernels whose version says nothing of their KVM, since their distribution carries whole subsystems back. */
+static bool is_rebuilt(const char *release)
+{
+	const char *el = strstr(release, ".el");
+
+	return el && el[3] >= '0' && el[3] <= '9';
+}
+
+const char *gabi_change_release(const char *release, const char *build)
+{
+	struct release named, built;
+
+	if (!release || !build || !release_parse(release, &named) || !release_parse(build, &built))
+		return release;
+	return same_line(&named, &built) && !named.patch_known && built.patch_known ? build : release;
+}
+
+/* Of a line of stable releases that got the change: does this one have it? */
+static int in_stable(const char *list, const struct release *have)
+{
+	while (*list) {
+		struct release stable;
+		const char *end = release_parse(list, &stable);
+
+		if (!end)
+			return 0;
+		if (same_line(have, &stable))
+			return !have->patch_known ? -1 : release_compare(have, &stable) >= 0;
+		list = end + strspn(end, " ");
+	}
+	return 0;
+}
+
 int gabi_change_in(const struct gabi_change *change, const char *release)
 {
 	struct release have, first;
 
-	if (!release || !release_parse(release, &have) || !release_parse(change->release, &first))
+	if (!release || is_rebuilt(release) || !release_parse(release, &have) || !release_parse(change->release, &first))
 		return -1;
-	if (release_compare(&have, &first) >= 0)
-		return 1;
-	for (const char *at = change->also; at && *at;) {
-		struct release stable;
-		const char *end = release_parse(at, &stable);
+	return release_compare(&have, &first) >= 0 ? 1 : in_stable(change->also, &have);
+}
 
-		if (!end)
-			break;
-		if (same_line(&have, &stable) && release_compare(&have, &stable) >= 0)
-			return 1;
-		at = end + strspn(end, " ");
-	}
-	return 0;
+static bool is_touched(const struct touch *touch, const struct gabi_key *key, uint64_t bits)
+{
+	return touch->space == key->space && key->index >= touch->index && key->index <= touch->last &&
+	       (touch->sub < 0 || touch->sub == (int64_t)key->sub) && (touch->part < 0 || touch->part == (int)key->part) &&
+	       (touch->bits & bits);
 }
 
 const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
@@ -109,9 +151,7 @@ const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *r
 		const struct gabi_change *change = &changes[touches[i].change];
 		int in_a, in_b;
 
-		if (change->arch != arch || touches[i].space != key->space || key->index < touches[i].index ||
-		    key->index > touches[i].last || (touches[i].part >= 0 && touches[i].part != key->part) ||
-		    !(touches[i].bits & bits))
+		if (change->arch != arch || !is_touched(&touches[i], key, bits))
 			continue;
 		in_a = gabi_change_in(change, release_a);
 		in_b = gabi_change_in(change, release_b);
