@@ -90,6 +90,7 @@ enum gabi_effect {
 	GABI_EFFECT_NONE,
 	GABI_EFFECT_SAFE,      /* no guest sees it, or the VMM hides it without being told */
 	GABI_EFFECT_ONE_WAY,   /* a guest that is given the second's new things cannot come back */
+	GABI_EFFECT_IF_UNUSED, /* state that only one of them can load: a guest may move while it holds its reset value */
 	GABI_EFFECT_NEEDS_PIN, /* shows by default: guests see a change unless a contract is carried out */
 	GABI_EFFECT_BLOCKING,  /* a guest that was given it on the first cannot run on the second */
 	GABI_EFFECT_UNKNOWN,

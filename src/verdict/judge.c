@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "verdict/judge.h"
 
-#define KVM_CAP_TSC_CONTROL 60 /* linux/kvm.h; the row is in gabi/cap.def */
 
-static const struct gabi_key tsc_control = { .space = GABI_SPACE_CAP, .index = KVM_CAP_TSC_CONTROL };
+
+static const struct gabi_key tsc_control = { .space = GABI_SPACE_CAP, .index = GABI_KVM_CAP_TSC_CONTROL };
 
 bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field)
 {
@@ -205,6 +205,13 @@ enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct ga
 	return gabi_rule_gives(span, want, gabi_span_get(span, word->value), gabi_host_view(host));
 }
 
+static int judge_question(struct gabi_judge *judge, const struct question *q)
+{
+	if (q->key->space == GABI_SPACE_ARM64)
+		return judge_register(judge, q);
+	return q->offer ? judge_written(judge, q) : judge_unlisted(judge, q);
+}
+
 /* ---- one word ---- */
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
@@ -221,14 +228,25 @@ static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, cons
 			continue;
 		q.want = promise ? gabi_span_get(&span, promise->value) : span.absent;
 		q.have = offer ? gabi_span_get(&span, offer->value) : span.absent;
-		if (key->space == GABI_SPACE_ARM64)
-			end = judge_register(judge, &q);
-		else
-			end = offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
+		end = judge_question(judge, &q);
 		if (end)
 			return end;
 	}
 	return 0;
+}
+
+unsigned gabi_judge_unloadable(const struct gabi_word *state, uint64_t *ret_unused)
+{
+	const struct gabi_reg *reg = gabi_reg_of(&state->key);
+
+	if (state->key.space == GABI_SPACE_ARM64_STATE) {
+		*ret_unused = state->value; /* the value after reset */
+		return GABI_FINDING_DROP_IF_UNUSED;
+	}
+	if (!reg || !reg->resets_to_0)
+		return GABI_FINDING_CANNOT_LOAD;
+	*ret_unused = 0;
+	return GABI_FINDING_DROP_IF_UNUSED;
 }
 
 /* Saved state that the contract's guest may have and the host does not list. */
@@ -247,11 +265,32 @@ static int judge_state(struct gabi_judge *judge, const struct gabi_word *promise
 	}
 	if (reg && gabi_reg_when(reg) && !gate_is_open(judge, gabi_reg_when(reg)))
 		return find(judge, &q, GABI_FINDING_DROP);
-	if (space == GABI_SPACE_ARM64_STATE)
-		q.want = promise->value; /* the manifest's value is the one after reset */
-	else if (!reg || !reg->resets_to_0)
-		return find(judge, &q, GABI_FINDING_CANNOT_LOAD);
-	return find(judge, &q, GABI_FINDING_DROP_IF_UNUSED);
+	return find(judge, &q, gabi_judge_unloadable(promise, &q.want));
+}
+
+/* A sink that keeps the kind of the only finding it is given. */
+struct one_kind {
+	struct gabi_sink sink; /* first */
+	unsigned kind;
+};
+
+static int take_kind(struct gabi_sink *sink, struct gabi_finding *finding)
+{
+	((struct one_kind *)(void *)sink)->kind = finding->kind;
+	return 0;
+}
+
+unsigned gabi_judge_value(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span, uint64_t want,
+			  const struct gabi_word *offer)
+{
+	struct one_kind kind = { .sink.take = take_kind };
+	struct gabi_judge judge = { .host = host, .view = gabi_host_view(host), .sink = &kind.sink };
+	struct gabi_word promise = { .key = *key, .value = want << span->lo, .bits = 64, .vp = GABI_VP_ALL };
+	struct question q = { .span = span, .promise = &promise, .offer = offer, .key = key, .want = want };
+
+	q.have = offer ? gabi_span_get(span, offer->value) : span->absent;
+	judge_question(&judge, &q);
+	return kind.kind;
 }
 
 /* ---- all words ---- */
@@ -267,12 +306,7 @@ unsigned gabi_hyperv_space(const struct gabi_contract *contract, const struct ga
 	return GABI_SPACE_HYPERV;
 }
 
-struct range {
-	const struct gabi_word *at, *end;
-};
-
-/* The words of one space out of a sorted set. */
-static struct range range_of(const struct gabi_word *words, size_t count, unsigned space)
+struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, unsigned space)
 {
 	size_t low = 0, high = count, end;
 
@@ -286,12 +320,7 @@ static struct range range_of(const struct gabi_word *words, size_t count, unsign
 	}
 	for (end = low; end < count && words[end].key.space == space; end++)
 		;
-	return (struct range){ words + low, words + end };
-}
-
-static bool is_state(unsigned space)
-{
-	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE;
+	return (struct gabi_range){ words + low, words + end };
 }
 
 /* Is there nothing to say about a word that is the same on both sides? A rule that asks for zero could yet object; only
@@ -303,25 +332,25 @@ static bool plainly_equal(const struct gabi_judge *judge, const struct gabi_word
 }
 
 /* The contract's words of one key: the common one and those of single virtual processors. */
-static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, struct range *promises,
+static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, struct gabi_range *promises,
 			  const struct gabi_word *offer)
 {
 	bool common = promises->at->vp == GABI_VP_ALL;
 	int end = 0;
 
 	do {
-		if (is_state(key->space))
+		if (gabi_is_state(key->space))
 			end = offer || judge->skip_state ? 0 : judge_state(judge, promises->at);
 		else if (!offer || !plainly_equal(judge, promises->at, offer))
 			end = judge_word(judge, key, promises->at, offer);
 		promises->at++;
 	} while (!end && promises->at < promises->end && !gabi_key_compare(&promises->at->key, key));
-	if (!end && !common && offer && !is_state(key->space))
+	if (!end && !common && offer && !gabi_is_state(key->space))
 		end = judge_word(judge, key, NULL, offer);
 	return end;
 }
 
-static int judge_space(struct gabi_judge *judge, unsigned space, struct range promises, struct range offers)
+static int judge_space(struct gabi_judge *judge, unsigned space, struct gabi_range promises, struct gabi_range offers)
 {
 	while (promises.at < promises.end || offers.at < offers.end) {
 		struct gabi_key key;
@@ -335,7 +364,7 @@ static int judge_space(struct gabi_judge *judge, unsigned space, struct range pr
 			order = promises.at < promises.end ? gabi_key_compare(&promises.at->key, &key) : 1;
 		}
 		if (order > 0) {
-			end = is_state(space) ? 0 : judge_word(judge, &key, NULL, offers.at);
+			end = gabi_is_state(space) ? 0 : judge_word(judge, &key, NULL, offers.at);
 			offers.at++;
 		} else {
 			key = promises.at->key;
@@ -373,8 +402,8 @@ int gabi_judge_run(struct gabi_judge *judge)
 	judge->view = gabi_host_view(judge->host);
 	for (size_t i = 0; i < sizeof(spaces); i++) {
 		unsigned from = spaces[i] == GABI_SPACE_HYPERV ? gabi_hyperv_space(judge->contract, judge->host) : spaces[i];
-		int end = judge_space(judge, spaces[i], range_of(promises, promise_count, spaces[i]),
-				      range_of(offers, offer_count, from));
+		int end = judge_space(judge, spaces[i], gabi_range_of(promises, promise_count, spaces[i]),
+				      gabi_range_of(offers, offer_count, from));
 
 		if (end)
 			return end;

@@ -25,6 +25,26 @@ int gabi_judge_run(struct gabi_judge *judge);
 /* Does the contract promise that field (NULL: nothing need be promised)? */
 bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field);
 
+/* The kind of finding that a promise of that value would make on a host that lists `offer` (NULL: does not list the word);
+ * GABI_FINDING_NONE where it fits as it is. Conditions (`when`) are not looked at. */
+unsigned gabi_judge_value(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span, uint64_t want,
+			  const struct gabi_word *offer);
+
+/* What becomes of saved state that a host cannot load: GABI_FINDING_DROP_IF_UNUSED, with the value that it must then have,
+ * or GABI_FINDING_CANNOT_LOAD. */
+unsigned gabi_judge_unloadable(const struct gabi_word *state, uint64_t *ret_unused);
+
+/* The words of one space out of a sorted set. */
+struct gabi_range {
+	const struct gabi_word *at, *end;
+};
+struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, unsigned space);
+
+static inline bool gabi_is_state(unsigned space)
+{
+	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE;
+}
+
 /* The space of the host's words against which a contract's Hyper-V leaves are held. */
 unsigned gabi_hyperv_space(const struct gabi_contract *contract, const struct gabi_host *host);
 

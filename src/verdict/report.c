@@ -10,6 +10,26 @@ static const struct {
 #include <gabi/finding.def>
 };
 
+/* What a difference between two hosts is worth. */
+static const struct {
+	const char *text, *consequence;
+	uint8_t weight;
+} effects[] = {
+	[GABI_EFFECT_NONE] = { "", NULL, GABI_WEIGHT_NOTE },
+	[GABI_EFFECT_SAFE] = { "safe", "no guest sees it that is not given it", GABI_WEIGHT_NOTE },
+	[GABI_EFFECT_ONE_WAY] = { "one-way", "a guest that is given the new value cannot go back", GABI_WEIGHT_ACTION },
+	[GABI_EFFECT_IF_UNUSED] = { "if unused", "a guest that uses it cannot move between the two", GABI_WEIGHT_ACTION },
+	[GABI_EFFECT_NEEDS_PIN] = { "needs a pin", "guests see the new value unless their VMM writes the old one",
+				    GABI_WEIGHT_ACTION },
+	[GABI_EFFECT_BLOCKING] = { "blocking", "a guest that was given the old value cannot run there", GABI_WEIGHT_BLOCK },
+	[GABI_EFFECT_UNKNOWN] = { "unknown", "only one of the two sources could see it", GABI_WEIGHT_UNKNOWN },
+};
+
+enum gabi_weight gabi_effect_weight(unsigned effect)
+{
+	return effect < GABI_COUNT_OF(effects) ? effects[effect].weight : GABI_WEIGHT_BLOCK;
+}
+
 enum gabi_weight gabi_finding_weight(unsigned kind)
 {
 	return kind < GABI_FINDING_COUNT ? kinds[kind].weight : GABI_WEIGHT_BLOCK;
@@ -24,7 +44,9 @@ size_t gabi_finding_consequence(const struct gabi_finding *finding, char *out, s
 {
 	struct gabi_out to = gabi_out_to(out, cap);
 
-	if (finding->kind > GABI_FINDING_NONE && finding->kind < GABI_FINDING_COUNT)
+	if (finding->effect < GABI_COUNT_OF(effects) && effects[finding->effect].consequence)
+		gabi_out_text(&to, effects[finding->effect].consequence);
+	else if (finding->kind > GABI_FINDING_NONE && finding->kind < GABI_FINDING_COUNT)
 		gabi_out_text(&to, kinds[finding->kind].consequence);
 	return to.len;
 }
@@ -57,9 +79,7 @@ const char *gabi_cause_text(unsigned cause)
 
 const char *gabi_effect_text(unsigned effect)
 {
-	static const char *const texts[] = { "", "safe", "one-way", "needs a pin", "blocking", "unknown" };
-
-	return text_at(texts, GABI_COUNT_OF(texts), effect);
+	return effect < GABI_COUNT_OF(effects) ? effects[effect].text : "unknown";
 }
 
 static int take(struct gabi_sink *sink, struct gabi_finding *finding)

@@ -31,6 +31,7 @@ int gabi_report_finish(struct gabi_report *report);
 int gabi_report_hand_over(struct gabi_report *report, int err, struct gabi_report **ret_report, struct gabi_diag *diag);
 
 enum gabi_weight gabi_finding_weight(unsigned kind);
+enum gabi_weight gabi_effect_weight(unsigned effect);
 
 static inline enum gabi_verdict gabi_verdict_of(unsigned weight)
 {

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plans. The order is the kernel's: capabilities, which change what the rest may say; the TSC's frequency; CPUID, on which
+ * MSRs depend; MSRs, MISC after the pin-based controls that it is checked against; arm64 registers, those of the VM
+ * before those of its virtual processors; and last the reading back of all of it.
+ */
+#include <gabi/plan.h>
+
+#include "verdict/judge.h"
+
+#include <string.h>
+
+#define KVM_CAP_HYPERV_ENLIGHTENED_VMCS 163 /* linux/kvm.h; the rows are in gabi/cap.def */
+#define KVM_CAP_DISABLE_QUIRKS2         213
+
+struct gabi_plan {
+	struct gabi_mem mem;
+	struct gabi_op *ops;
+	size_t count, cap;
+};
+
+struct making {
+	struct gabi_plan *plan;
+	const struct gabi_contract *contract;
+	const struct gabi_host *host;
+	const struct gabi_report *report;
+};
+
+const char *gabi_op_text(unsigned kind)
+{
+	static const char *const texts[] = { "enable-cap", "set-cpuid", "set-msr", "set-reg", "set-tsc-khz", "drop-if-equal", "verify" };
+
+	return kind < GABI_COUNT_OF(texts) ? texts[kind] : "unknown";
+}
+
+static int add(struct gabi_plan *plan, const struct gabi_op *op)
+{
+	void *ops = plan->ops;
+	int err = gabi_mem_room(&plan->mem, &ops, &plan->cap, plan->count, sizeof(*plan->ops));
+
+	if (err)
+		return err;
+	plan->ops = ops;
+	plan->ops[plan->count++] = *op;
+	return 0;
+}
+
+static unsigned scope_of(const struct gabi_key *key)
+{
+	const struct gabi_reg *reg = gabi_reg_of(key);
+
+	return reg ? reg->scope : gabi_is_fw(key) ? GABI_SCOPE_VM : GABI_SCOPE_VP;
+}
+
+static struct gabi_op op_of(unsigned kind, const struct gabi_word *word, uint64_t value)
+{
+	return (struct gabi_op){ .kind = (uint8_t)kind, .scope = (uint8_t)scope_of(&word->key), .before_run = 1,
+				 .bits = word->bits, .vp = word->vp, .key = word->key, .value = value };
+}
+
+/* ---- what a word's fields say about writing it ---- */
+
+/* The bits of a word whose fields have that rule. */
+static uint64_t bits_of_rule(const struct gabi_word *word, unsigned rule)
+{
+	struct gabi_spans spans = gabi_spans_of(&word->key, word->bits);
+	struct gabi_span span;
+	uint64_t mask = 0;
+
+	while (gabi_spans_next(&spans, &span))
+		if (span.rule == rule)
+			mask |= gabi_span_mask(&span);
+	return mask;
+}
+
+static bool is_derived(const struct gabi_word *word)
+{
+	return bits_of_rule(word, GABI_RULE_DERIVED) == gabi_mask(word->bits);
+}
+
+/* The value of a word that the contract does not list: everything absent. */
+static uint64_t absent_of(const struct gabi_word *word)
+{
+	struct gabi_spans spans = gabi_spans_of(&word->key, word->bits);
+	struct gabi_span span;
+	uint64_t value = 0;
+
+	while (gabi_spans_next(&spans, &span))
+		value |= span.absent << span.lo;
+	return value;
+}
+
+/* ---- the steps ---- */
+
+static const struct gabi_word *promise_at(const struct making *m, unsigned number)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_VM, .index = number };
+
+	return gabi_contract_find(m->contract, &key, GABI_VP_ALL);
+}
+
+static int enable(struct making *m, unsigned number, unsigned cap, unsigned scope)
+{
+	const struct gabi_word *word = promise_at(m, number);
+	struct gabi_op op = { .kind = GABI_OP_ENABLE_CAP, .scope = (uint8_t)scope, .before_run = 1, .bits = 64, .vp = GABI_VP_ALL,
+			      .key = { .space = GABI_SPACE_CAP, .index = cap } };
+
+	if (!word || !word->value)
+		return 0;
+	op.value = word->value;
+	return add(m->plan, &op);
+}
+
+static int add_caps(struct making *m)
+{
+	int err = enable(m, GABI_VM_QUIRKS, KVM_CAP_DISABLE_QUIRKS2, GABI_SCOPE_VM);
+
+	return err ? err : enable(m, GABI_VM_EVMCS_VERSION, KVM_CAP_HYPERV_ENLIGHTENED_VMCS, GABI_SCOPE_VP);
+}
+
+static int add_frequency(struct making *m)
+{
+	const struct gabi_word *word = promise_at(m, GABI_VM_TSC_KHZ);
+	struct gabi_op op;
+
+	if (!word)
+		return 0;
+	op = op_of(GABI_OP_SET_TSC_KHZ, word, word->value);
+	return add(m->plan, &op);
+}
+
+static int add_space(struct making *m, unsigned space, unsigned kind)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
+	struct gabi_range range = gabi_range_of(word, count, space);
+
+	for (; range.at < range.end; range.at++) {
+		struct gabi_op op = op_of(kind, range.at, range.at->value);
+		int err = is_derived(range.at) ? 0 : add(m->plan, &op);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+#define MSR_IA32_VMX_MISC 0x485 /* SDM vol. 4 */
+
+/* KVM checks MISC's timer rate against the pin-based controls: it goes last (arch/x86/kvm/vmx/nested.c, vmx_restore_vmx_misc). */
+static void put_misc_last(struct gabi_op *ops, size_t count)
+{
+	size_t kept = 0;
+	struct gabi_op misc = { 0 };
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (ops[i].kind == GABI_OP_SET_MSR && ops[i].key.index == MSR_IA32_VMX_MISC && ops[i].vp == GABI_VP_ALL) {
+			misc = ops[i];
+			found = true;
+		} else {
+			ops[kept++] = ops[i];
+		}
+	}
+	if (found)
+		ops[kept] = misc;
+}
+
+static int add_msrs(struct making *m)
+{
+	size_t before = m->plan->count;
+	int err = add_space(m, GABI_SPACE_MSR, GABI_OP_SET_MSR);
+
+	if (!err && m->plan->count > before)
+		put_misc_last(m->plan->ops + before, m->plan->count - before);
+	return err;
+}
+
+/* The value that the contract wants of a register that the host lists. */
+static uint64_t wanted(const struct making *m, const struct gabi_word *offer)
+{
+	const struct gabi_word *promise = gabi_contract_find(m->contract, &offer->key, GABI_VP_ALL);
+
+	return promise ? promise->value : absent_of(offer);
+}
+
+/* Firmware registers are always written, so that a kernel's other default can never show; the others where they differ.
+ * What the kernel only implies it cannot be told. */
+static int add_register(struct making *m, const struct gabi_word *offer, unsigned scope)
+{
+	uint64_t value = wanted(m, offer);
+	struct gabi_op op = op_of(GABI_OP_SET_REG, offer, value);
+
+	if (op.scope != scope || (offer->flags & GABI_WORD_IMPLIED) || (value == offer->value && !gabi_is_fw(&offer->key)))
+		return 0;
+	op.vp = GABI_VP_ALL;
+	return add(m->plan, &op);
+}
+
+/* A promise to one virtual processor alone. */
+static int add_own_registers(struct making *m)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
+	struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_ARM64);
+
+	for (; range.at < range.end; range.at++) {
+		struct gabi_op op = op_of(GABI_OP_SET_REG, range.at, range.at->value);
+		int err = range.at->vp == GABI_VP_ALL ? 0 : add(m->plan, &op);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int add_registers(struct making *m)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_host_words(m->host, &count);
+	const struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_ARM64);
+
+	for (unsigned pass = GABI_SCOPE_SYSTEM; pass <= GABI_SCOPE_VP; pass++)
+		for (const struct gabi_word *at = range.at; at < range.end; at++) {
+			int err = add_register(m, at, pass);
+
+			if (err)
+				return err;
+		}
+	return add_own_registers(m);
+}
+
+static int add_drops(struct making *m)
+{
+	size_t count;
+	const struct gabi_finding *finding = gabi_report_findings(m->report, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct gabi_op op = { .kind = GABI_OP_DROP_IF_EQUAL, .scope = GABI_SCOPE_VP, .bits = finding[i].bits,
+				      .vp = GABI_VP_ALL, .key = finding[i].key, .value = finding[i].want };
+		int err = finding[i].kind == GABI_FINDING_DROP_IF_UNUSED ? add(m->plan, &op) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static bool can_be_read_back(unsigned space)
+{
+	return space == GABI_SPACE_CPUID || space == GABI_SPACE_KVM || space == GABI_SPACE_HYPERV || space == GABI_SPACE_MSR ||
+	       space == GABI_SPACE_ARM64;
+}
+
+/* What the guest will see is read back, all of it; run-time bits, which are not promised, excepted. */
+static int add_verifies(struct making *m)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct gabi_op op = op_of(GABI_OP_VERIFY, &word[i], word[i].value);
+		const struct gabi_word *offer = gabi_host_find(m->host, &word[i].key);
+		int err;
+
+		if (!can_be_read_back(word[i].key.space) || (offer && (offer->flags & GABI_WORD_IMPLIED)))
+			continue;
+		op.mask = gabi_mask(word[i].bits) & ~bits_of_rule(&word[i], GABI_RULE_FREE);
+		err = add(m->plan, &op);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int make(struct making *m)
+{
+	int err = add_caps(m);
+
+	if (!err)
+		err = add_frequency(m);
+	if (!err)
+		err = add_space(m, GABI_SPACE_CPUID, GABI_OP_SET_CPUID);
+	if (!err)
+		err = add_space(m, GABI_SPACE_KVM, GABI_OP_SET_CPUID);
+	if (!err)
+		err = add_space(m, GABI_SPACE_HYPERV, GABI_OP_SET_CPUID);
+	if (!err)
+		err = add_msrs(m);
+	if (!err)
+		err = add_registers(m);
+	if (!err)
+		err = add_drops(m);
+	return err ? err : add_verifies(m);
+}
+
+int gabi_plan_new(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
+		  const struct gabi_mem *mem, struct gabi_plan **ret_plan, struct gabi_diag *diag)
+{
+	struct gabi_mem own = gabi_mem_or_default(mem);
+	struct making m = { .contract = contract, .host = host, .report = report };
+	enum gabi_verdict verdict = gabi_report_verdict(report);
+
+	if (verdict != GABI_FITS && verdict != GABI_FITS_WITH_ACTIONS)
+		return gabi_fail(diag, GABI_ERR_ARG, "there is no plan for a contract whose verdict is \"", gabi_verdict_text(verdict),
+				 "\"; gabi check says why", (char *)NULL);
+	m.plan = gabi_mem_get(&own, sizeof(*m.plan));
+	if (!m.plan)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	m.plan->mem = own;
+	if (make(&m)) {
+		gabi_plan_free(m.plan);
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	}
+	*ret_plan = m.plan;
+	return 0;
+}
+
+void gabi_plan_free(struct gabi_plan *plan)
+{
+	if (!plan)
+		return;
+	gabi_mem_put(&plan->mem, plan->ops);
+	gabi_mem_put(&plan->mem, plan);
+}
+
+const struct gabi_op *gabi_plan_ops(const struct gabi_plan *plan, size_t *ret_count)
+{
+	*ret_count = plan->count;
+	return plan->ops;
+}
