@@ -4,6 +4,12 @@
  *
  * Every reader takes any bytes at all: what it does not take gives one sentence in diag, with line and column for
  * syntax, a JSON pointer for the rest. What a reader returns is sealed.
+ *
+ * What is returned lies in the caller's mem. On the way there the JSON parser, jansson, takes memory by its own
+ * allocator, malloc unless the program set another (json_set_alloc_funcs); all of it is free again on return.
+ *
+ * Every function may be called from any thread. jansson draws the seed of its hash tables when it is first used, which
+ * is safe from several threads at once; a program that wants a seed of its own calls json_object_seed before.
  */
 #ifndef GABI_FORMATS_H
 #define GABI_FORMATS_H
@@ -15,7 +21,10 @@
 
 GABI_BEGIN
 
-#define GABI_FORMATS_MAX_LEN (64u << 20) /* a longer text is GABI_ERR_LIMIT */
+/* What is larger is GABI_ERR_LIMIT. A host has some thousand words. */
+#define GABI_FORMATS_MAX_LEN (64u << 20) /* bytes of a text */
+#define GABI_FORMATS_MAX_WORDS 65536     /* words of a manifest or contract */
+#define GABI_FORMATS_MAX_VPS 4096        /* virtual processors with promises of their own */
 
 GABI_API int gabi_contract_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_contract **ret_contract,
 				struct gabi_diag *diag);
@@ -27,7 +36,12 @@ enum gabi_import { GABI_IMPORT_GUESS, GABI_IMPORT_FIRECRACKER, GABI_IMPORT_CPUID
 GABI_API int gabi_host_import(const char *text, size_t len, enum gabi_import format, enum gabi_view view,
 			      const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag);
 
-/* Writers: *ret_text is one allocation with a final NUL, to be freed by gabi_text_free with the same mem. */
+/* "sha256:" and 64 digits, as in a contract file, with a final NUL. */
+#define GABI_FORMATS_DIGEST_CAP 72
+GABI_API void gabi_digest_print(const uint8_t digest[GABI_DIGEST_LEN], char ret_text[GABI_FORMATS_DIGEST_CAP]);
+
+/* Writers: *ret_text is one allocation with a final NUL, to be freed by gabi_text_free with the same mem. A name, note or
+ * fact that is not UTF-8, and a fact of no known name, is GABI_ERR_ARG. */
 GABI_API void gabi_text_free(char *text, const struct gabi_mem *mem);
 GABI_API int gabi_contract_write(const struct gabi_contract *contract, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
 GABI_API int gabi_host_write(const struct gabi_host *host, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);

@@ -16,6 +16,8 @@ GABI_BEGIN
 
 struct gabi_host;
 
+#define GABI_HOST_SCHEMA 1 /* the newest schema of the file form that this version writes and reads */
+
 /* What the source of a manifest could see. What it could not see is unknown, never absent. */
 enum gabi_view {
 	GABI_VIEW_KVM,   /* what KVM offers: exact */

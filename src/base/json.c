@@ -46,7 +46,7 @@ static void escaped(struct gabi_json *json, const char *text)
 	gabi_json_raw(json, text + plain, strlen(text + plain));
 }
 
-static void item(struct gabi_json *json, const char *key)
+void gabi_json_key(struct gabi_json *json, const char *key)
 {
 	if (json->comma)
 		gabi_json_raw(json, ",", 1);
@@ -60,7 +60,7 @@ static void item(struct gabi_json *json, const char *key)
 
 void gabi_json_open(struct gabi_json *json, const char *key, char bracket)
 {
-	item(json, key);
+	gabi_json_key(json, key);
 	gabi_json_raw(json, &bracket, 1);
 	json->comma = false;
 }
@@ -73,7 +73,7 @@ void gabi_json_close(struct gabi_json *json, char bracket)
 
 void gabi_json_begin(struct gabi_json *json, const char *key)
 {
-	item(json, key);
+	gabi_json_key(json, key);
 	gabi_json_raw(json, "\"", 1);
 }
 
@@ -91,7 +91,7 @@ void gabi_json_text(struct gabi_json *json, const char *key, const char *text)
 
 void gabi_json_bool(struct gabi_json *json, const char *key, bool value)
 {
-	item(json, key);
+	gabi_json_key(json, key);
 	gabi_json_raw(json, value ? "true" : "false", value ? 4 : 5);
 }
 
@@ -100,7 +100,7 @@ void gabi_json_uint(struct gabi_json *json, const char *key, uint32_t value)
 	char text[16];
 	struct gabi_out out = gabi_out_to(text, sizeof(text));
 
-	item(json, key);
+	gabi_json_key(json, key);
 	gabi_out_dec(&out, value);
 	gabi_json_raw(json, text, out.len);
 }

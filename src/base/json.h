@@ -27,6 +27,9 @@ void gabi_json_uint(struct gabi_json *json, const char *key, uint32_t value);
 /* "0x" and at least that many digits. */
 void gabi_json_hex(struct gabi_json *json, const char *key, uint64_t value, unsigned digits);
 
+/* Begins an item that the caller then writes to the sink as a whole. */
+void gabi_json_key(struct gabi_json *json, const char *key);
+
 /* A text in pieces: begin, raw as often as wanted, end. What raw writes must need no escape. */
 void gabi_json_begin(struct gabi_json *json, const char *key);
 void gabi_json_raw(struct gabi_json *json, const char *text, size_t len);
