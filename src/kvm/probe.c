@@ -154,7 +154,8 @@ int probe_caps(struct probe *probe, int vm)
 /* ---- the call ---- */
 
 /* The caller's options at our size. A field that we do not know must be unset, or we would ignore a wish. */
-static int take_options(struct gabi_kvm_probe_options *ours, const struct gabi_kvm_probe_options *theirs, struct gabi_diag *diag)
+static int take_options(struct gabi_kvm_probe_options *ours, const struct gabi_kvm_probe_options *theirs,
+			struct gabi_diag *diag)
 {
 	const unsigned char *bytes = (const void *)theirs;
 
@@ -164,8 +165,8 @@ static int take_options(struct gabi_kvm_probe_options *ours, const struct gabi_k
 			return gabi_fail(diag, GABI_ERR_ARG, "the options do not say their size", (char *)NULL);
 		for (size_t i = sizeof(*ours); i < theirs->size; i++)
 			if (bytes[i])
-				return gabi_fail(diag, GABI_ERR_ARG, "the options ask for what this version of libgabi-kvm does not know",
-						 (char *)NULL);
+				return gabi_fail(diag, GABI_ERR_ARG,
+						 "the options ask for what this version of libgabi-kvm does not know", (char *)NULL);
 		memcpy(ours, theirs, theirs->size < sizeof(*ours) ? theirs->size : sizeof(*ours));
 	}
 	if (!ours->device)

@@ -25,7 +25,8 @@ enum {
 /* ---- shared: probe.c, facts.c ---- */
 
 /* Adds one word; bits of settable beyond its width are dropped. */
-int probe_add(struct probe *probe, const struct gabi_key *key, unsigned bits, uint64_t value, uint64_t settable, unsigned flags);
+int probe_add(struct probe *probe, const struct gabi_key *key, unsigned bits, uint64_t value, uint64_t settable,
+	      unsigned flags);
 
 /* Adds one word of the space VM. */
 int probe_add_vm(struct probe *probe, unsigned number, uint64_t value, uint64_t settable);

@@ -52,11 +52,11 @@ static const struct per_cpu {
 	uint32_t leaf;
 	uint32_t eax, ebx, ecx, edx; /* bits to clear */
 } per_cpu[] = {
-	{ 0x1, .ebx = 0xff000000 },                              /* initial APIC id */
-	{ 0xb, .edx = ~0u },                                     /* x2APIC id */
-	{ 0x1f, .edx = ~0u },                                    /* x2APIC id */
-	{ 0x8000001e, .eax = ~0u, .ebx = 0xff, .ecx = 0xff },    /* extended APIC, core and node id */
-	{ 0x80000026, .edx = ~0u },                              /* extended APIC id */
+	{ 0x1, .ebx = 0xff000000 },                           /* initial APIC id */
+	{ 0xb, .edx = ~0u },                                  /* x2APIC id */
+	{ 0x1f, .edx = ~0u },                                 /* x2APIC id */
+	{ 0x8000001e, .eax = ~0u, .ebx = 0xff, .ecx = 0xff }, /* extended APIC, core and node id */
+	{ 0x80000026, .edx = ~0u },                           /* extended APIC id */
 };
 
 static void forget_processor(struct kvm_cpuid_entry2 *entry)
@@ -116,7 +116,9 @@ static int read_cpuid(struct probe *probe, int fd, unsigned long request, struct
 /* The space that an entry belongs to when it was read for `space`: KVM's own leaves stand among the CPU's. */
 static unsigned space_of(unsigned space, const struct kvm_cpuid_entry2 *entry)
 {
-	return space == GABI_SPACE_CPUID && entry->function >= LEAF_KVM && entry->function < LEAF_KVM_END ? GABI_SPACE_KVM : space;
+	bool kvm = space == GABI_SPACE_CPUID && entry->function >= LEAF_KVM && entry->function < LEAF_KVM_END;
+
+	return kvm ? GABI_SPACE_KVM : space;
 }
 
 static int add_table(struct probe *probe, unsigned space, const struct kvm_cpuid2 *table)
@@ -197,11 +199,12 @@ static int probe_evmcs(struct x86 *x86)
 
 /* ---- MSRs ---- */
 
-/* Time and what follows from it: present, but never twice the same. */
+/* Time: present, but never twice the same. The TSC frequency too, which the row tsc-khz has already. */
 static const uint32_t running[] = {
 	0x00000010, /* IA32_TIME_STAMP_COUNTER */
 	0x40000010, /* HV_X64_MSR_VP_RUNTIME */
 	0x40000020, /* HV_X64_MSR_TIME_REF_COUNT */
+	0x40000022, /* HV_X64_MSR_TSC_FREQUENCY */
 };
 
 static bool is_running(uint32_t msr)

@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arm64 probe.
+ *
+ * Three scratch VMs, none of which is ever run. The full one has every feature that a virtual processor can be given: its
+ * registers are the offer. On the second, alike but not finalized, values are tried. The bare one has no feature that can
+ * be left out: where it differs from the full one, a VMM can choose.
+ */
+#include "probe.h"
+
+#include <gabi/vocab.h>
+
+#include "uapi.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/ioctl.h>
+
+const enum gabi_arch probe_arch = GABI_ARCH_ARM64;
+
+#ifndef HWCAP_CPUID
+#define HWCAP_CPUID (1ul << 11)
+#endif
+
+enum {
+	REG_MAX_LEN = 256, /* the widest size that a register id can say */
+	NIBBLES_MAX = 2 * REG_MAX_LEN,
+	REGS_MAX = 1 << 16, /* a longer list is no list */
+	IPA_BITS_DEFAULT = 40,
+	PSCI_MINORS = 16,
+};
+
+/* ---- a machine ---- */
+
+struct machine {
+	int vm, vcpu;
+	uint32_t features; /* bits KVM_ARM_VCPU_* that it was given */
+};
+
+static const struct feature {
+	unsigned cap, bit;
+} features[] = {
+	{ KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_ADDRESS },
+	{ KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_ARM_VCPU_PTRAUTH_GENERIC },
+	{ KVM_CAP_ARM_SVE, KVM_ARM_VCPU_SVE },
+	{ KVM_CAP_ARM_PMU_V3, KVM_ARM_VCPU_PMU_V3 },
+};
+
+static uint32_t features_of(int vm)
+{
+	uint32_t bits = 0;
+
+	for (size_t i = 0; i < GABI_COUNT_OF(features); i++)
+		if (probe_cap(vm, features[i].cap))
+			bits |= 1u << features[i].bit;
+	return bits;
+}
+
+static void enable_cap(int vm, unsigned cap)
+{
+	struct kvm_enable_cap enable = { .cap = cap };
+
+	if (probe_cap(vm, cap))
+		probe_ioctl(vm, KVM_ENABLE_CAP, &enable);
+}
+
+/* ID_AA64PFR0_EL1.GIC follows the interrupt controller, which every VMM makes. */
+static void give_gic(int vm)
+{
+	static const uint32_t types[] = { KVM_DEV_TYPE_ARM_VGIC_V3, KVM_DEV_TYPE_ARM_VGIC_V2 };
+
+	for (size_t i = 0; i < GABI_COUNT_OF(types); i++) {
+		struct kvm_create_device device = { .type = types[i] };
+
+		if (probe_ioctl(vm, KVM_CREATE_DEVICE, &device))
+			continue;
+		probe_fd_close((int)device.fd);
+		return;
+	}
+}
+
+/* Initializes the virtual processor with as many of the features as the kernel really gives: one that it announces and
+ * then refuses (a PMU whose driver is missing) is given up, the last first. */
+static int init_vcpu(struct probe *probe, struct machine *machine)
+{
+	struct kvm_vcpu_init init = { 0 };
+
+	if (probe_ioctl(machine->vm, KVM_ARM_PREFERRED_TARGET, &init))
+		return probe_refused(probe, "name the processor that it can virtualize");
+	for (size_t i = GABI_COUNT_OF(features);; i--) {
+		init.features[0] = machine->features | 1u << KVM_ARM_VCPU_PSCI_0_2;
+		if (!probe_ioctl(machine->vcpu, KVM_ARM_VCPU_INIT, &init))
+			return 0;
+		if (!i)
+			return probe_refused(probe, "initialize a virtual processor");
+		machine->features &= ~(1u << features[i - 1].bit);
+	}
+}
+
+/* A host whose addresses are shorter than the default wants to be told the size. */
+static int make_vm(struct probe *probe, int *ret_vm)
+{
+	unsigned bits = probe_cap(probe->kvm, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	return probe_vm_new(probe, bits && bits < IPA_BITS_DEFAULT ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0, ret_vm);
+}
+
+static int make_machine(struct probe *probe, bool full, struct machine *machine)
+{
+	int err = make_vm(probe, &machine->vm);
+
+	if (err)
+		return err;
+	if (full) {
+		enable_cap(machine->vm, KVM_CAP_ARM_MTE);
+		enable_cap(machine->vm, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS);
+		machine->features = features_of(machine->vm);
+	}
+	give_gic(machine->vm);
+	machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
+	return machine->vcpu < 0 ? probe_refused(probe, "make a virtual processor") : init_vcpu(probe, machine);
+}
+
+/* Fixes the vector lengths, without which there is no register list. */
+static int finalize(struct probe *probe, const struct machine *machine)
+{
+	int feature = KVM_ARM_VCPU_SVE;
+
+	if (machine->features & 1u << KVM_ARM_VCPU_SVE && probe_ioctl(machine->vcpu, KVM_ARM_VCPU_FINALIZE, &feature))
+		return probe_refused(probe, "finalize SVE");
+	return 0;
+}
+
+static void close_machine(struct machine *machine)
+{
+	probe_fd_close(machine->vcpu);
+	probe_fd_close(machine->vm);
+}
+
+/* ---- one register ---- */
+
+static bool get_reg(const struct machine *machine, uint64_t id, void *value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return !probe_ioctl(machine->vcpu, KVM_GET_ONE_REG, &reg);
+}
+
+static bool set_reg(const struct machine *machine, uint64_t id, const void *value)
+{
+	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
+
+	return !probe_ioctl(machine->vcpu, KVM_SET_ONE_REG, &reg);
+}
+
+/* What is known of a register from trying. */
+struct trial {
+	uint64_t id;
+	unsigned len; /* bytes */
+	uint8_t value[REG_MAX_LEN], settable[REG_MAX_LEN];
+	uint16_t accepts[NIBBLES_MAX]; /* by 4 bits, the lowest first: the values seen there */
+};
+
+static unsigned nibble(const uint8_t *value, unsigned at)
+{
+	return value[at / 2] >> 4 * (at % 2) & 0xf;
+}
+
+static void set_nibble(uint8_t *value, unsigned at, unsigned bits)
+{
+	value[at / 2] = (uint8_t)((value[at / 2] & ~(0xf << 4 * (at % 2))) | bits << 4 * (at % 2));
+}
+
+/* A value that the register can have. */
+static void record(struct trial *trial, const uint8_t *value)
+{
+	for (unsigned i = 0; i < trial->len; i++)
+		trial->settable[i] |= value[i] ^ trial->value[i];
+	for (unsigned at = 0; at < 2 * trial->len; at++)
+		trial->accepts[at] |= (uint16_t)(1u << nibble(value, at));
+}
+
+/* Sets a value, records it if it reads back, and puts the old one back. */
+static void try_value(struct trial *trial, const struct machine *scratch, const uint8_t *value)
+{
+	uint8_t seen[REG_MAX_LEN];
+
+	if (!set_reg(scratch, trial->id, value))
+		return;
+	if (get_reg(scratch, trial->id, seen) && !memcmp(seen, value, trial->len))
+		record(trial, value);
+	set_reg(scratch, trial->id, trial->value);
+}
+
+/* Every value of every 4 bits that may change: ID registers are made of such fields, and a firmware bitmap or version
+ * differs in few bits. */
+static void try_nibbles(struct trial *trial, const struct machine *scratch, uint64_t writable)
+{
+	uint8_t value[REG_MAX_LEN];
+
+	memcpy(value, trial->value, trial->len);
+	for (unsigned at = 0; at < 2 * trial->len; at++) {
+		if (at < 16 && !(writable >> 4 * at & 0xf))
+			continue;
+		for (unsigned bits = 0; bits < 16; bits++) {
+			set_nibble(value, at, bits);
+			if (bits != nibble(trial->value, at))
+				try_value(trial, scratch, value);
+		}
+		set_nibble(value, at, nibble(trial->value, at));
+	}
+}
+
+/* Vector lengths can only be taken off from the longest down. */
+static void try_lengths(struct trial *trial, const struct machine *scratch)
+{
+	uint8_t value[REG_MAX_LEN];
+
+	memcpy(value, trial->value, trial->len);
+	for (unsigned bit = 8 * trial->len; bit-- > 0;) {
+		if (!(value[bit / 8] >> bit % 8 & 1))
+			continue;
+		value[bit / 8] &= (uint8_t)~(1u << bit % 8);
+		try_value(trial, scratch, value);
+	}
+}
+
+/* ---- the register list ---- */
+
+struct arm {
+	struct probe *probe;
+	struct machine full, scratch, bare;
+	uint64_t masks[KVM_ARM_FEATURE_ID_RANGE_SIZE]; /* all ones where the kernel does not say */
+	struct trial trial;
+};
+
+static unsigned coproc(uint64_t id)
+{
+	return (id & KVM_REG_ARM_COPROC_MASK) >> KVM_REG_ARM_COPROC_SHIFT;
+}
+
+enum {
+	COPROC_SYSREG = KVM_REG_ARM64_SYSREG >> KVM_REG_ARM_COPROC_SHIFT,
+	COPROC_BMAP = 0x16,
+};
+
+/* Counters of time: there, but never twice the same. They are listed as 0. */
+static bool is_running(uint64_t id)
+{
+	return id == KVM_REG_ARM_TIMER_CNT || id == KVM_REG_ARM_PTIMER_CNT;
+}
+
+/* Registers that can be set only before the first run: the ID space, the bitmaps and the vector lengths, but not the PSCI
+ * version. */
+static bool is_once(uint64_t id)
+{
+	unsigned class = coproc(id);
+
+	return class == COPROC_SYSREG || class == COPROC_BMAP || id == KVM_REG_ARM64_SVE_VLS;
+}
+
+/* Which bits of an ID register the kernel says may change. */
+static uint64_t writable_mask(const struct arm *arm, uint64_t id)
+{
+	unsigned op0 = (id & KVM_REG_ARM64_SYSREG_OP0_MASK) >> KVM_REG_ARM64_SYSREG_OP0_SHIFT;
+	unsigned op1 = (id & KVM_REG_ARM64_SYSREG_OP1_MASK) >> KVM_REG_ARM64_SYSREG_OP1_SHIFT;
+	unsigned crn = (id & KVM_REG_ARM64_SYSREG_CRN_MASK) >> KVM_REG_ARM64_SYSREG_CRN_SHIFT;
+	unsigned low = id & (KVM_REG_ARM64_SYSREG_CRM_MASK | KVM_REG_ARM64_SYSREG_OP2_MASK);
+	static const uint8_t row_of_op1[] = { 0, 1, 0xff, 2 };
+
+	if (coproc(id) != COPROC_SYSREG || op0 != 3 || crn != 0 || op1 > 3 || row_of_op1[op1] == 0xff || low >= 64)
+		return PROBE_ALL_ONES;
+	return arm->masks[64 * row_of_op1[op1] + low];
+}
+
+static void read_masks(struct arm *arm)
+{
+	struct reg_mask_range range = { .addr = (uintptr_t)arm->masks, .range = KVM_ARM_FEATURE_ID_RANGE };
+
+	if (!probe_cap(arm->full.vm, KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES) ||
+	    probe_ioctl(arm->full.vm, KVM_ARM_GET_REG_WRITABLE_MASKS, &range))
+		memset(arm->masks, 0xff, sizeof(arm->masks));
+}
+
+static uint64_t part_of(const uint8_t *bytes, unsigned len, unsigned part)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < 8 && 8 * part + i < len; i++)
+		value |= (uint64_t)bytes[8 * part + i] << 8 * i;
+	return value;
+}
+
+static int add_reg(struct probe *probe, unsigned space, const struct trial *trial, unsigned flags)
+{
+	for (unsigned part = 0; 8 * part < trial->len; part++) {
+		struct gabi_key key = { .space = (uint16_t)space, .part = (uint16_t)part, .index = trial->id };
+		uint64_t settable = part_of(trial->settable, trial->len, part);
+		int err = probe_add(probe, &key, trial->len < 8 ? 8 * trial->len : 64, part_of(trial->value, trial->len, part),
+				    settable, settable ? flags : 0);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Four fields a word, and only where one of them can change. */
+static int add_accepts(struct probe *probe, const struct trial *trial)
+{
+	for (unsigned part = 0; 4 * part < 2 * trial->len; part++) {
+		struct gabi_key key = { .space = GABI_SPACE_ARM64_ACCEPTS, .part = (uint16_t)part, .index = trial->id };
+		uint64_t value = 0, settable = 0;
+		int err;
+
+		for (unsigned k = 0; k < 4 && 4 * part + k < 2 * trial->len; k++) {
+			value |= (uint64_t)trial->accepts[4 * part + k] << 16 * k;
+			settable |= nibble(trial->settable, 4 * part + k);
+		}
+		err = settable ? probe_add(probe, &key, 64, value, 0, 0) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int add_promise(struct arm *arm, struct trial *trial)
+{
+	uint8_t bare[REG_MAX_LEN];
+	int err;
+
+	record(trial, trial->value);
+	if (get_reg(&arm->bare, trial->id, bare))
+		record(trial, bare);
+	if (trial->id == KVM_REG_ARM64_SVE_VLS)
+		try_lengths(trial, &arm->scratch);
+	else
+		try_nibbles(trial, &arm->scratch, writable_mask(arm, trial->id));
+	err = add_reg(arm->probe, GABI_SPACE_ARM64, trial, is_once(trial->id) ? GABI_WORD_ONCE : 0);
+	return err ? err : add_accepts(arm->probe, trial);
+}
+
+static int add_state(struct arm *arm, struct trial *trial)
+{
+	if (is_running(trial->id))
+		memset(trial->value, 0, trial->len);
+	memset(trial->settable, 0xff, trial->len);
+	return add_reg(arm->probe, GABI_SPACE_ARM64_STATE, trial, 0);
+}
+
+static int add_listed(struct arm *arm, uint64_t id)
+{
+	struct trial *trial = &arm->trial;
+	enum gabi_space space = gabi_arm64_space(id);
+
+	memset(trial, 0, sizeof(*trial));
+	trial->id = id;
+	trial->len = gabi_arm64_bits(id) / 8;
+	if (space == GABI_SPACE_NONE || !get_reg(&arm->full, id, trial->value))
+		return 0;
+	return space == GABI_SPACE_ARM64 ? add_promise(arm, trial) : add_state(arm, trial);
+}
+
+static int read_list(struct arm *arm, struct kvm_reg_list **ret_list)
+{
+	struct kvm_reg_list count = { 0 }, *list;
+
+	if (!probe_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, &count) || errno != E2BIG || count.n > REGS_MAX)
+		return probe_refused(arm->probe, "count a virtual processor's registers");
+	list = gabi_mem_get(&arm->probe->mem, sizeof(*list) + count.n * sizeof(list->reg[0]));
+	if (!list)
+		return gabi_fail(arm->probe->diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	list->n = count.n;
+	if (probe_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, list)) {
+		gabi_mem_put(&arm->probe->mem, list);
+		return probe_refused(arm->probe, "list a virtual processor's registers");
+	}
+	*ret_list = list;
+	return 0;
+}
+
+static int probe_regs(struct arm *arm)
+{
+	static const enum gabi_space seen[] = { GABI_SPACE_ARM64, GABI_SPACE_ARM64_ACCEPTS, GABI_SPACE_ARM64_STATE };
+	struct kvm_reg_list *list = NULL;
+	int err = read_list(arm, &list);
+
+	if (err)
+		return err;
+	read_masks(arm);
+	for (uint64_t i = 0; !err && i < list->n; i++)
+		err = add_listed(arm, list->reg[i]);
+	gabi_mem_put(&arm->probe->mem, list);
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(seen); i++)
+		err = gabi_host_cover(arm->probe->host, seen[i]);
+	return err;
+}
+
+/* ---- what has no register ---- */
+
+static uint64_t ipa_bits(const struct arm *arm)
+{
+	unsigned bits = probe_cap(arm->full.vm, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	return bits ? bits : IPA_BITS_DEFAULT;
+}
+
+static uint64_t cntfrq(const struct arm *arm)
+{
+	uint64_t hz;
+
+	(void)arm;
+	__asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+	return hz;
+}
+
+static uint64_t smccc_filter(const struct arm *arm)
+{
+	struct kvm_device_attr attr = { .group = KVM_ARM_VM_SMCCC_CTRL, .attr = KVM_ARM_VM_SMCCC_FILTER };
+
+	return !probe_ioctl(arm->full.vm, KVM_HAS_DEVICE_ATTR, &attr);
+}
+
+static uint64_t pmu(const struct arm *arm)
+{
+	return arm->full.features >> KVM_ARM_VCPU_PMU_V3 & 1;
+}
+
+/* 0.1, 0.2, 1.0, 1.1 and on. 0.1 belongs to a virtual processor without KVM_ARM_VCPU_PSCI_0_2, as ours are not. */
+static uint64_t psci_accepts(const struct arm *arm)
+{
+	uint64_t before, accepts = 0;
+
+	if (!get_reg(&arm->scratch, KVM_REG_ARM_PSCI_VERSION, &before))
+		return 0;
+	for (unsigned i = 0; i < 2 + PSCI_MINORS; i++) {
+		uint64_t version = i < 2 ? 1 + i : 0x10000u + (i - 2);
+
+		if (set_reg(&arm->scratch, KVM_REG_ARM_PSCI_VERSION, &version))
+			accepts |= (uint64_t)1 << i;
+	}
+	set_reg(&arm->scratch, KVM_REG_ARM_PSCI_VERSION, &before);
+	return accepts;
+}
+
+static const struct vm_row {
+	unsigned number;
+	bool settable;
+	uint64_t (*read)(const struct arm *arm);
+} vm_rows[] = {
+	{ PROBE_VM_IPA_BITS, true, ipa_bits },
+	{ PROBE_VM_CNTFRQ_HZ, false, cntfrq },
+	{ PROBE_VM_SMCCC_FILTER, true, smccc_filter },
+	{ PROBE_VM_PMU_COUNTERS, true, pmu },
+	{ PROBE_VM_PSCI_ACCEPTS, false, psci_accepts },
+};
+
+static int probe_vm_rows(struct arm *arm)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(vm_rows); i++) {
+		int err = probe_add_vm(arm->probe, vm_rows[i].number, vm_rows[i].read(arm),
+				       vm_rows[i].settable ? PROBE_ALL_ONES : 0);
+
+		if (err)
+			return err;
+	}
+	return gabi_host_cover(arm->probe->host, GABI_SPACE_VM);
+}
+
+/* ---- the machine ---- */
+
+static const struct core {
+	uint8_t implementer;
+	uint16_t part;
+	const char *name;
+} cores[] = {
+#define CORE_ROW(implementer, part, name) { implementer, part, name },
+#include "arm64_cores.def"
+};
+
+static const char *const implementers[256] = {
+#define IMPLEMENTER_ROW(implementer, name) [implementer] = name,
+#include "arm64_cores.def"
+};
+
+static int core_facts(struct probe *probe, uint64_t midr)
+{
+	uint8_t implementer = midr >> 24 & 0xff;
+	uint16_t part = midr >> 4 & 0xfff;
+	int err = implementers[implementer] ? probe_fact(probe, "cpu.vendor", implementers[implementer]) : 0;
+
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(cores); i++)
+		if (cores[i].implementer == implementer && cores[i].part == part)
+			err = probe_fact(probe, "cpu.model", cores[i].name);
+	return err;
+}
+
+/* The kernel lets user space read these registers where it says so. */
+static int processor_facts(struct probe *probe)
+{
+	uint64_t midr, revidr;
+	int err;
+
+	if (!(getauxval(AT_HWCAP) & HWCAP_CPUID))
+		return 0;
+	__asm__("mrs %0, s3_0_c0_c0_0" : "=r"(midr));
+	__asm__("mrs %0, s3_0_c0_c0_6" : "=r"(revidr));
+	err = probe_fact_hex(probe, "cpu.signature", midr);
+	if (!err)
+		err = probe_fact_hex(probe, "cpu.microcode", revidr);
+	return err ? err : core_facts(probe, midr);
+}
+
+/* KVM is built in, and its parameters are the kernel's. */
+static int boot_facts(struct probe *probe)
+{
+	char line[2048], name[64], *save = NULL;
+	FILE *file = fopen("/proc/cmdline", "re");
+	bool there = file && fgets(line, sizeof(line), file);
+	int err = 0;
+
+	if (file)
+		fclose(file);
+	for (char *word = there ? strtok_r(line, " \n", &save) : NULL; !err && word; word = strtok_r(NULL, " \n", &save)) {
+		char *value = strchr(word, '=');
+
+		if (strncmp(word, "kvm-arm.", 8) || !value)
+			continue;
+		*value++ = '\0';
+		snprintf(name, sizeof(name), "module.%s", word);
+		err = probe_fact(probe, name, value);
+	}
+	return err;
+}
+
+int probe_arch_facts(struct probe *probe)
+{
+	int err = processor_facts(probe);
+
+	return err ? err : boot_facts(probe);
+}
+
+/* ---- all of it ---- */
+
+int probe_arch_words(struct probe *probe)
+{
+	static const struct machine none = { .vm = -1, .vcpu = -1 };
+	struct arm arm = { .probe = probe, .full = none, .scratch = none, .bare = none };
+	int err = make_machine(probe, true, &arm.full);
+
+	if (!err)
+		err = make_machine(probe, true, &arm.scratch);
+	if (!err)
+		err = make_machine(probe, false, &arm.bare);
+	if (!err)
+		err = finalize(probe, &arm.full);
+	if (!err)
+		err = probe_caps(probe, arm.full.vm);
+	if (!err)
+		err = probe_vm_rows(&arm);
+	if (!err)
+		err = probe_regs(&arm);
+	close_machine(&arm.full);
+	close_machine(&arm.scratch);
+	close_machine(&arm.bare);
+	return err;
+}
