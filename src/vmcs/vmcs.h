@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of src/vmcs share. */
+#ifndef GABI_VMCS_INTERNAL_H
+#define GABI_VMCS_INTERNAL_H
+
+#include <gabi/evmcs.h>
+#include <gabi/vmcs.h>
+
+/* One field of the enlightened VMCS; all zero where it has none, which the layout's offsets tell. */
+struct gabi_evmcs_field {
+	uint8_t group; /* enum gabi_evmcs_group */
+	uint8_t in;    /* copied to the hypervisor's own form on entry */
+	uint8_t out;   /* copied back on exit */
+};
+extern const struct gabi_evmcs_field gabi_evmcs_fields[GABI_VMCS_COUNT];
+
+struct gabi_evmcs_own {
+	uint16_t offset, bytes;
+};
+extern const struct gabi_evmcs_own gabi_evmcs_own[];
+extern const size_t gabi_evmcs_own_count;
+
+unsigned gabi_vmcs_bytes(unsigned id); /* of a field in memory; id is valid */
+
+/* x86 byte order, any alignment, 1 to 8 bytes. */
+uint64_t gabi_le_load(const void *page, size_t at, unsigned bytes);
+void gabi_le_store(void *page, size_t at, unsigned bytes, uint64_t value);
+
+#endif
