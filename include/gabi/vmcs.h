@@ -75,8 +75,8 @@ struct gabi_vmcs_control {
 	uint16_t id;       /* the field that holds the word: enum gabi_vmcs_id */
 	uint8_t shift;     /* bit n of the word is bit n + shift of the MSR */
 	uint8_t bits;      /* width of the word: 32 or 64 */
-	uint32_t msr;      /* the capability MSR that says which bits may be 1, and names them */
-	uint32_t true_msr; /* the one that says which must be 1, if IA32_VMX_BASIC[55]; else 0 */
+	uint32_t msr;      /* the capability MSR that says which bits may be 1 */
+	uint32_t true_msr; /* the one that says which must be 1, if IA32_VMX_BASIC[55], and names the bits; else 0 */
 	uint32_t default1; /* bits that are 1 unless a TRUE MSR says that they need not be */
 };
 

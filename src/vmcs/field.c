@@ -138,7 +138,7 @@ const struct gabi_field *gabi_vmcs_control_bit(unsigned word, unsigned bit)
 
 	if (!control || bit >= control->bits)
 		return NULL;
-	key.index = control->msr;
+	key.index = control->true_msr ? control->true_msr : control->msr; /* the rows stand where KVM takes a write */
 	field = gabi_fields_of(&key, &count);
 	for (size_t i = 0; i < count; i++)
 		if (field[i].bits == 1 && field[i].lo == bit + control->shift)

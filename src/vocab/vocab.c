@@ -57,8 +57,29 @@ static int begins(const struct gabi_key *row, const struct gabi_key *key)
 	return row->sub <= key->sub ? -1 : 1;
 }
 
-const struct gabi_field *gabi_fields_of(const struct gabi_key *key, size_t *ret_count)
+/*
+ * Several spaces hold words of one kind, seen from several sides; what they mean is told once, in the rows of one space.
+ * A saved MSR's word says only that it is there, so that it has a register but no fields.
+ */
+static unsigned space_of_fields(unsigned space)
 {
+	switch (space) {
+	case GABI_SPACE_CPUID_EMULATED:
+		return GABI_SPACE_CPUID;
+	case GABI_SPACE_HYPERV_EVMCS:
+	case GABI_SPACE_HYPERV_SYSTEM:
+		return GABI_SPACE_HYPERV;
+	case GABI_SPACE_MSR_DEFAULT:
+		return GABI_SPACE_MSR;
+	default:
+		return space;
+	}
+}
+
+const struct gabi_field *gabi_fields_of(const struct gabi_key *of, size_t *ret_count)
+{
+	const struct gabi_key home = { .space = (uint16_t)space_of_fields(of->space), .part = of->part, .sub = of->sub,
+				       .index = of->index }, *key = &home;
 	size_t low = 0, high = GABI_COUNT_OF(fields), end;
 	const struct gabi_key *run;
 
@@ -88,7 +109,7 @@ const struct gabi_field *gabi_fields_of(const struct gabi_key *key, size_t *ret_
 	return end > low ? &fields[low] : NULL;
 }
 
-const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
+static const struct gabi_reg *find_reg(const struct gabi_key *key)
 {
 	size_t low = 0, high = GABI_COUNT_OF(regs);
 
@@ -104,6 +125,19 @@ const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
 	    regs[low - 1].sub_last < key->sub)
 		return NULL;
 	return &regs[low - 1];
+}
+
+const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
+{
+	struct gabi_key home = { .space = (uint16_t)space_of_fields(key->space), .sub = key->sub, .index = key->index };
+	const struct gabi_reg *reg = find_reg(&home);
+
+	/* A feature MSR may be saved state, and a saved MSR may be read as a feature: each has one row, in either space. */
+	if (!reg && (home.space == GABI_SPACE_MSR || home.space == GABI_SPACE_MSR_STATE)) {
+		home.space = home.space == GABI_SPACE_MSR ? GABI_SPACE_MSR_STATE : GABI_SPACE_MSR;
+		reg = find_reg(&home);
+	}
+	return reg;
 }
 
 static char fold(char c)

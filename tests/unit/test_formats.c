@@ -13,7 +13,7 @@
 /* One word of each kind of key, in the order of the keys' texts and not of their numbers. */
 static const char x86_promises[] =
 	"{\"arch\":\"x86\",\"cpuid\":{"
-	"\"0x1.0x0\":{\"eax\":\"0x00000001\",\"ebx\":\"0x00000000\",\"ecx\":\"0x80000000\",\"edx\":\"0xffffffff\"},"
+	"\"0x1.0x0\":{\"eax\":\"0x00000001\",\"ebx\":\"0x00000000\",\"ecx\":\"0x80000000\",\"edx\":\"0xefffffff\"},"
 	"\"0xd.0x1\":{\"eax\":\"0x00000000\",\"ebx\":\"0x00000000\",\"ecx\":\"0x00000000\",\"edx\":\"0x00000000\"},"
 	"\"0xd.0x11\":{\"eax\":\"0x00000000\",\"ebx\":\"0x00000000\",\"ecx\":\"0x00000000\",\"edx\":\"0x00000000\"},"
 	"\"0xd.0x2\":{\"eax\":\"0x00000000\",\"ebx\":\"0x00000000\",\"ecx\":\"0x00000000\",\"edx\":\"0x00000000\"}},"

@@ -113,7 +113,7 @@ static const struct check_case {
 	  { { WORD(CPUID, 0x12345, 0, 32, 7, 0) } }, { { WORD(CPUID, 0x12345, 0, 32, 15, 0) } }, GABI_DOES_NOT_FIT,
 	  GABI_FINDING_DIFFERS },
 	{ "an MSR that KVM does not have cannot be given", GABI_ARCH_X86, GABI_VIEW_KVM,
-	  { { WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { WORD(MSR, 0x9999, 0, 64, 1, 0) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
+	  { { WORD(MSR, 0xc0011029, 0, 64, 2, 0) } }, { { WORD(MSR, 0x9999, 0, 64, 1, 0) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
 };
 
 static void check__gives_the_verdict_of_each_case(void **state)
