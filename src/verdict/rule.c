@@ -124,7 +124,7 @@ bool gabi_rule_promises(unsigned rule)
 
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
 {
-	struct gabi_spans spans = { .bits = bits };
+	struct gabi_spans spans = { .bits = bits, .gap_rule = key->space == GABI_SPACE_CAP ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
 
 	spans.field = gabi_fields_of(key, &spans.left);
 	return spans;
@@ -139,7 +139,7 @@ bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span)
 		return false;
 	if (spans->at < end || !field) { /* a gap before the next row, or after the last */
 		*ret_span = (struct gabi_span){ .lo = (uint8_t)spans->at, .bits = (uint8_t)(end - spans->at),
-						.rule = GABI_RULE_EQUAL, .kind = GABI_KIND_UINT };
+						.rule = spans->gap_rule, .kind = GABI_KIND_UINT };
 		spans->at = end;
 		return true;
 	}

@@ -45,6 +45,7 @@ struct gabi_spans {
 	const struct gabi_field *field; /* the next row */
 	size_t left;
 	unsigned at, bits;
+	uint8_t gap_rule; /* of bits without a row: the strictest, but no guest sees a capability */
 };
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits);
 bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span);

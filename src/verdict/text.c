@@ -172,6 +172,31 @@ static void print_unseen(struct gabi_out *out, const struct gabi_finding *findin
 	gabi_out_text(out, finding->field || finding->bits == 0 ? "this" : gabi_space_text(finding->key.space));
 }
 
+/* What to do about a difference between two hosts. */
+static void print_difference(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	switch (finding->effect) {
+	case GABI_EFFECT_ONE_WAY:
+		print_name(out, "pin the first host's value of ", finding);
+		break;
+	case GABI_EFFECT_NEEDS_PIN:
+		if (finding->key.space == GABI_SPACE_ARM64)
+			print_write(out, finding);
+		else
+			print_name(out, "carry out a contract that lists ", finding);
+		break;
+	case GABI_EFFECT_BLOCKING:
+		if (finding->param)
+			print_blocked(out, finding);
+		else
+			print_name(out, finding->has_have && finding->have ? "before the change, pin both hosts' common value of " :
+									     "before the change, give no guest ", finding);
+		break;
+	default:
+		break;
+	}
+}
+
 size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t cap)
 {
 	struct gabi_out to = gabi_out_to(out, cap);
@@ -203,8 +228,13 @@ size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t
 	case GABI_FINDING_UNNAMED:
 		print_unseen(&to, finding);
 		break;
-	case GABI_FINDING_STILL_WORKS:
 	case GABI_FINDING_CHANGED:
+		print_difference(&to, finding);
+		break;
+	case GABI_FINDING_COSTS:
+		print_name(&to, "leave the host out, or go without ", finding);
+		break;
+	case GABI_FINDING_STILL_WORKS:
 		break;
 	default:
 		print_blocked(&to, finding);

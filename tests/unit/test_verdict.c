@@ -151,11 +151,371 @@ static void check__of_another_architecture__does_not_fit(void **state)
 	gabi_host_free(host);
 }
 
+/* ---- diff ---- */
+
+#define STD_HYP_BMAP  0x6030000000160001
+#define WORKAROUND_3  0x6030000000140003
+#define PSCI_VERSION  0x6030000000140000
+#define ID_AA64PFR0   0x603000000013c020
+#define ID_AA64MMFR3  0x603000000013c03b
+#define TCR2_EL1      0x603000000013c103
+#define SCTLR_EL1     0x603000000013c080
+#define MSR_TSC_AUX   0xc0000103
+
+static const struct diff_case {
+	const char *name;
+	enum gabi_arch arch;
+	struct words from, to;
+	enum gabi_effect effect; /* of the heaviest finding */
+} diffs[] = {
+	{ "a new CPUID bit is one-way", GABI_ARCH_X86, { { LEAF_1_ECX(0) } }, { { LEAF_1_ECX(SSE3) } }, GABI_EFFECT_ONE_WAY },
+	{ "a lost CPUID bit blocks", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } }, { { LEAF_1_ECX(0) } }, GABI_EFFECT_BLOCKING },
+	{ "a capability is for VMMs", GABI_ARCH_X86, { { WORD(CAP, 60, 0, 32, 1, 0) } }, { { WORD(CAP, 60, 0, 32, 0, 0) } },
+	  GABI_EFFECT_SAFE },
+	{ "a register's new default shows unless it is written", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 0, 1) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } }, GABI_EFFECT_NEEDS_PIN },
+	{ "a new default that cannot be written blocks", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 0, 1) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } }, GABI_EFFECT_BLOCKING },
+	{ "another workaround level blocks both ways", GABI_ARCH_ARM64, { { WORD(ARM64, WORKAROUND_3, 0, 64, 0, 0) } },
+	  { { WORD(ARM64, WORKAROUND_3, 0, 64, 1, 0) } }, GABI_EFFECT_BLOCKING },
+	{ "state that only one can load must be unused", GABI_ARCH_ARM64, { { WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0), WORD(ARM64_STATE, 0x603000000013c105, 0, 64, 0, 0) } },
+	  GABI_EFFECT_IF_UNUSED },
+	{ "state behind a feature that no guest is offered is safe", GABI_ARCH_ARM64,
+	  { { WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0), WORD(ARM64_STATE, TCR2_EL1, 0, 64, 0, 0) } }, GABI_EFFECT_SAFE },
+	{ "another TSC frequency needs scaling", GABI_ARCH_X86,
+	  { { WORD(CAP, 60, 0, 32, 1, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } },
+	  { { WORD(CAP, 60, 0, 32, 1, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2600000, 0) } }, GABI_EFFECT_NEEDS_PIN },
+	{ "a space that only one source could see is unknown", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0) } }, GABI_EFFECT_UNKNOWN },
+};
+
+static void diff__tells_the_effect_of_each_case(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(diffs) / sizeof(diffs)[0]; i++) {
+		const struct diff_case *c = &diffs[i];
+		struct gabi_host *from = host_of(c->arch, GABI_VIEW_KVM, &c->from), *to = host_of(c->arch, GABI_VIEW_KVM, &c->to);
+		struct gabi_report *report;
+		const struct gabi_finding *findings;
+		size_t count;
+
+		assert_int_equal(gabi_diff(from, to, &report, NULL), 0);
+		findings = gabi_report_findings(report, &count);
+		if (!count || findings[0].effect != c->effect)
+			fail_msg("%s: %s", c->name, count ? gabi_effect_text(findings[0].effect) : "no finding");
+		gabi_report_free(report);
+		assert_int_equal(gabi_diff(from, from, &report, NULL), 0);
+		gabi_report_findings(report, &count);
+		if (count)
+			fail_msg("%s: a host differs from itself", c->name);
+		gabi_report_free(report);
+		gabi_host_free(from);
+		gabi_host_free(to);
+	}
+}
+
+static void diff__names_the_module_parameter_that_made_it(void **state)
+{
+	static const struct words nested = { { WORD(CPUID, 0x80000001, GABI_ECX, 32, 4, 0) } };
+	static const struct words plain = { { WORD(CPUID, 0x80000001, GABI_ECX, 32, 0, 0) } };
+	struct gabi_host *from = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &nested), *to = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &plain);
+	struct gabi_report *report;
+	const struct gabi_finding *finding;
+	size_t count;
+	char remedy[128];
+
+	(void)state;
+	gabi_host_set_fact(from, "module.kvm_amd.nested", "1", NULL);
+	gabi_host_set_fact(to, "module.kvm_amd.nested", "0", NULL);
+	assert_int_equal(gabi_diff(from, to, &report, NULL), 0);
+	finding = gabi_report_findings(report, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(finding->cause, GABI_CAUSE_MODULE);
+	gabi_finding_remedy(finding, remedy, sizeof(remedy));
+	assert_non_null(strstr(remedy, "kvm_amd.nested=1"));
+	gabi_report_free(report);
+	gabi_host_free(from);
+	gabi_host_free(to);
+}
+
+static void diff__of_two_architectures__is_an_error(void **state)
+{
+	static const struct words x86 = { { LEAF_1_ECX(SSE3) } }, arm64 = { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } };
+	struct gabi_host *from = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &x86), *to = host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &arm64);
+	struct gabi_report *report = NULL;
+	struct gabi_diag diag;
+
+	(void)state;
+	assert_int_equal(gabi_diff(from, to, &report, &diag), GABI_ERR_ARCH);
+	assert_null(report);
+	gabi_host_free(from);
+	gabi_host_free(to);
+}
+
+/* ---- rollback ---- */
+
+static const struct rollback_case {
+	const char *name;
+	enum gabi_arch arch;
+	struct words promise, from, to;
+	enum gabi_verdict verdict;
+	unsigned kind, leg; /* of the heaviest finding */
+} rollbacks[] = {
+	{ "the same host on both sides: always", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } }, GABI_FITS, GABI_FINDING_NONE, 0 },
+	{ "new state behind a feature that was not promised: always", GABI_ARCH_ARM64, { { WORD(ARM64, ID_AA64MMFR3, 0, 64, 0, 0) } },
+	  { { WORD(ARM64, ID_AA64MMFR3, 0, 64, 0, 0), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, ID_AA64MMFR3, 0, 64, 0, 0), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0),
+	      WORD(ARM64_STATE, TCR2_EL1, 0, 64, 0, 0) } }, GABI_FITS, GABI_FINDING_DROP, 1 },
+	{ "new state that any guest could touch: only if unused", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0),
+	      WORD(ARM64_STATE, 0x603000000013c105, 0, 64, 9, 0) } }, GABI_FITS_WITH_ACTIONS, GABI_FINDING_DROP_IF_UNUSED, 1 },
+	{ "new state with no known reset value: never", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR_STATE, 0x10, 0, 1, 1, 0) } },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR_STATE, 0x10, 0, 1, 1, 0), WORD(MSR_STATE, 0x12345678, 0, 1, 1, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_CANNOT_LOAD, 1 },
+	{ "a service that the new kernel gives and the old lacks is not for the way back", GABI_ARCH_ARM64,
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 0, 0), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_MISSING, 1 },
+	{ "what the way there loses", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR_STATE, 0x10, 0, 1, 1, 0) } }, { { LEAF_1_ECX(0), WORD(MSR_STATE, 0x10, 0, 1, 1, 0) } },
+	  GABI_DOES_NOT_FIT, GABI_FINDING_MISSING, 0 },
+	{ "a source that saw no state cannot promise the way back", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } }, { { LEAF_1_ECX(SSE3) } },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR_STATE, 0x10, 0, 1, 1, 0) } }, GABI_UNKNOWN, GABI_FINDING_UNSEEN, 0 },
+};
+
+static void rollback__gives_the_verdict_of_each_case(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rollbacks) / sizeof(rollbacks)[0]; i++) {
+		const struct rollback_case *c = &rollbacks[i];
+		struct gabi_host *from = host_of(c->arch, GABI_VIEW_KVM, &c->from), *to = host_of(c->arch, GABI_VIEW_KVM, &c->to);
+		struct gabi_contract *contract = contract_of(c->arch, &c->promise);
+		struct gabi_report *report;
+		const struct gabi_finding *findings;
+		size_t count;
+
+		assert_int_equal(gabi_rollback(contract, from, to, &report, NULL), 0);
+		findings = gabi_report_findings(report, &count);
+		if (gabi_report_verdict(report) != c->verdict)
+			fail_msg("%s: %s", c->name, gabi_verdict_text(gabi_report_verdict(report)));
+		if ((count ? findings[0].kind : GABI_FINDING_NONE) != c->kind || (count && findings[0].host != c->leg))
+			fail_msg("%s: %s", c->name, count ? gabi_finding_text(findings[0].kind) : "no finding");
+		gabi_report_free(report);
+		gabi_contract_free(contract);
+		gabi_host_free(from);
+		gabi_host_free(to);
+	}
+}
+
+/* ---- baseline ---- */
+
+static void baseline__fits_its_hosts_and_says_what_each_costs(void **state)
+{
+	static const struct words a = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 3, 0) } };
+	static const struct words b = { { LEAF_1_ECX(3), WORD(MSR, 0x10a, 0, 64, 3, 0) } };
+	static const struct words c = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 1, 0) } };
+	struct gabi_host *hosts[] = { host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &a), host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &b),
+				      host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &c) };
+	const struct gabi_host *const set[] = { hosts[0], hosts[1], hosts[2] };
+	const struct gabi_key leaf_1 = { .space = GABI_SPACE_CPUID, .part = GABI_ECX, .index = 1 };
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+	const struct gabi_finding *finding;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(gabi_baseline(set, 3, NULL, &contract, &report, NULL), 0);
+	assert_non_null(contract);
+	assert_int_equal(gabi_contract_find(contract, &leaf_1, GABI_VP_ALL)->value & 7, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(gabi_check_verdict(contract, set[i]), GABI_FITS);
+	finding = gabi_report_findings(report, &count);
+	assert_int_equal(count, 2); /* b costs a bit of the leaf, c one of the MSR */
+	assert_int_equal(finding[0].kind, GABI_FINDING_COSTS);
+	assert_int_equal(finding[0].host, 1);
+	assert_int_equal(finding[1].host, 2);
+	gabi_report_free(report);
+	gabi_contract_free(contract);
+	for (size_t i = 0; i < 3; i++)
+		gabi_host_free(hosts[i]);
+}
+
+static void baseline__where_hosts_cannot_agree__says_why(void **state)
+{
+	static const struct words a = { { WORD(ARM64, WORKAROUND_3, 0, 64, 0, 0) } };
+	static const struct words b = { { WORD(ARM64, WORKAROUND_3, 0, 64, 1, 0) } };
+	struct gabi_host *hosts[] = { host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &a), host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &b) };
+	const struct gabi_host *const set[] = { hosts[0], hosts[1] };
+	struct gabi_contract *contract = (struct gabi_contract *)(uintptr_t)1;
+	struct gabi_report *report;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(gabi_baseline(set, 2, NULL, &contract, &report, NULL), 0);
+	assert_null(contract);
+	assert_int_equal(gabi_report_verdict(report), GABI_DOES_NOT_FIT);
+	assert_int_equal(gabi_report_findings(report, &count)[0].kind, GABI_FINDING_DIFFERS);
+	gabi_report_free(report);
+	gabi_host_free(hosts[0]);
+	gabi_host_free(hosts[1]);
+}
+
+static void baseline__takes_the_value_that_a_host_cannot_be_moved_from(void **state)
+{
+	static const struct words movable = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0x11, 0xff) } };
+	static const struct words fixed = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0x01, 0) } };
+	struct gabi_host *hosts[] = { host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &movable),
+				      host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &fixed) };
+	const struct gabi_host *const set[] = { hosts[0], hosts[1] };
+	const struct gabi_key pfr0 = { .space = GABI_SPACE_ARM64, .index = ID_AA64PFR0 };
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+
+	(void)state;
+	assert_int_equal(gabi_baseline(set, 2, NULL, &contract, &report, NULL), 0);
+	assert_non_null(contract);
+	assert_int_equal(gabi_contract_find(contract, &pfr0, GABI_VP_ALL)->value, 0x01);
+	gabi_report_free(report);
+	gabi_contract_free(contract);
+	gabi_host_free(hosts[0]);
+	gabi_host_free(hosts[1]);
+}
+
+/* ---- plan ---- */
+
+static struct gabi_plan *plan_of(enum gabi_arch arch, const struct words *promise, const struct words *offer, int *ret_err)
+{
+	struct gabi_host *host = host_of(arch, GABI_VIEW_KVM, offer);
+	struct gabi_contract *contract = contract_of(arch, promise);
+	struct gabi_report *report;
+	struct gabi_plan *plan = NULL;
+
+	assert_int_equal(gabi_check(contract, host, &report, NULL), 0);
+	*ret_err = gabi_plan_new(contract, host, report, NULL, &plan, NULL);
+	gabi_report_free(report);
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+	return plan;
+}
+
+static void plan__of_a_contract_that_does_not_fit__is_refused(void **state)
+{
+	static const struct words promise = { { LEAF_1_ECX(SSE3) } }, offer = { { LEAF_1_ECX(0) } };
+	int err;
+
+	(void)state;
+	assert_null(plan_of(GABI_ARCH_X86, &promise, &offer, &err));
+	assert_int_equal(err, GABI_ERR_ARG);
+}
+
+static void plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back(void **state)
+{
+	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0), WORD(MSR, 0x485, 0, 64, 0, 0),
+					      WORD(MSR, 0x48d, 0, 64, 0, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } };
+	static const unsigned kinds[] = { GABI_OP_SET_TSC_KHZ, GABI_OP_SET_CPUID, GABI_OP_SET_MSR, GABI_OP_SET_MSR, GABI_OP_SET_MSR,
+					  GABI_OP_VERIFY, GABI_OP_VERIFY, GABI_OP_VERIFY, GABI_OP_VERIFY };
+	int err;
+	struct gabi_plan *plan = plan_of(GABI_ARCH_X86, &words, &words, &err);
+	const struct gabi_op *op;
+	size_t count;
+
+	(void)state;
+	assert_non_null(plan);
+	op = gabi_plan_ops(plan, &count);
+	assert_int_equal(count, sizeof(kinds) / sizeof(kinds)[0]);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(op[i].kind, kinds[i]);
+	assert_int_equal(op[4].key.index, 0x485);
+	gabi_plan_free(plan);
+}
+
+static void plan__writes_firmware_registers_once_before_the_first_run(void **state)
+{
+	static const struct words promise = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0, 0), WORD(ARM64, STD_BMAP, 0, 64, 0, 0) } };
+	static const struct words offer = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0, 0), WORD(ARM64, STD_BMAP, 0, 64, 1, 1),
+					      WORD(ARM64, 0x6030000000160003, 0, 64, 0, 3) } };
+	int err;
+	struct gabi_plan *plan = plan_of(GABI_ARCH_ARM64, &promise, &offer, &err);
+	const struct gabi_op *op;
+	size_t count, sets = 0;
+
+	(void)state;
+	assert_non_null(plan);
+	op = gabi_plan_ops(plan, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (op[i].kind != GABI_OP_SET_REG)
+			continue;
+		assert_int_equal(op[i].scope, GABI_SCOPE_VM);
+		assert_true(op[i].before_run);
+		assert_int_equal(op[i].value, 0);
+		sets++;
+	}
+	assert_int_equal(sets, 2); /* the promised one, and the one that the contract has never heard of */
+	gabi_plan_free(plan);
+}
+
+/* ---- pinning ---- */
+
+static void pin__fits_the_host_it_was_made_of(void **state)
+{
+	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0),
+					      WORD(VM, GABI_VM_QUIRKS, 0, 64, 7, 0), WORD(VM, GABI_VM_NESTED_SIZE, 0, 64, 8320, 0) } };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &words);
+	struct gabi_contract *contract;
+	const struct gabi_key quirks = { .space = GABI_SPACE_VM, .index = GABI_VM_QUIRKS };
+
+	(void)state;
+	assert_int_equal(gabi_contract_pin(host, NULL, NULL, &contract, NULL), 0);
+	assert_int_equal(gabi_check_verdict(contract, host), GABI_FITS);
+	assert_null(gabi_contract_find(contract, &quirks, GABI_VP_ALL)); /* on request alone */
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+}
+
+static void pin__minus_a_feature__leaves_it_out(void **state)
+{
+	static const struct words words = { { LEAF_1_ECX(SSE3) } };
+	static const char *const minus[] = { "pni" }, *const junk[] = { "pnix" };
+	struct gabi_pin_options options = { sizeof(options), minus, 1 };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &words);
+	const struct gabi_key leaf_1 = { .space = GABI_SPACE_CPUID, .part = GABI_ECX, .index = 1 };
+	struct gabi_contract *contract = NULL;
+	struct gabi_diag diag;
+
+	(void)state;
+	assert_int_equal(gabi_contract_pin(host, &options, NULL, &contract, &diag), 0);
+	assert_int_equal(gabi_contract_find(contract, &leaf_1, GABI_VP_ALL)->value, 0);
+	gabi_contract_free(contract);
+	options.minus = junk;
+	assert_int_equal(gabi_contract_pin(host, &options, NULL, &contract, &diag), GABI_ERR_UNKNOWN);
+	assert_non_null(strstr(diag.text, "pnix"));
+	gabi_host_free(host);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(check__gives_the_verdict_of_each_case),
 		cmocka_unit_test(check__of_another_architecture__does_not_fit),
+		cmocka_unit_test(diff__tells_the_effect_of_each_case),
+		cmocka_unit_test(diff__names_the_module_parameter_that_made_it),
+		cmocka_unit_test(diff__of_two_architectures__is_an_error),
+		cmocka_unit_test(rollback__gives_the_verdict_of_each_case),
+		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
+		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),
+		cmocka_unit_test(baseline__takes_the_value_that_a_host_cannot_be_moved_from),
+		cmocka_unit_test(plan__of_a_contract_that_does_not_fit__is_refused),
+		cmocka_unit_test(plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back),
+		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
+		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
+		cmocka_unit_test(pin__minus_a_feature__leaves_it_out),
 	};
 
 	return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);
