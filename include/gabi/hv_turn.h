@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One turn of the engine: how an entry point ended, and what the VMM has to do for it.
+ */
+#ifndef GABI_HV_TURN_H
+#define GABI_HV_TURN_H
+
+#include <gabi/hv.h>
+
+GABI_BEGIN
+
+/* How a turn ended for the virtual processor that took it. Negative values are enum gabi_err: the caller's mistake. */
+enum gabi_hv_done {
+	GABI_HV_DONE,  /* go on behind the instruction */
+	GABI_HV_AGAIN, /* carry out the actions, let interrupts in, then execute the instruction again */
+	GABI_HV_WAIT,  /* as AGAIN, but not before a turn of another virtual processor wakes this one */
+	GABI_HV_UD,    /* inject #UD; nothing changed */
+	GABI_HV_GP,    /* inject #GP(0); nothing changed */
+};
+
+enum gabi_hv_act_kind {
+#define GABI_HV_ACT_ROW(name, text, what) GABI_HV_ACT_##name,
+#include <gabi/hv_act.def>
+	GABI_HV_ACT_COUNT
+};
+
+#define GABI_HV_VP_SET 0xffffu /* an action for all virtual processors in turn->set */
+#define GABI_HV_VP_ANY 0xfffeu /* for one of those in turn->set, whichever suits the VMM */
+#define GABI_HV_VP_LDR 0xfffdu /* an interrupt for a logical destination, which only the local APICs can resolve */
+
+/* A set of virtual processors: bank b bit n is virtual processor 64 * b + n. Only banks in `valid` are written. */
+struct gabi_hv_set {
+	uint64_t valid;
+	uint64_t bank[GABI_HV_VPS_MAX / 64];
+};
+
+struct gabi_hv_act {
+	uint8_t kind; /* enum gabi_hv_act_kind */
+	uint8_t vtl;
+	uint16_t vp; /* the one meant, GABI_HV_VP_SET or GABI_HV_VP_ANY */
+	union {
+		struct {
+			uint8_t vector;
+			uint8_t type;     /* HV_INTERRUPT_TYPE: 0 fixed, 4 NMI, ... */
+			uint8_t level;    /* 1: level-triggered */
+			uint8_t auto_eoi; /* 1: no EOI will come; clear the in-service bit on delivery */
+			uint32_t ldr;     /* GABI_HV_VP_LDR: the logical destination */
+		} interrupt;
+		struct {
+			uint64_t space;      /* CR3; meaningless with ALL_SPACES */
+			uint32_t flags;      /* enum gabi_hv_flush */
+			uint32_t count;      /* ranges; 0: the whole space */
+			const uint64_t *gva; /* ranges as the guest wrote them, in the turn; low 12 bits: further pages */
+		} flush;
+		struct {
+			uint64_t device;
+			uint64_t msi; /* address in the low, data in the high half */
+			uint8_t vector;
+			uint8_t all;  /* 1: to all of the set, 0: to any one */
+		} retarget;
+		struct {
+			uint32_t len;
+			uint32_t options;
+			const void *data; /* len bytes, in the turn */
+		} debug;
+		uint64_t count; /* SPIN: how often the guest has tried */
+	};
+};
+
+enum gabi_hv_flush {
+	GABI_HV_FLUSH_ALL_SPACES = 2, /* as in HV_FLUSH_FLAGS */
+	GABI_HV_FLUSH_NON_GLOBAL = 4,
+	GABI_HV_FLUSH_EXTENDED = 8, /* ranges have a page size in bit 11 and ten bits of further pages */
+};
+
+#define GABI_HV_ACTS_MAX 40u
+
+/*
+ * The caller's storage for one virtual processor's turns; nothing in it outlives the next turn. Carry out act[0] to
+ * act[count - 1] in order.
+ */
+struct gabi_hv_turn {
+	uint32_t count;
+	uint32_t reserved;
+	struct gabi_hv_act act[GABI_HV_ACTS_MAX];
+	struct gabi_hv_set set;
+	uint64_t in[GABI_HV_PAGE / 8];  /* the engine's copy of a hypercall's input: the guest cannot change it any more */
+	uint64_t out[GABI_HV_PAGE / 8]; /* its output, before it goes to the guest */
+};
+
+GABI_API const char *gabi_hv_act_text(unsigned kind);   /* "interrupt"; NULL if none */
+GABI_API const char *gabi_hv_done_text(int done);       /* "again"; an error's text if negative */
+
+GABI_END
+#endif
