@@ -28,5 +28,9 @@ GABI_API const char *gabi_evmcs_group_text(unsigned group); /* "guest-grp1" */
 /* The group of a field: enum gabi_evmcs_group, or negative if the page has no such field. */
 GABI_API int gabi_evmcs_group_of(unsigned id);
 
+/* The groups that a change from one page to another makes dirty, as bits of the clean-fields word: what a guest hypervisor clears
+ * there, so that the next entry takes the change over. A field that is in all groups gives all; one that is in none gives none. */
+GABI_API uint32_t gabi_evmcs_changed(const void *before, const void *after);
+
 GABI_END
 #endif

@@ -127,5 +127,95 @@ GABI_API void gabi_vmcs_init(const struct gabi_vmcs_layout *layout, uint32_t rev
  * GABI_VMCS_PAGE if there is none. */
 GABI_API size_t gabi_vmcs_stray(const struct gabi_vmcs_layout *layout, const void *page, size_t from);
 
+/* Bits that no processor accepts otherwise: 1 in a field that has been written, and 0 always. Both 0 where nothing is known. */
+GABI_API void gabi_vmcs_reserved(unsigned id, uint64_t *ret_ones, uint64_t *ret_zeros);
+
+/* ---- which layout a page has ---- */
+
+enum gabi_vmcs_evidence_kind {
+#define GABI_VMCS_EVIDENCE_ROW(name, weight, text) GABI_VMCS_EVIDENCE_##name,
+#include <gabi/vmcs_evidence.def>
+	GABI_VMCS_EVIDENCE_COUNT
+};
+
+enum gabi_vmcs_weight { GABI_VMCS_NOTE, GABI_VMCS_FOR, GABI_VMCS_AGAINST };
+
+struct gabi_vmcs_evidence {
+	uint8_t kind;    /* enum gabi_vmcs_evidence_kind */
+	uint16_t id;     /* the field; GABI_VMCS_COUNT where it is about none */
+	uint16_t offset; /* of the field or byte in the page */
+	uint64_t value;  /* what is there */
+};
+
+#define GABI_VMCS_EVIDENCE_MAX 64u
+
+/* Whether a page can have a layout: possible if nothing speaks against it. Evidence is in order of offset within its kind. */
+struct gabi_vmcs_match {
+	uint8_t possible;
+	uint8_t count; /* pieces of evidence */
+	uint8_t fors;  /* of which speak for it */
+	struct gabi_vmcs_evidence evidence[GABI_VMCS_EVIDENCE_MAX];
+};
+
+GABI_API void gabi_vmcs_match(const struct gabi_vmcs_layout *layout, const void *page, struct gabi_vmcs_match *ret_match);
+GABI_API enum gabi_vmcs_weight gabi_vmcs_evidence_weight(unsigned kind);
+GABI_API const char *gabi_vmcs_evidence_text(unsigned kind);
+
+/* ---- translation ---- */
+
+/* From one layout to another, compiled once into copies of whole runs; never changes a revision id. */
+struct gabi_translation;
+
+enum gabi_vmcs_set {
+	GABI_VMCS_SET_ALL, /* every field that both have, and the launch state if both have one */
+	GABI_VMCS_SET_IN,  /* what a hypervisor takes from an enlightened VMCS on entry */
+	GABI_VMCS_SET_OUT, /* what it gives back on exit */
+};
+
+/* mem NULL: malloc and free. IN and OUT want an enlightened VMCS on the one side and something else on the other. */
+GABI_API int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, enum gabi_vmcs_set set,
+				  const struct gabi_mem *mem, struct gabi_translation **ret_translation, struct gabi_diag *diag);
+GABI_API void gabi_translation_free(struct gabi_translation *translation); /* NULL is fine */
+
+/* Copies the fields; bytes of `to` that belong to no field of the set stay as they are. The pages must not overlap. May be called from
+ * any number of threads. */
+GABI_API void gabi_translation_run(const struct gabi_translation *translation, const void *from, void *to);
+
+/* The same for what is dirty: a bit of `clean` that is 1 says that nothing of that group has changed since `to` was last written. Where
+ * neither side is an enlightened VMCS, everything is copied unless `clean` is GABI_EVMCS_ALL_CLEAN. */
+GABI_API void gabi_translation_run_dirty(const struct gabi_translation *translation, const void *from, void *to, uint32_t clean);
+
+/* How many runs and how many bytes the full copy takes. */
+GABI_API size_t gabi_translation_runs(const struct gabi_translation *translation, size_t *ret_bytes);
+
+/* Which code carries it out on this CPU: "avx512", "avx2", "direct" or "runs". */
+GABI_API const char *gabi_translation_path(const struct gabi_translation *translation);
+
+/* Makes it use another one; for tests and measurements. GABI_ERR_UNSUPPORTED if this CPU or this pair has it not. */
+GABI_API int gabi_translation_use(struct gabi_translation *translation, const char *path);
+
+enum gabi_vmcs_finding_kind {
+#define GABI_VMCS_FINDING_ROW(name, text, harm, sentence) GABI_VMCS_FINDING_##name,
+#include <gabi/vmcs_finding.def>
+	GABI_VMCS_FINDING_COUNT
+};
+
+struct gabi_vmcs_finding {
+	uint8_t kind;    /* enum gabi_vmcs_finding_kind */
+	uint16_t id;     /* the field; GABI_VMCS_COUNT where it is about none */
+	uint16_t offset; /* in the page that is read */
+	uint64_t value;  /* what is there */
+};
+
+#define GABI_VMCS_NARROW_HOST 1u /* the target runs on a 32-bit host */
+
+/* What would not come over, of this page. *ret_total is the true count, however many `cap` takes. */
+GABI_API void gabi_translation_check(const struct gabi_translation *translation, const void *from, unsigned flags,
+				     struct gabi_vmcs_finding *out, size_t cap, size_t *ret_total);
+
+GABI_API const char *gabi_vmcs_finding_text(unsigned kind);     /* "lost" */
+GABI_API const char *gabi_vmcs_finding_sentence(unsigned kind);
+GABI_API int gabi_vmcs_finding_harms(unsigned kind);            /* 1 or 0 */
+
 GABI_END
 #endif

@@ -165,7 +165,7 @@ const struct gabi_evmcs_field gabi_evmcs_fields[GABI_VMCS_COUNT] = {
 };
 
 const struct gabi_evmcs_own gabi_evmcs_own[] = {
-#define GABI_EVMCS1_OWN_ROW(name, at, size, set) { .offset = at, .bytes = size },
+#define GABI_EVMCS1_OWN_ROW(name, at, size, set) { .offset = at, .bytes = size, .group = GABI_EVMCS_##set },
 #include <gabi/evmcs1.def>
 };
 const size_t gabi_evmcs_own_count = GABI_COUNT_OF(gabi_evmcs_own);
@@ -249,11 +249,9 @@ static void own(uint8_t *owned, size_t at, size_t bytes)
 	memset(owned + at, 1, bytes);
 }
 
-size_t gabi_vmcs_stray(const struct gabi_vmcs_layout *layout, const void *page, size_t from)
+void gabi_vmcs_owned(const struct gabi_vmcs_layout *layout, uint8_t owned[GABI_VMCS_PAGE])
 {
-	const uint8_t *byte = page;
-	uint8_t owned[GABI_VMCS_PAGE] = { 0 };
-
+	memset(owned, 0, GABI_VMCS_PAGE);
 	own(owned, 0, layout->header);
 	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++)
 		if (layout->offset[id])
@@ -261,6 +259,14 @@ size_t gabi_vmcs_stray(const struct gabi_vmcs_layout *layout, const void *page, 
 	if (layout->family == GABI_VMCS_FAMILY_EVMCS)
 		for (size_t i = 0; i < gabi_evmcs_own_count; i++)
 			own(owned, gabi_evmcs_own[i].offset, gabi_evmcs_own[i].bytes);
+}
+
+size_t gabi_vmcs_stray(const struct gabi_vmcs_layout *layout, const void *page, size_t from)
+{
+	const uint8_t *byte = page;
+	uint8_t owned[GABI_VMCS_PAGE];
+
+	gabi_vmcs_owned(layout, owned);
 	while (from < GABI_VMCS_PAGE && (owned[from] || !byte[from]))
 		from++;
 	return from < GABI_VMCS_PAGE ? from : GABI_VMCS_PAGE;

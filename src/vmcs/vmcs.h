@@ -6,6 +6,8 @@
 #include <gabi/evmcs.h>
 #include <gabi/vmcs.h>
 
+#include <stdbool.h>
+
 /* One field of the enlightened VMCS; all zero where it has none, which the layout's offsets tell. */
 struct gabi_evmcs_field {
 	uint8_t group; /* enum gabi_evmcs_group */
@@ -15,12 +17,16 @@ struct gabi_evmcs_field {
 extern const struct gabi_evmcs_field gabi_evmcs_fields[GABI_VMCS_COUNT];
 
 struct gabi_evmcs_own {
-	uint16_t offset, bytes;
+	uint16_t offset;
+	uint8_t bytes, group;
 };
 extern const struct gabi_evmcs_own gabi_evmcs_own[];
 extern const size_t gabi_evmcs_own_count;
 
 unsigned gabi_vmcs_bytes(unsigned id); /* of a field in memory; id is valid */
+
+/* 1 for each byte that is a field's, the header's or a member's of the format. */
+void gabi_vmcs_owned(const struct gabi_vmcs_layout *layout, uint8_t owned[GABI_VMCS_PAGE]);
 
 /* x86 byte order, any alignment, 1 to 8 bytes. */
 uint64_t gabi_le_load(const void *page, size_t at, unsigned bytes);

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: MIT */
+/* From one layout to another: compile to runs, copy, and say what stays behind. */
+#include "translate.h"
+
+#include "base/base.h"
+
+#include <string.h>
+
+/* ---- what there is to copy ---- */
+
+struct item {
+	uint16_t from, to, len;
+	uint8_t group;
+};
+
+#define ITEMS_MAX (GABI_VMCS_COUNT + 8u)
+
+struct items {
+	struct item at[ITEMS_MAX];
+	size_t count;
+};
+
+static void item_add(struct items *items, size_t from, size_t to, size_t len, unsigned group)
+{
+	items->at[items->count++] =
+		(struct item){ .from = (uint16_t)from, .to = (uint16_t)to, .len = (uint16_t)len, .group = (uint8_t)group };
+}
+
+static bool in_set(enum gabi_vmcs_set set, unsigned id)
+{
+	return set == GABI_VMCS_SET_ALL || (set == GABI_VMCS_SET_IN ? gabi_evmcs_fields[id].in : gabi_evmcs_fields[id].out);
+}
+
+static void items_sort(struct items *items)
+{
+	for (size_t i = 1; i < items->count; i++) {
+		struct item held = items->at[i];
+		size_t at = i;
+
+		for (; at > 0 && items->at[at - 1].to > held.to; at--)
+			items->at[at] = items->at[at - 1];
+		items->at[at] = held;
+	}
+}
+
+static void items_gather(const struct gabi_translation *t, struct items *items)
+{
+	bool both_evmcs = t->from->family == GABI_VMCS_FAMILY_EVMCS && t->to->family == GABI_VMCS_FAMILY_EVMCS;
+
+	items->count = 0;
+	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++)
+		if (t->from->offset[id] && t->to->offset[id] && in_set(t->set, id))
+			item_add(items, t->from->offset[id], t->to->offset[id], gabi_vmcs_bytes(id),
+				 t->is_evmcs ? gabi_evmcs_fields[id].group : GABI_EVMCS_ALL);
+	if (t->set == GABI_VMCS_SET_ALL && t->from->launch && t->to->launch)
+		item_add(items, t->from->launch, t->to->launch, 4, GABI_EVMCS_ALL);
+	/* The revision id and the abort indicator stay each page's own. */
+	for (size_t i = 0; both_evmcs && i < gabi_evmcs_own_count; i++)
+		if (gabi_evmcs_own[i].offset >= t->to->header)
+			item_add(items, gabi_evmcs_own[i].offset, gabi_evmcs_own[i].offset, gabi_evmcs_own[i].bytes,
+				 gabi_evmcs_own[i].group);
+	items_sort(items);
+}
+
+/* ---- runs ---- */
+
+/* Appends the items of `group`, or all if it is GROUPS, as runs as long as they get. */
+static size_t runs_make(const struct items *items, unsigned group, struct gabi_run *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < items->count; i++) {
+		const struct item *item = &items->at[i];
+		struct gabi_run *last = count ? &out[count - 1] : NULL;
+
+		if (group != GROUPS && item->group != group)
+			continue;
+		if (last && last->from + last->len == item->from && last->to + last->len == item->to)
+			last->len = (uint16_t)(last->len + item->len);
+		else
+			out[count++] = (struct gabi_run){ item->from, item->to, item->len };
+	}
+	return count;
+}
+
+static inline void copy16(const uint8_t *from, uint8_t *to)
+{
+	uint64_t low, high;
+
+	memcpy(&low, from, 8);
+	memcpy(&high, from + 8, 8);
+	memcpy(to, &low, 8);
+	memcpy(to + 8, &high, 8);
+}
+
+/* Fixed sizes that overlap at the end, so that no run needs a call or a loop over bytes. */
+static inline void copy_run(const uint8_t *restrict from, uint8_t *restrict to, size_t len)
+{
+	if (len == 8) {
+		memcpy(to, from, 8);
+	} else if (len > 16) {
+		for (size_t at = 0; at + 16 < len; at += 16)
+			copy16(from + at, to + at);
+		copy16(from + len - 16, to + len - 16);
+	} else if (len > 8) {
+		memcpy(to, from, 8);
+		memcpy(to + len - 8, from + len - 8, 8);
+	} else if (len >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + len - 4, from + len - 4, 4);
+	} else {
+		memcpy(to, from, 2);
+	}
+}
+
+void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, void *to)
+{
+	for (size_t i = 0; i < count; i++)
+		copy_run((const uint8_t *)from + run[i].from, (uint8_t *)to + run[i].to, run[i].len);
+}
+
+/* ---- 64 bytes at a time ---- */
+
+/* One 16-bit word to move; every field of every layout begins at an even offset. */
+struct word {
+	uint16_t from, to, group;
+};
+
+static size_t words_make(const struct items *items, struct word *out)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < items->count; i++) {
+		unsigned group = items->at[i].group;
+		/* NONE is copied whatever is clean, by its runs. */
+		unsigned mask = group == GABI_EVMCS_ALL ? GABI_EVMCS_ALL_CLEAN : group == GABI_EVMCS_NONE ? 0 : 1u << group;
+
+		for (unsigned at = 0; at < items->at[i].len; at += 2)
+			out[count++] = (struct word){ (uint16_t)(items->at[i].from + at), (uint16_t)(items->at[i].to + at), (uint16_t)mask };
+	}
+	return count;
+}
+
+/* The words of one block whose source lies within 64 bytes of the lowest one that is still missing, as one load. */
+static uint32_t load_make(const struct word *word, size_t count, unsigned base, uint32_t done, struct gabi_wide_load *load)
+{
+	unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
+
+	for (size_t i = 0; i < count; i++)
+		if (!(done >> (word[i].to - base) / 2 & 1) && word[i].from < lowest)
+			lowest = word[i].from;
+	*load = (struct gabi_wide_load){ .from = (uint16_t)lowest };
+	for (size_t i = 0; i < count; i++) {
+		unsigned lane = (word[i].to - base) / 2;
+
+		if (done >> lane & 1 || word[i].from < lowest || word[i].from + 2u > lowest + WIDE_BYTES)
+			continue;
+		load->pick[lane] = (uint16_t)((word[i].from - lowest) / 2);
+		load->mask |= UINT32_C(1) << lane;
+	}
+	return load->mask;
+}
+
+/* Counts what it makes; writes it where there is room (blocks and loads not NULL). */
+static void wide_make(const struct word *word, size_t count, struct gabi_translation *t)
+{
+	t->block_count = t->load_count = 0;
+	for (size_t first = 0, next; first < count; first = next) {
+		unsigned base = word[first].to < GABI_VMCS_PAGE - WIDE_BYTES ? word[first].to : GABI_VMCS_PAGE - WIDE_BYTES;
+		struct gabi_wide_block block = { .to = (uint16_t)base };
+
+		for (next = first; next < count && word[next].to + 2u <= base + WIDE_BYTES; next++) {
+			block.mask |= UINT32_C(1) << (word[next].to - base) / 2;
+			block.group[(word[next].to - base) / 2] = word[next].group;
+		}
+		for (uint32_t done = 0; done != block.mask; block.loads++) {
+			struct gabi_wide_load load;
+
+			done |= load_make(word + first, next - first, base, done, &load);
+			if (t->loads)
+				t->loads[t->load_count] = load;
+			t->load_count++;
+		}
+		if (t->blocks)
+			t->blocks[t->block_count] = block;
+		t->block_count++;
+	}
+}
+
+/* ---- making one ---- */
+
+enum path { PATH_RUNS, PATH_DIRECT, PATH_AVX2, PATH_AVX512, PATH_COUNT };
+static const char *const path_names[PATH_COUNT] = { "runs", "direct", "avx2", "avx512" };
+
+static bool path_here(const struct gabi_translation *t, unsigned path)
+{
+	switch (path) {
+	case PATH_AVX512:
+		return gabi_wide_here();
+	case PATH_AVX2:
+		return gabi_direct_has(t) && gabi_avx2_here();
+	case PATH_DIRECT:
+		return gabi_direct_has(t);
+	default:
+		return path == PATH_RUNS;
+	}
+}
+
+static int fill(struct gabi_translation *t, const struct items *items)
+{
+	struct gabi_run runs[ITEMS_MAX];
+	struct word *words = gabi_mem_get(&t->mem, GABI_VMCS_PAGE / 2 * sizeof(*words));
+	size_t count, word_count;
+
+	if (!words)
+		return GABI_ERR_NOMEM;
+	word_count = words_make(items, words);
+	wide_make(words, word_count, t);
+	t->bytes = (uint16_t)(2 * word_count);
+	t->blocks = gabi_mem_get(&t->mem, t->block_count * sizeof(*t->blocks) + 1);
+	t->loads = gabi_mem_get(&t->mem, t->load_count * sizeof(*t->loads) + 1);
+	t->run_count = (uint16_t)runs_make(items, GROUPS, runs);
+	t->runs = gabi_mem_get(&t->mem, t->run_count * sizeof(*t->runs) + 1);
+	t->group_runs = gabi_mem_get(&t->mem, items->count * sizeof(*t->group_runs) + 1);
+	if (t->blocks && t->loads)
+		wide_make(words, word_count, t);
+	gabi_mem_put(&t->mem, words);
+	if (!t->blocks || !t->loads || !t->runs || !t->group_runs)
+		return GABI_ERR_NOMEM;
+	memcpy(t->runs, runs, t->run_count * sizeof(*runs));
+	count = 0;
+	for (unsigned group = 0; group < GROUPS; group++) {
+		t->group_first[group] = (uint16_t)count;
+		count += runs_make(items, group, t->group_runs + count);
+	}
+	t->group_first[GROUPS] = (uint16_t)count;
+	return 0;
+}
+
+int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, enum gabi_vmcs_set set,
+			 const struct gabi_mem *mem, struct gabi_translation **ret_translation, struct gabi_diag *diag)
+{
+	struct gabi_mem own = gabi_mem_or_default(mem);
+	bool from_evmcs = from->family == GABI_VMCS_FAMILY_EVMCS, to_evmcs = to->family == GABI_VMCS_FAMILY_EVMCS;
+	struct gabi_translation *t;
+	struct items items;
+
+	if (set != GABI_VMCS_SET_ALL && from_evmcs == to_evmcs)
+		return gabi_fail(diag, GABI_ERR_ARG, "what is copied on entry or exit is known only between an enlightened VMCS and another, not from ",
+				 from->name, " to ", to->name, (char *)NULL);
+	t = gabi_mem_get(&own, sizeof(*t));
+	if (!t)
+		return gabi_fail(diag, GABI_ERR_NOMEM, gabi_err_text(GABI_ERR_NOMEM), (char *)NULL);
+	t->mem = own;
+	t->from = from;
+	t->to = to;
+	t->set = (uint8_t)set;
+	t->is_evmcs = from_evmcs || to_evmcs;
+	items_gather(t, &items);
+	if (fill(t, &items)) {
+		gabi_translation_free(t);
+		return gabi_fail(diag, GABI_ERR_NOMEM, gabi_err_text(GABI_ERR_NOMEM), (char *)NULL);
+	}
+	for (unsigned path = PATH_COUNT; path-- > 0;) {
+		if (path_here(t, path)) {
+			t->path = (uint8_t)path;
+			break;
+		}
+	}
+	*ret_translation = t;
+	return 0;
+}
+
+void gabi_translation_free(struct gabi_translation *t)
+{
+	struct gabi_mem mem;
+
+	if (!t)
+		return;
+	mem = t->mem;
+	gabi_mem_put(&mem, t->runs);
+	gabi_mem_put(&mem, t->group_runs);
+	gabi_mem_put(&mem, t->blocks);
+	gabi_mem_put(&mem, t->loads);
+	gabi_mem_put(&mem, t);
+}
+
+size_t gabi_translation_runs(const struct gabi_translation *t, size_t *ret_bytes)
+{
+	*ret_bytes = t->bytes;
+	return t->run_count;
+}
+
+const char *gabi_translation_path(const struct gabi_translation *t)
+{
+	return path_names[t->path];
+}
+
+int gabi_translation_use(struct gabi_translation *t, const char *path)
+{
+	for (unsigned i = 0; i < PATH_COUNT; i++) {
+		if (!strcmp(path, path_names[i]) && path_here(t, i)) {
+			t->path = (uint8_t)i;
+			return 0;
+		}
+	}
+	return GABI_ERR_UNSUPPORTED;
+}
+
+/* ---- copying ---- */
+
+#define DIRTY_ALL  (UINT32_C(1) << GABI_EVMCS_ALL)
+#define DIRTY_NONE (UINT32_C(1) << GABI_EVMCS_NONE)
+
+/* The groups to copy, as bits: what is not clean, what is in no group, and with anything dirty what belongs to all. */
+static uint32_t dirty_of(uint32_t clean)
+{
+	uint32_t dirty = ~clean & GABI_EVMCS_ALL_CLEAN;
+
+	return dirty | DIRTY_NONE | (dirty ? DIRTY_ALL : 0);
+}
+
+static void run_groups(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
+{
+	for (unsigned group = 0; group < GROUPS; group++)
+		if (dirty >> group & 1)
+			gabi_runs_copy(t->group_runs + t->group_first[group], t->group_first[group + 1] - t->group_first[group], from, to);
+}
+
+void gabi_translation_run(const struct gabi_translation *t, const void *from, void *to)
+{
+	switch (t->path) {
+	case PATH_AVX512:
+		gabi_wide_run(t, from, to);
+		break;
+	case PATH_AVX2:
+		gabi_direct_avx2_run(t, from, to, UINT32_MAX);
+		break;
+	case PATH_DIRECT:
+		gabi_direct_run(t, from, to, UINT32_MAX);
+		break;
+	default:
+		gabi_runs_copy(t->runs, t->run_count, from, to);
+	}
+}
+
+void gabi_translation_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	uint32_t dirty = dirty_of(clean);
+
+	switch (t->path) {
+	case PATH_AVX512:
+		run_groups(t, from, to, DIRTY_NONE);
+		if (dirty & GABI_EVMCS_ALL_CLEAN)
+			gabi_wide_run_dirty(t, from, to, (uint16_t)dirty);
+		break;
+	case PATH_AVX2:
+		gabi_direct_avx2_run(t, from, to, dirty);
+		break;
+	case PATH_DIRECT:
+		gabi_direct_run(t, from, to, dirty);
+		break;
+	default:
+		run_groups(t, from, to, dirty);
+	}
+}
+
+/* ---- what stays behind ---- */
+
+struct findings {
+	struct gabi_vmcs_finding *out;
+	size_t cap, total;
+};
+
+static void found(struct findings *findings, unsigned kind, unsigned id, size_t offset, uint64_t value)
+{
+	if (findings->total < findings->cap)
+		findings->out[findings->total] = (struct gabi_vmcs_finding){
+			.kind = (uint8_t)kind, .id = (uint16_t)id, .offset = (uint16_t)offset, .value = value };
+	findings->total++;
+}
+
+/* What a hypervisor without the field behaves like. */
+static uint64_t implied(unsigned id)
+{
+	switch (id) {
+	case GABI_VMCS_TSC_MULTIPLIER:
+		return UINT64_C(1) << 48; /* SDM vol. 3, 25.6.5: 48 fraction bits, so the guest's TSC runs at the host's rate */
+	case GABI_VMCS_VMCS_LINK_POINTER:
+		return UINT64_MAX;
+	default:
+		return 0;
+	}
+}
+
+struct page_of {
+	const struct gabi_vmcs_layout *layout;
+	const void *page;
+};
+
+static uint64_t value_of(const void *ctx, unsigned id)
+{
+	const struct page_of *of = ctx;
+	uint64_t value = 0;
+
+	gabi_vmcs_get(of->layout, of->page, id, &value);
+	return value;
+}
+
+static void check_field(const struct gabi_translation *t, const void *page, unsigned id, unsigned flags, struct findings *findings)
+{
+	const struct page_of of = { t->from, page };
+	size_t at = t->from->offset[id], count;
+	uint64_t value = value_of(&of, id);
+	bool natural = (gabi_vmcs_fields(&count)[id].encoding >> 13 & 3) == GABI_VMCS_NATURAL;
+
+	if (!t->to->offset[id]) {
+		bool used = gabi_vmcs_used(id, value_of, &of);
+
+		if (value != implied(id) && (value || used))
+			found(findings, used ? GABI_VMCS_FINDING_LOST : GABI_VMCS_FINDING_UNUSED, id, at, value);
+	} else if (flags & GABI_VMCS_NARROW_HOST && natural && value >> 32) {
+		found(findings, GABI_VMCS_FINDING_NARROW, id, at, value);
+	}
+}
+
+/* One finding for each stretch of stray bytes that are not zero. */
+static void check_stray(const struct gabi_translation *t, const uint8_t *page, struct findings *findings)
+{
+	uint8_t owned[GABI_VMCS_PAGE];
+	bool inside = false;
+
+	gabi_vmcs_owned(t->from, owned);
+	for (size_t at = 0; at < GABI_VMCS_PAGE; at++) {
+		bool stray = page[at] && !owned[at];
+
+		if (stray && !inside)
+			found(findings, GABI_VMCS_FINDING_STRAY, GABI_VMCS_COUNT, at, page[at]);
+		inside = stray;
+	}
+}
+
+void gabi_translation_check(const struct gabi_translation *t, const void *from, unsigned flags, struct gabi_vmcs_finding *out,
+			    size_t cap, size_t *ret_total)
+{
+	struct findings findings = { out, cap, 0 };
+	struct gabi_vmcs_match match;
+
+	gabi_vmcs_match(t->from, from, &match); /* its first piece of evidence is about the revision id */
+	if (match.evidence[0].kind == GABI_VMCS_EVIDENCE_OTHER_REVISION)
+		found(&findings, GABI_VMCS_FINDING_REVISION, GABI_VMCS_COUNT, 0, match.evidence[0].value);
+	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++)
+		if (t->from->offset[id] && in_set(t->set, id))
+			check_field(t, from, id, flags, &findings);
+	if (t->from->launch && !t->to->launch && gabi_le_load(from, t->from->launch, 4))
+		found(&findings, GABI_VMCS_FINDING_LAUNCHED, GABI_VMCS_COUNT, t->from->launch, gabi_le_load(from, t->from->launch, 4));
+	check_stray(t, from, &findings);
+	*ret_total = findings.total;
+}
+
+static const struct {
+	const char *text, *sentence;
+	int harms;
+} finding_kinds[] = {
+#define GABI_VMCS_FINDING_ROW(name, word, harm, words) { word, words, harm },
+#include <gabi/vmcs_finding.def>
+};
+
+const char *gabi_vmcs_finding_text(unsigned kind)
+{
+	return kind < GABI_COUNT_OF(finding_kinds) ? finding_kinds[kind].text : "unknown";
+}
+
+const char *gabi_vmcs_finding_sentence(unsigned kind)
+{
+	return kind < GABI_COUNT_OF(finding_kinds) ? finding_kinds[kind].sentence : "unknown";
+}
+
+int gabi_vmcs_finding_harms(unsigned kind)
+{
+	return kind < GABI_COUNT_OF(finding_kinds) ? finding_kinds[kind].harms : 1;
+}
