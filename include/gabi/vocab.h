@@ -24,6 +24,12 @@ enum gabi_vm {
 #include <gabi/vm.def>
 };
 
+/* Numbers of the space CAP: GABI_KVM_CAP_NESTED_STATE and the like. */
+enum gabi_kvm_cap {
+#define GABI_CAP_ROW(name, number, kind) GABI_KVM_CAP_##name = (number),
+#include <gabi/cap.def>
+};
+
 /* How a field's number is to be read and printed. */
 enum gabi_kind {
 	GABI_KIND_FLAG,    /* one bit: there or not */

@@ -8,10 +8,6 @@
 
 #include "verdict/judge.h"
 
-#include <string.h>
-
-#define KVM_CAP_HYPERV_ENLIGHTENED_VMCS 163 /* linux/kvm.h; the rows are in gabi/cap.def */
-#define KVM_CAP_DISABLE_QUIRKS2         213
 
 struct gabi_plan {
 	struct gabi_mem mem;
@@ -113,9 +109,9 @@ static int enable(struct making *m, unsigned number, unsigned cap, unsigned scop
 
 static int add_caps(struct making *m)
 {
-	int err = enable(m, GABI_VM_QUIRKS, KVM_CAP_DISABLE_QUIRKS2, GABI_SCOPE_VM);
+	int err = enable(m, GABI_VM_QUIRKS, GABI_KVM_CAP_DISABLE_QUIRKS2, GABI_SCOPE_VM);
 
-	return err ? err : enable(m, GABI_VM_EVMCS_VERSION, KVM_CAP_HYPERV_ENLIGHTENED_VMCS, GABI_SCOPE_VP);
+	return err ? err : enable(m, GABI_VM_EVMCS_VERSION, GABI_KVM_CAP_HYPERV_ENLIGHTENED_VMCS, GABI_SCOPE_VP);
 }
 
 static int add_frequency(struct making *m)

@@ -8,8 +8,6 @@
 
 #include "base/base.h"
 
-#define GABI_KVM_CAP_TSC_CONTROL 60 /* linux/kvm.h; its row is in gabi/cap.def */
-
 enum gabi_answer { GABI_NO, GABI_MAYBE, GABI_YES };
 
 /* A field, or a run of bits of a word that no row covers: then field is NULL and the rule is the strictest. */
