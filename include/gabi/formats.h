@@ -5,11 +5,7 @@
  * Every reader takes any bytes at all: what it does not take gives one sentence in diag, with line and column for
  * syntax, a JSON pointer for the rest. What a reader returns is sealed.
  *
- * What is returned lies in the caller's mem. On the way there the JSON parser, jansson, takes memory by its own
- * allocator, malloc unless the program set another (json_set_alloc_funcs); all of it is free again on return.
- *
- * Every function may be called from any thread. jansson draws the seed of its hash tables when it is first used, which
- * is safe from several threads at once; a program that wants a seed of its own calls json_object_seed before.
+ * All memory is the caller's mem, and every function may be called from any thread.
  */
 #ifndef GABI_FORMATS_H
 #define GABI_FORMATS_H

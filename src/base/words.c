@@ -76,7 +76,7 @@ unsigned gabi_key_width(const struct gabi_key *key)
 			return (a) < (b) ? -1 : 1; \
 	} while (0)
 
-int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b)
+static inline int key_compare(const struct gabi_key *a, const struct gabi_key *b)
 {
 	COMPARE(a->space, b->space);
 	COMPARE(a->index, b->index);
@@ -85,9 +85,14 @@ int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b)
 	return 0;
 }
 
-static int word_compare(const struct gabi_word *a, const struct gabi_word *b)
+int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b)
 {
-	int order = gabi_key_compare(&a->key, &b->key);
+	return key_compare(a, b);
+}
+
+static inline int word_compare(const struct gabi_word *a, const struct gabi_word *b)
+{
+	int order = key_compare(&a->key, &b->key);
 
 	if (order)
 		return order;

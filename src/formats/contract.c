@@ -15,153 +15,205 @@ static int add(void *contract, const struct gabi_word *word, struct gabi_diag *d
 	return err == GABI_ERR_ARG ? gabi_fail(diag, GABI_ERR_SCHEMA, "a contract cannot promise that", (char *)NULL) : err;
 }
 
-static bool is_vp(const char *text, unsigned *ret_vp)
+static bool is_vp(struct gabi_slice text, unsigned *ret_vp)
 {
 	unsigned vp = 0;
 
-	if (*text == '0' && text[1])
+	if (text.len == 0 || (*text.at == '0' && text.len > 1))
 		return false;
-	for (const char *at = text; *at; at++) {
-		if (*at < '0' || *at > '9')
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
 			return false;
-		vp = 10 * vp + (unsigned)(*at - '0');
+		vp = 10 * vp + (unsigned)(text.at[i] - '0');
 		if (vp >= GABI_FORMATS_MAX_VPS)
 			return false;
 	}
 	*ret_vp = vp;
-	return *text != '\0';
+	return true;
 }
 
-static int read_vp(struct gabi_word_reader *reader, const struct gabi_step *up, const char *text, json_t *sections)
+static int read_vp(struct gabi_word_reader *reader, const struct gabi_step *step, struct gabi_value sections,
+		   struct gabi_items *outer)
 {
-	const struct gabi_step step = { .up = up, .key = text };
-	const char *name;
-	json_t *section;
-	int err;
+	int err = gabi_load_type(sections, step, GABI_TYPE_OBJECT, reader->diag);
+	unsigned vp_before = reader->vp;
+	struct gabi_items items;
+	struct gabi_value section;
+	struct gabi_slice name;
 
-	if (!is_vp(text, &reader->vp))
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA,
-				      "the key of a virtual processor is its number, below 4096 and without leading zeros");
-	err = gabi_load_type(sections, &step, JSON_OBJECT, reader->diag);
-	if (!err && json_object_size(sections) == 0)
-		err = GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "a virtual processor without words must be left out");
 	if (err)
 		return err;
-	json_object_foreach(sections, name, section) {
-		err = gabi_read_section(reader, &step, name, section);
-		if (err)
-			return err;
-	}
-	return 0;
+	if (!is_vp(step->key, &reader->vp))
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA,
+				      "the key of a virtual processor is its number, below 4096 and without leading zeros");
+	if (gabi_items_none(sections))
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA, "a virtual processor without words must be left out");
+	reader->seen = 0;
+	items = gabi_items_of(sections, outer);
+	while (!err && gabi_items_next(&items, &name, &section))
+		err = gabi_read_section(reader, step, name, section, &items);
+	reader->vp = vp_before;
+	return err;
 }
 
-static int read_vps(struct gabi_word_reader *reader, const struct gabi_step *up, json_t *vps)
+static int read_vps(struct gabi_word_reader *reader, const struct gabi_step *up, struct gabi_value vps)
 {
-	const struct gabi_step step = { .up = up, .key = "vps" };
-	int err = gabi_load_type(vps, &step, JSON_OBJECT, reader->diag);
-	const char *text;
-	json_t *sections;
+	struct gabi_step step = GABI_STEP("vps"), here = { .up = &step };
+	int err = gabi_load_type(vps, &step, GABI_TYPE_OBJECT, reader->diag);
+	uint8_t seen[GABI_FORMATS_MAX_VPS / 8] = { 0 };
+	struct gabi_items items;
+	struct gabi_value sections;
+	unsigned vp;
 
-	if (!err && json_object_size(vps) == 0)
+	step.up = up;
+	if (!err && gabi_items_none(vps))
 		err = GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "\"vps\" without any must be left out");
 	if (err)
 		return err;
-	json_object_foreach(vps, text, sections) {
-		err = read_vp(reader, &step, text, sections);
-		if (err)
+	items = gabi_items_of(vps, NULL);
+	while (!err && gabi_items_next(&items, &here.key, &sections)) {
+		err = read_vp(reader, &here, sections, &items);
+		if (err || !is_vp(here.key, &vp))
 			return err;
+		if (seen[vp / 8] >> vp % 8 & 1)
+			return GABI_LOAD_FAIL(reader->diag, &here, GABI_ERR_DUPLICATE, "the virtual processor is there twice");
+		seen[vp / 8] |= (uint8_t)(1u << vp % 8);
 	}
-	reader->vp = GABI_VP_ALL;
-	return 0;
+	return err;
 }
 
-static int read_promises(struct gabi_contract *contract, const struct gabi_step *step, json_t *promises, struct gabi_diag *diag)
+static int read_promises(struct gabi_contract *contract, const struct gabi_step *step, struct gabi_value promises,
+			 struct gabi_diag *diag)
 {
 	struct gabi_word_reader reader = {
 		.add = add, .object = contract, .arch = gabi_contract_arch(contract), .vp = GABI_VP_ALL, .diag = diag,
 	};
-	const char *name;
-	json_t *value;
+	struct gabi_step here = { .up = step };
+	struct gabi_value value, arch = { NULL }, vps = { NULL };
+	struct gabi_items items = gabi_items_of(promises, NULL);
 	int err = 0;
 
-	json_object_foreach(promises, name, value) {
-		if (!strcmp(name, "vps"))
-			err = read_vps(&reader, step, value);
-		else if (strcmp(name, "arch"))
-			err = gabi_read_section(&reader, step, name, value);
-		if (err)
-			return err;
+	while (!err && gabi_items_next(&items, &here.key, &value)) {
+		struct gabi_value *member = gabi_slice_is(here.key, "arch") ? &arch : gabi_slice_is(here.key, "vps") ? &vps : NULL;
+
+		if (!member)
+			err = gabi_read_section(&reader, step, here.key, value, &items);
+		else if (member->at)
+			err = GABI_LOAD_FAIL(diag, &here, GABI_ERR_DUPLICATE, "the member is there twice");
+		else
+			*member = value;
 	}
-	return 0;
+	return err || !vps.at ? err : read_vps(&reader, step, vps);
 }
 
-static int hash(const char *text, size_t len, void *sha)
-{
-	SHA256Update(sha, (const uint8_t *)text, len);
-	return 0;
-}
+/* ---- the digest ---- */
 
-/* Over what the file says and not over the sealed contract, which has what is no promise cleared: a contract stays readable
- * when a later vocabulary calls one of its fields free. Its keys and values were checked and are ASCII, so that sorted and
- * compact is canonical. */
-static int check_digest(const char *wanted, json_t *promises, struct gabi_diag *diag)
+/* Over what the file says, without the white space: canonical if its keys are sorted, as gabi and jq -S leave them. */
+static void digest_of_text(struct gabi_slice promises, char *ret_text)
 {
-	const struct gabi_step step = { .key = "digest" };
+	const char *at = promises.at, *end = at + promises.len;
 	uint8_t digest[GABI_DIGEST_LEN];
-	char text[GABI_FORMATS_DIGEST_CAP];
 	SHA2_CTX sha;
 
 	SHA256Init(&sha);
-	if (json_dump_callback(promises, hash, &sha, JSON_COMPACT | JSON_SORT_KEYS))
-		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	while (at < end) {
+		const char *from = at;
+
+		while (at < end && *at > ' ')
+			at++;
+		SHA256Update(&sha, (const uint8_t *)from, (size_t)(at - from));
+		while (at < end && *at <= ' ')
+			at++;
+	}
 	SHA256Final(digest, &sha);
+	gabi_digest_print(digest, ret_text);
+}
+
+/*
+ * The file's own text comes first. A sealed contract has cleared what is no promise; should a later vocabulary call one
+ * more field free, contracts that were written before keep the digest that they were given.
+ */
+static int check_digest(const struct gabi_contract *contract, struct gabi_value wanted, struct gabi_value promises,
+			struct gabi_diag *diag)
+{
+	const struct gabi_step step = GABI_STEP("digest");
+	uint8_t digest[GABI_DIGEST_LEN];
+	char text[GABI_FORMATS_DIGEST_CAP];
+
+	digest_of_text(gabi_value_all(promises), text);
+	if (gabi_slice_is(gabi_value_raw(wanted), text))
+		return 0;
+	gabi_contract_digest(contract, digest);
 	gabi_digest_print(digest, text);
-	if (!strcmp(text, wanted))
+	if (gabi_slice_is(gabi_value_raw(wanted), text))
 		return 0;
 	return GABI_LOAD_FAIL(diag, &step, GABI_ERR_CONFLICT, "the promises were changed after the digest was taken; theirs is ", text);
 }
 
+/* ---- the document ---- */
+
 enum { GABI, SCHEMA, NAME, NOTE, DIGEST, PROMISES, COUNT };
 
-static int fill(struct gabi_contract *contract, json_t **values, struct gabi_diag *diag)
+static int set_text(struct gabi_contract *contract, int (*set)(struct gabi_contract *, const char *), struct gabi_value value,
+		    const struct gabi_mem *mem)
 {
-	const struct gabi_step step = { .key = "promises" };
-	int err = read_promises(contract, &step, values[PROMISES], diag);
+	char *text = value.at ? gabi_value_text(value, mem) : NULL;
+	int err = value.at && !text ? GABI_ERR_NOMEM : set(contract, text);
 
-	if (!err && values[DIGEST])
-		err = check_digest(json_string_value(values[DIGEST]), values[PROMISES], diag);
-	if (err)
-		return err;
-	if (gabi_contract_set_name(contract, json_string_value(values[NAME])) ||
-	    gabi_contract_set_note(contract, json_string_value(values[NOTE])))
-		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	return gabi_contract_seal(contract, diag);
+	gabi_text_free(text, mem);
+	return err;
 }
 
-static int read_arch(json_t *promises, enum gabi_arch *ret_arch, struct gabi_diag *diag)
+static int fill(struct gabi_contract *contract, const struct gabi_value *values, const struct gabi_mem *mem, struct gabi_diag *diag)
 {
-	const struct gabi_step up = { .key = "promises" }, step = { .up = &up, .key = "arch" };
-	json_t *arch = json_object_get(promises, "arch");
+	const struct gabi_step step = GABI_STEP("promises");
+	const struct gabi_word *words;
+	size_t count;
+	int err = read_promises(contract, &step, values[PROMISES], diag);
+
+	if (err)
+		return err;
+	err = gabi_contract_seal(contract, diag);
+	words = gabi_contract_words(contract, &count);
+	if (err)
+		return gabi_read_sealed(err, &step, words, count, diag);
+	if (values[DIGEST].at)
+		err = check_digest(contract, values[DIGEST], values[PROMISES], diag);
+	if (err)
+		return err;
+	if (set_text(contract, gabi_contract_set_name, values[NAME], mem) ||
+	    set_text(contract, gabi_contract_set_note, values[NOTE], mem))
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	return 0;
+}
+
+static int read_arch(struct gabi_value promises, enum gabi_arch *ret_arch, struct gabi_diag *diag)
+{
+	const struct gabi_step up = GABI_STEP("promises"), step = { .up = &up, .key = { "arch", 4 } };
+	struct gabi_value arch = gabi_load_find(promises, "arch");
 	int err;
 
-	if (!arch)
+	if (!arch.at)
 		return GABI_LOAD_FAIL(diag, &up, GABI_ERR_SCHEMA, "the member \"arch\" is missing");
-	err = gabi_load_type(arch, &step, JSON_STRING, diag);
+	err = gabi_load_type(arch, &step, GABI_TYPE_TEXT, diag);
 	return err ? err : gabi_load_arch(arch, &step, ret_arch, diag);
 }
 
-static int read_document(json_t *root, const struct gabi_mem *mem, struct gabi_contract **ret_contract, struct gabi_diag *diag)
+int gabi_contract_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_contract **ret_contract,
+		       struct gabi_diag *diag)
 {
 	static const struct gabi_member members[COUNT] = {
-		[GABI] = { "gabi", JSON_STRING, true },      [SCHEMA] = { "schema", JSON_INTEGER, true },
-		[NAME] = { "name", JSON_STRING, false },     [NOTE] = { "note", JSON_STRING, false },
-		[DIGEST] = { "digest", JSON_STRING, false }, [PROMISES] = { "promises", JSON_OBJECT, true },
+		[GABI] = { "gabi", GABI_TYPE_TEXT, true },      [SCHEMA] = { "schema", GABI_TYPE_NUMBER, true },
+		[NAME] = { "name", GABI_TYPE_TEXT, false },     [NOTE] = { "note", GABI_TYPE_TEXT, false },
+		[DIGEST] = { "digest", GABI_TYPE_TEXT, false }, [PROMISES] = { "promises", GABI_TYPE_OBJECT, true },
 	};
 	struct gabi_contract *contract;
-	json_t *values[COUNT];
-	enum gabi_arch arch;
-	int err = gabi_load_head(root, "contract", GABI_CONTRACT_SCHEMA, diag);
+	struct gabi_value root, values[COUNT];
+	enum gabi_arch arch = GABI_ARCH_ANY;
+	int err = gabi_load(text, len, &root, diag);
 
+	if (!err)
+		err = gabi_load_head(root, "contract", GABI_CONTRACT_SCHEMA, diag);
 	if (!err)
 		err = gabi_load_members(root, NULL, members, COUNT, values, diag);
 	if (!err)
@@ -171,24 +223,11 @@ static int read_document(json_t *root, const struct gabi_mem *mem, struct gabi_c
 	contract = gabi_contract_new(arch, mem);
 	if (!contract)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = fill(contract, values, diag);
+	err = fill(contract, values, mem, diag);
 	if (err)
 		gabi_contract_free(contract);
 	else
 		*ret_contract = contract;
-	return err;
-}
-
-int gabi_contract_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_contract **ret_contract,
-		       struct gabi_diag *diag)
-{
-	json_t *root;
-	int err = gabi_load(text, len, &root, diag);
-
-	if (err)
-		return err;
-	err = read_document(root, mem, ret_contract, diag);
-	json_decref(root);
 	return err;
 }
 

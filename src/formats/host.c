@@ -29,39 +29,55 @@ static bool is_fact(const char *name)
 	return dot && dot > name + 7 && dot[1];
 }
 
-static int read_facts(struct gabi_host *host, json_t *facts, struct gabi_diag *diag)
+static int read_fact(struct gabi_host *host, const struct gabi_step *step, struct gabi_value value, const struct gabi_mem *mem,
+		     struct gabi_diag *diag)
 {
-	const struct gabi_step up = { .key = "facts" };
-	const char *name;
-	json_t *value;
+	int err = gabi_load_type(value, step, GABI_TYPE_TEXT, diag);
+	char name[128], *text;
 
-	if (json_object_size(facts) > MAX_FACTS)
-		return GABI_LOAD_FAIL(diag, &up, GABI_ERR_LIMIT, "the manifest lists more facts than gabi takes");
-	json_object_foreach(facts, name, value) {
-		const struct gabi_step step = { .up = &up, .key = name };
-		int err = gabi_load_type(value, &step, JSON_STRING, diag);
+	if (err)
+		return err;
+	if (!gabi_slice_copy(step->key, name, sizeof(name)) || !is_fact(name))
+		return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, "no fact of that name is known");
+	if (gabi_host_fact(host, name))
+		return GABI_LOAD_FAIL(diag, step, GABI_ERR_DUPLICATE, "the fact is there twice");
+	text = gabi_value_text(value, mem);
+	if (!text)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	err = gabi_host_set_fact(host, name, text, diag);
+	gabi_text_free(text, mem);
+	return err;
+}
 
-		if (!err && !is_fact(name))
-			err = GABI_LOAD_FAIL(diag, &step, GABI_ERR_SCHEMA, "no fact of that name is known");
-		if (!err)
-			err = gabi_host_set_fact(host, name, json_string_value(value), diag);
-		if (err)
-			return err;
+static int read_facts(struct gabi_host *host, struct gabi_value facts, const struct gabi_mem *mem, struct gabi_diag *diag)
+{
+	const struct gabi_step up = GABI_STEP("facts");
+	struct gabi_step step = { .up = &up };
+	struct gabi_items items = gabi_items_of(facts, NULL);
+	struct gabi_value value;
+	int err = 0;
+
+	while (!err && gabi_items_next(&items, &step.key, &value)) {
+		if (gabi_host_fact_count(host) == MAX_FACTS)
+			return GABI_LOAD_FAIL(diag, &up, GABI_ERR_LIMIT, "the manifest lists more facts than gabi takes");
+		err = read_fact(host, &step, value, mem, diag);
 	}
-	return 0;
+	return err;
 }
 
 /* ---- covers ---- */
 
-static int read_cover(struct gabi_host *host, const struct gabi_step *step, json_t *value, struct gabi_diag *diag)
+static int read_cover(struct gabi_host *host, const struct gabi_step *step, struct gabi_value value, struct gabi_diag *diag)
 {
-	int err = gabi_load_type(value, step, JSON_STRING, diag);
+	int err = gabi_load_type(value, step, GABI_TYPE_TEXT, diag);
+	struct gabi_slice text;
 	enum gabi_space space;
 	enum gabi_arch arch;
 
 	if (err)
 		return err;
-	space = gabi_space_of(json_string_value(value), json_string_length(value));
+	text = gabi_value_raw(value);
+	space = gabi_space_of(text.at, text.len);
 	arch = gabi_space_arch(space);
 	if (space == GABI_SPACE_NONE)
 		return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, "no section of that name is known");
@@ -73,53 +89,56 @@ static int read_cover(struct gabi_host *host, const struct gabi_step *step, json
 	return gabi_host_cover(host, space);
 }
 
-static int read_covers(struct gabi_host *host, json_t *covers, struct gabi_diag *diag)
+static int read_covers(struct gabi_host *host, struct gabi_value covers, struct gabi_diag *diag)
 {
-	const struct gabi_step up = { .key = "covers" };
-	size_t at;
-	json_t *value;
+	const struct gabi_step up = GABI_STEP("covers");
+	struct gabi_step step = { .up = &up };
+	struct gabi_items items = gabi_items_of(covers, NULL);
+	struct gabi_value value;
+	int err = 0;
 
-	json_array_foreach(covers, at, value) {
-		const struct gabi_step step = { .up = &up, .at = at };
-		int err = read_cover(host, &step, value, diag);
-
-		if (err)
-			return err;
-	}
-	return 0;
+	for (; !err && gabi_items_next(&items, &step.key, &value); step.key.len++)
+		err = read_cover(host, &step, value, diag);
+	return err;
 }
 
-/* ---- reading ---- */
+/* ---- words ---- */
 
 static int add(void *host, const struct gabi_word *word, struct gabi_diag *diag)
 {
 	return gabi_host_add(host, word, diag);
 }
 
-static int read_words(struct gabi_host *host, json_t *words, struct gabi_diag *diag)
+static int read_words(struct gabi_host *host, struct gabi_value sections, struct gabi_diag *diag)
 {
 	struct gabi_word_reader reader = {
 		.add = add, .object = host, .arch = gabi_host_arch(host), .vp = GABI_VP_ALL, .manifest = true, .diag = diag,
 	};
-	const struct gabi_step step = { .key = "words" };
-	const char *name;
-	json_t *section;
+	const struct gabi_step step = GABI_STEP("words");
+	struct gabi_items items = gabi_items_of(sections, NULL);
+	const struct gabi_word *words;
+	struct gabi_value section;
+	struct gabi_slice name;
+	size_t count;
+	int err = 0;
 
-	json_object_foreach(words, name, section) {
-		int err = gabi_read_section(&reader, &step, name, section);
-
-		if (err)
-			return err;
-	}
-	return 0;
+	while (!err && gabi_items_next(&items, &name, &section))
+		err = gabi_read_section(&reader, &step, name, section, &items);
+	if (err)
+		return err;
+	err = gabi_host_seal(host, diag);
+	words = gabi_host_words(host, &count);
+	return err ? gabi_read_sealed(err, &step, words, count, diag) : 0;
 }
 
-static int read_view(json_t *value, enum gabi_view *ret_view, struct gabi_diag *diag)
+/* ---- the document ---- */
+
+static int read_view(struct gabi_value value, enum gabi_view *ret_view, struct gabi_diag *diag)
 {
-	const struct gabi_step step = { .key = "view" };
+	const struct gabi_step step = GABI_STEP("view");
 
 	for (unsigned view = 0; view < GABI_COUNT_OF(views); view++) {
-		if (!strcmp(views[view], json_string_value(value))) {
+		if (gabi_slice_is(gabi_value_raw(value), views[view])) {
 			*ret_view = view;
 			return 0;
 		}
@@ -127,34 +146,24 @@ static int read_view(json_t *value, enum gabi_view *ret_view, struct gabi_diag *
 	return GABI_LOAD_FAIL(diag, &step, GABI_ERR_SCHEMA, "the view must be \"kvm\", \"guest\", \"cpu\" or \"offer\"");
 }
 
-enum { GABI, SCHEMA, ARCH, VIEW, FACTS, COVERS, WORDS, COUNT };
-
-static int fill(struct gabi_host *host, json_t **values, struct gabi_diag *diag)
+int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag)
 {
-	int err = read_facts(host, values[FACTS], diag);
-
-	if (!err)
-		err = read_covers(host, values[COVERS], diag);
-	if (!err)
-		err = read_words(host, values[WORDS], diag);
-	return err ? err : gabi_host_seal(host, diag);
-}
-
-static int read_document(json_t *root, const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag)
-{
+	enum { GABI, SCHEMA, ARCH, VIEW, FACTS, COVERS, WORDS, COUNT };
 	static const struct gabi_member members[COUNT] = {
-		[GABI] = { "gabi", JSON_STRING, true },   [SCHEMA] = { "schema", JSON_INTEGER, true },
-		[ARCH] = { "arch", JSON_STRING, true },   [VIEW] = { "view", JSON_STRING, true },
-		[FACTS] = { "facts", JSON_OBJECT, true }, [COVERS] = { "covers", JSON_ARRAY, true },
-		[WORDS] = { "words", JSON_OBJECT, true },
+		[GABI] = { "gabi", GABI_TYPE_TEXT, true },     [SCHEMA] = { "schema", GABI_TYPE_NUMBER, true },
+		[ARCH] = { "arch", GABI_TYPE_TEXT, true },     [VIEW] = { "view", GABI_TYPE_TEXT, true },
+		[FACTS] = { "facts", GABI_TYPE_OBJECT, true }, [COVERS] = { "covers", GABI_TYPE_LIST, true },
+		[WORDS] = { "words", GABI_TYPE_OBJECT, true },
 	};
-	const struct gabi_step arch_step = { .key = "arch" };
+	const struct gabi_step arch_step = GABI_STEP("arch");
 	struct gabi_host *host;
-	json_t *values[COUNT];
-	enum gabi_arch arch;
-	enum gabi_view view;
-	int err = gabi_load_head(root, "host", GABI_HOST_SCHEMA, diag);
+	struct gabi_value root, values[COUNT];
+	enum gabi_arch arch = GABI_ARCH_ANY;
+	enum gabi_view view = GABI_VIEW_KVM;
+	int err = gabi_load(text, len, &root, diag);
 
+	if (!err)
+		err = gabi_load_head(root, "host", GABI_HOST_SCHEMA, diag);
 	if (!err)
 		err = gabi_load_members(root, NULL, members, COUNT, values, diag);
 	if (!err)
@@ -166,23 +175,15 @@ static int read_document(json_t *root, const struct gabi_mem *mem, struct gabi_h
 	host = gabi_host_new(arch, view, mem);
 	if (!host)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = fill(host, values, diag);
+	err = read_facts(host, values[FACTS], mem, diag);
+	if (!err)
+		err = read_covers(host, values[COVERS], diag);
+	if (!err)
+		err = read_words(host, values[WORDS], diag);
 	if (err)
 		gabi_host_free(host);
 	else
 		*ret_host = host;
-	return err;
-}
-
-int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag)
-{
-	json_t *root;
-	int err = gabi_load(text, len, &root, diag);
-
-	if (err)
-		return err;
-	err = read_document(root, mem, ret_host, diag);
-	json_decref(root);
 	return err;
 }
 

@@ -1,24 +1,252 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/load.h"
 
+#include "formats/syntax.h"
+
 #include <string.h>
 
-/* ---- where ---- */
-
-/* RFC 6901, with control characters as JSON escapes them, so that a pointer can be shown on a terminal. */
-static void out_key(struct gabi_out *out, const char *key)
+bool gabi_slice_is(struct gabi_slice slice, const char *text)
 {
-	for (; *key; key++) {
-		unsigned char c = (unsigned char)*key;
+	return strlen(text) == slice.len && !memcmp(text, slice.at, slice.len);
+}
 
-		if (c == '~' || c == '/') {
-			gabi_out_text(out, c == '~' ? "~0" : "~1");
-		} else if (c < 0x20 || c == 0x7f) {
-			gabi_out_text(out, "\\u");
-			gabi_out_hex(out, c, 4);
-		} else {
-			gabi_out_char(out, (char)c);
+bool gabi_slice_copy(struct gabi_slice slice, char *buf, size_t cap)
+{
+	if (slice.len >= cap)
+		return false;
+	memcpy(buf, slice.at, slice.len);
+	buf[slice.len] = '\0';
+	return true;
+}
+
+/* ---- values: all below trusts the check of gabi_load ---- */
+
+static const char *skip_space(const char *at)
+{
+	while (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')
+		at++;
+	return at;
+}
+
+static const char *skip_text(const char *at)
+{
+	for (at++; *at != '"'; at++)
+		if (*at == '\\')
+			at++;
+	return at + 1;
+}
+
+/* Behind the value. Brackets match, so that it is enough to count them. */
+static const char *skip(const char *at)
+{
+	unsigned depth = 0;
+
+	do {
+		if (*at == '"') {
+			at = skip_text(at);
+			continue;
 		}
+		if (!depth && *at != '{' && *at != '[') { /* a number or a literal: up to what may follow it */
+			while (!strchr(",]} \n\r\t", *at))
+				at++;
+			return at;
+		}
+		depth += *at == '{' || *at == '[';
+		depth -= *at == '}' || *at == ']';
+		at++;
+	} while (depth);
+	return at;
+}
+
+/* The next item after a value that ends at `at`, or the bracket that closes. */
+static const char *following(const char *at)
+{
+	at = skip_space(at);
+	return *at == ',' ? skip_space(at + 1) : at;
+}
+
+struct gabi_items gabi_items_of(struct gabi_value value, struct gabi_items *outer)
+{
+	return (struct gabi_items){ .at = skip_space(value.at + 1), .outer = outer, .keyed = *value.at == GABI_TYPE_OBJECT };
+}
+
+bool gabi_items_next(struct gabi_items *items, struct gabi_slice *ret_key, struct gabi_value *ret_value)
+{
+	const char *at = items->at ? items->at : following(skip(items->value));
+
+	items->at = at;
+	if (*at == '}' || *at == ']') {
+		if (items->outer)
+			items->outer->at = following(at + 1);
+		return false;
+	}
+	if (items->keyed) {
+		const char *end = skip_text(at);
+
+		*ret_key = (struct gabi_slice){ at + 1, (size_t)(end - at) - 2 };
+		at = skip_space(skip_space(end) + 1);
+	}
+	ret_value->at = items->value = at;
+	items->at = NULL;
+	return true;
+}
+
+bool gabi_items_none(struct gabi_value value)
+{
+	const char *at = skip_space(value.at + 1);
+
+	return *at == '}' || *at == ']';
+}
+
+struct gabi_slice gabi_value_raw(struct gabi_value text)
+{
+	return (struct gabi_slice){ text.at + 1, (size_t)(skip_text(text.at) - text.at) - 2 };
+}
+
+struct gabi_slice gabi_value_all(struct gabi_value value)
+{
+	return (struct gabi_slice){ value.at, (size_t)(skip(value.at) - value.at) };
+}
+
+static void out_utf8(struct gabi_out *out, uint32_t c)
+{
+	if (c < 0x80) {
+		gabi_out_char(out, (char)c);
+		return;
+	}
+	if (c < 0x800) {
+		gabi_out_char(out, (char)(0xc0 | c >> 6));
+	} else {
+		if (c < 0x10000) {
+			gabi_out_char(out, (char)(0xe0 | c >> 12));
+		} else {
+			gabi_out_char(out, (char)(0xf0 | c >> 18));
+			gabi_out_char(out, (char)(0x80 | (c >> 12 & 0x3f)));
+		}
+		gabi_out_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
+	}
+	gabi_out_char(out, (char)(0x80 | (c & 0x3f)));
+}
+
+/* Behind the escape whose backslash is at `at`. */
+static const char *out_escape(struct gabi_out *out, const char *at)
+{
+	static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+	const char *found;
+	uint32_t unit, low;
+
+	if (at[1] != 'u') {
+		found = strchr(from, at[1]);
+		gabi_out_char(out, found ? to[found - from] : at[1]);
+		return at + 2;
+	}
+	unit = (uint32_t)gabi_syntax_hex4(at + 2, at + 6);
+	if (unit < 0xd800 || unit > 0xdbff) {
+		out_utf8(out, unit);
+		return at + 6;
+	}
+	low = (uint32_t)gabi_syntax_hex4(at + 8, at + 12);
+	out_utf8(out, 0x10000 + ((unit - 0xd800) << 10 | (low - 0xdc00)));
+	return at + 12;
+}
+
+char *gabi_value_text(struct gabi_value text, const struct gabi_mem *mem)
+{
+	struct gabi_mem own = gabi_mem_or_default(mem);
+	struct gabi_slice raw = gabi_value_raw(text);
+	const char *at = raw.at, *end = raw.at + raw.len;
+	char *copy = gabi_mem_get(&own, raw.len + 1); /* an escape is longer than what it stands for */
+	struct gabi_out out;
+
+	if (!copy)
+		return NULL;
+	out = gabi_out_to(copy, raw.len + 1);
+	while (at < end) {
+		if (*at == '\\')
+			at = out_escape(&out, at);
+		else
+			gabi_out_char(&out, *at++);
+	}
+	return copy;
+}
+
+bool gabi_value_uint(struct gabi_value value, uint32_t *ret_number)
+{
+	const char *end = skip(value.at);
+	uint64_t number = 0;
+
+	for (const char *at = value.at; at < end; at++) {
+		if (*at < '0' || *at > '9')
+			return false;
+		number = 10 * number + (uint64_t)(*at - '0');
+		if (number > UINT32_MAX)
+			return false;
+	}
+	*ret_number = (uint32_t)number;
+	return true;
+}
+
+/* ---- errors ---- */
+
+static const struct {
+	int err;
+	const char *text;
+} faults[] = {
+	[GABI_SYNTAX_BAD] = { GABI_ERR_SYNTAX, "this is not JSON" },
+	[GABI_SYNTAX_CUT] = { GABI_ERR_SYNTAX, "the text ends in the middle; it may have been cut off" },
+	[GABI_SYNTAX_TRAILING] = { GABI_ERR_SYNTAX, "there is more text after the end of the document" },
+	[GABI_SYNTAX_DEEP] = { GABI_ERR_LIMIT, "the JSON is nested too deeply" },
+	[GABI_SYNTAX_UTF8] = { GABI_ERR_SYNTAX, "the text is not UTF-8" },
+	[GABI_SYNTAX_CONTROL] = { GABI_ERR_SYNTAX, "a text holds a control character that is not escaped" },
+	[GABI_SYNTAX_ESCAPE] = { GABI_ERR_SYNTAX, "JSON has no such escape" },
+	[GABI_SYNTAX_NUL] = { GABI_ERR_SYNTAX, "a text holds a NUL character" },
+};
+
+static void set_position(struct gabi_diag *diag, const char *text, const char *at)
+{
+	if (!diag)
+		return;
+	diag->line = 1;
+	diag->column = 1;
+	for (; text < at; text++) {
+		diag->column++;
+		if (*text == '\n') {
+			diag->line++;
+			diag->column = 1;
+		}
+	}
+}
+
+int gabi_load(const char *text, size_t len, struct gabi_value *ret_root, struct gabi_diag *diag)
+{
+	enum gabi_syntax found;
+	const char *at = text;
+
+	if (len > GABI_FORMATS_MAX_LEN)
+		return gabi_fail(diag, GABI_ERR_LIMIT, "the text is longer than 64 MiB", (char *)NULL);
+	if (len == 0) {
+		gabi_fail(diag, GABI_ERR_SYNTAX, "the text is empty", (char *)NULL);
+		set_position(diag, text, at);
+		return GABI_ERR_SYNTAX;
+	}
+	found = gabi_syntax_check(text, len, &at);
+	if (found != GABI_SYNTAX_GOOD) {
+		gabi_fail(diag, faults[found].err, faults[found].text, (char *)NULL);
+		set_position(diag, text, at);
+		return faults[found].err;
+	}
+	ret_root->at = skip_space(text);
+	return 0;
+}
+
+/* RFC 6901, with the escapes that the key has in the text: no control character comes through. */
+static void out_key(struct gabi_out *out, struct gabi_slice key)
+{
+	for (size_t i = 0; i < key.len; i++) {
+		if (key.at[i] == '~' || key.at[i] == '/')
+			gabi_out_text(out, key.at[i] == '~' ? "~0" : "~1");
+		else
+			gabi_out_char(out, key.at[i]);
 	}
 }
 
@@ -28,10 +256,10 @@ static void out_steps(struct gabi_out *out, const struct gabi_step *step)
 		return;
 	out_steps(out, step->up); /* as deep as the readers nest, not as the document does */
 	gabi_out_char(out, '/');
-	if (step->key)
+	if (step->key.at)
 		out_key(out, step->key);
 	else
-		gabi_out_dec(out, step->at);
+		gabi_out_dec(out, step->key.len);
 }
 
 /* A buffer that was too small may end within a UTF-8 character. */
@@ -60,143 +288,116 @@ int gabi_load_at(struct gabi_diag *diag, const struct gabi_step *step, int err)
 	return err;
 }
 
-/* ---- the document ---- */
+/* ---- forms ---- */
 
-static const struct {
-	enum json_error_code code;
-	int err;
-	const char *text;
-} syntax[] = {
-	{ json_error_stack_overflow, GABI_ERR_LIMIT, "the JSON is nested too deeply" },
-	{ json_error_invalid_utf8, GABI_ERR_SYNTAX, "the text is not UTF-8" },
-	{ json_error_premature_end_of_input, GABI_ERR_SYNTAX, "the text ends in the middle; it may have been cut off" },
-	{ json_error_end_of_input_expected, GABI_ERR_SYNTAX, "there is more text after the end of the document" },
-	{ json_error_invalid_syntax, GABI_ERR_SYNTAX, "this is not JSON" },
-	{ json_error_null_character, GABI_ERR_SYNTAX, "a text holds a NUL character" },
-	{ json_error_null_byte_in_key, GABI_ERR_SYNTAX, "a key holds a NUL character" },
-	{ json_error_duplicate_key, GABI_ERR_DUPLICATE, "the key is there twice in its object" },
-	{ json_error_numeric_overflow, GABI_ERR_RANGE, "the number is too large" },
-};
-
-/* The position of the last of the first `end` bytes. */
-static void set_position(struct gabi_diag *diag, const char *text, size_t end)
+static enum gabi_type type_of(struct gabi_value value)
 {
-	if (!diag)
-		return;
-	diag->line = 1;
-	diag->column = end ? 0 : 1;
-	for (size_t i = 0; i < end; i++) {
-		diag->column++;
-		if (text[i] == '\n' && i + 1 < end) {
-			diag->line++;
-			diag->column = 0;
-		}
+	switch (*value.at) {
+	case '-':
+	case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+		return GABI_TYPE_NUMBER;
+	default:
+		return (enum gabi_type)*value.at;
 	}
 }
 
-int gabi_load(const char *text, size_t len, json_t **ret_root, struct gabi_diag *diag)
+static const char *type_text(enum gabi_type type)
 {
-	json_error_t error;
-	json_t *root;
-
-	if (len > GABI_FORMATS_MAX_LEN)
-		return gabi_fail(diag, GABI_ERR_LIMIT, "the text is longer than 64 MiB", (char *)NULL);
-	if (len == 0) {
-		gabi_fail(diag, GABI_ERR_SYNTAX, "the text is empty", (char *)NULL);
-		set_position(diag, text, 0);
-		return GABI_ERR_SYNTAX;
+	switch (type) {
+	case GABI_TYPE_OBJECT:
+		return "an object";
+	case GABI_TYPE_LIST:
+		return "a list";
+	case GABI_TYPE_TEXT:
+		return "a text";
+	case GABI_TYPE_NUMBER:
+		return "a number";
+	default:
+		return "true";
 	}
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (root) {
-		*ret_root = root;
-		return 0;
-	}
-	for (size_t i = 0; i < GABI_COUNT_OF(syntax); i++) {
-		size_t end = error.position < 0 ? 0 : (size_t)error.position;
-
-		if (syntax[i].code != json_error_code(&error))
-			continue;
-		gabi_fail(diag, syntax[i].err, syntax[i].text, (char *)NULL);
-		set_position(diag, text, end < len ? end : len);
-		return syntax[i].err;
-	}
-	/* Where memory is short, jansson gives that code or none. */
-	return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 }
 
-int gabi_load_head(json_t *root, const char *kind, unsigned newest, struct gabi_diag *diag)
+int gabi_load_type(struct gabi_value value, const struct gabi_step *step, enum gabi_type type, struct gabi_diag *diag)
 {
-	const struct gabi_step kind_step = { .key = "gabi" }, schema_step = { .key = "schema" };
-	const char *found = json_string_value(json_object_get(root, "gabi"));
-	json_t *schema = json_object_get(root, "schema");
-	char number[24];
-	struct gabi_out out = gabi_out_to(number, sizeof(number));
-
-	if (!found)
-		return GABI_LOAD_FAIL(diag, NULL, GABI_ERR_SCHEMA, "this is no file of gabi's: it does not say \"gabi\": \"", kind, "\"");
-	if (strcmp(found, kind))
-		return GABI_LOAD_FAIL(diag, &kind_step, GABI_ERR_SCHEMA, "a ", kind, " is wanted, and this file is something else");
-	if (!json_is_integer(schema) || json_integer_value(schema) < 1)
-		return GABI_LOAD_FAIL(diag, &schema_step, GABI_ERR_SCHEMA, "the schema's number is missing or none");
-	if (json_integer_value(schema) <= (json_int_t)newest)
-		return 0;
-	gabi_out_dec(&out, (uint64_t)json_integer_value(schema));
-	return GABI_LOAD_FAIL(diag, &schema_step, GABI_ERR_VERSION, "the ", kind, " has schema ", number,
-			      "; reading it needs a later version of gabi, one that knows that schema");
-}
-
-/* ---- members ---- */
-
-static const char *type_text(json_type type)
-{
-	static const char *const texts[] = {
-		[JSON_OBJECT] = "an object",   [JSON_ARRAY] = "a list",  [JSON_STRING] = "a text",
-		[JSON_INTEGER] = "an integer", [JSON_REAL] = "a number", [JSON_TRUE] = "true",
-	};
-
-	return texts[type];
-}
-
-int gabi_load_type(json_t *value, const struct gabi_step *step, json_type type, struct gabi_diag *diag)
-{
-	if (json_typeof(value) == type)
+	if (type_of(value) == type)
 		return 0;
 	return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, type_text(type), " is wanted here");
 }
 
-int gabi_load_members(json_t *object, const struct gabi_step *step, const struct gabi_member *members, size_t count,
-		      json_t **ret_values, struct gabi_diag *diag)
+int gabi_load_members(struct gabi_value object, const struct gabi_step *step, const struct gabi_member *members, size_t count,
+		      struct gabi_value *ret_values, struct gabi_diag *diag)
 {
-	int err = gabi_load_type(object, step, JSON_OBJECT, diag);
-	const char *key;
-	json_t *value;
+	int err = gabi_load_type(object, step, GABI_TYPE_OBJECT, diag);
+	struct gabi_items items;
+	struct gabi_value value;
+	struct gabi_step here = { .up = step };
 
 	if (err)
 		return err;
 	memset(ret_values, 0, count * sizeof(*ret_values));
-	json_object_foreach(object, key, value) {
-		const struct gabi_step here = { .up = step, .key = key };
+	items = gabi_items_of(object, NULL);
+	while (gabi_items_next(&items, &here.key, &value)) {
 		size_t i = 0;
 
-		while (i < count && strcmp(members[i].key, key))
+		while (i < count && !gabi_slice_is(here.key, members[i].key))
 			i++;
 		if (i == count)
 			return GABI_LOAD_FAIL(diag, &here, GABI_ERR_SCHEMA, "no member of that name is known here");
+		if (ret_values[i].at)
+			return GABI_LOAD_FAIL(diag, &here, GABI_ERR_DUPLICATE, "the member is there twice");
 		err = gabi_load_type(value, &here, members[i].type, diag);
 		if (err)
 			return err;
 		ret_values[i] = value;
 	}
 	for (size_t i = 0; i < count; i++)
-		if (members[i].required && !ret_values[i])
+		if (members[i].required && !ret_values[i].at)
 			return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, "the member \"", members[i].key, "\" is missing");
 	return 0;
 }
 
-int gabi_load_arch(json_t *value, const struct gabi_step *step, enum gabi_arch *ret_arch, struct gabi_diag *diag)
+struct gabi_value gabi_load_find(struct gabi_value object, const char *name)
+{
+	struct gabi_items items = gabi_items_of(object, NULL);
+	struct gabi_value value;
+	struct gabi_slice key;
+
+	while (gabi_items_next(&items, &key, &value))
+		if (gabi_slice_is(key, name))
+			return value;
+	return (struct gabi_value){ NULL };
+}
+
+int gabi_load_head(struct gabi_value root, const char *kind, unsigned newest, struct gabi_diag *diag)
+{
+	const struct gabi_step kind_step = GABI_STEP("gabi"), schema_step = GABI_STEP("schema");
+	struct gabi_value found, schema;
+	uint32_t number;
+	char text[24];
+	struct gabi_out out = gabi_out_to(text, sizeof(text));
+	int err = gabi_load_type(root, NULL, GABI_TYPE_OBJECT, diag);
+
+	if (err)
+		return err;
+	found = gabi_load_find(root, "gabi");
+	schema = gabi_load_find(root, "schema");
+	if (!found.at || type_of(found) != GABI_TYPE_TEXT)
+		return GABI_LOAD_FAIL(diag, NULL, GABI_ERR_SCHEMA, "this is no file of gabi's: it does not say \"gabi\": \"", kind, "\"");
+	if (!gabi_slice_is(gabi_value_raw(found), kind))
+		return GABI_LOAD_FAIL(diag, &kind_step, GABI_ERR_SCHEMA, "a ", kind, " is wanted, and this file is something else");
+	if (!schema.at || !gabi_value_uint(schema, &number) || number == 0)
+		return GABI_LOAD_FAIL(diag, &schema_step, GABI_ERR_SCHEMA, "the schema's number is missing or none");
+	if (number <= newest)
+		return 0;
+	gabi_out_dec(&out, number);
+	return GABI_LOAD_FAIL(diag, &schema_step, GABI_ERR_VERSION, "the ", kind, " has schema ", text,
+			      "; reading it needs a later version of gabi, one that knows that schema");
+}
+
+int gabi_load_arch(struct gabi_value value, const struct gabi_step *step, enum gabi_arch *ret_arch, struct gabi_diag *diag)
 {
 	for (enum gabi_arch arch = GABI_ARCH_X86; arch <= GABI_ARCH_ARM64; arch++) {
-		if (!strcmp(json_string_value(value), gabi_arch_text(arch))) {
+		if (gabi_slice_is(gabi_value_raw(value), gabi_arch_text(arch))) {
 			*ret_arch = arch;
 			return 0;
 		}
@@ -204,20 +405,26 @@ int gabi_load_arch(json_t *value, const struct gabi_step *step, enum gabi_arch *
 	return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, "the architecture must be \"x86\" or \"arm64\"");
 }
 
-const char *gabi_load_number(const char *text, uint64_t *ret_number)
+bool gabi_load_number(struct gabi_slice *slice, uint64_t *ret_number)
 {
 	uint64_t number = 0;
-	const char *at = text + 2;
+	size_t at = 2;
 
-	if (text[0] != '0' || text[1] != 'x')
-		return NULL;
-	for (; (*at >= '0' && *at <= '9') || (*at >= 'a' && *at <= 'f'); at++) {
-		if (at - text == 18)
-			return NULL;
-		number = number << 4 | (uint64_t)(*at <= '9' ? *at - '0' : *at - 'a' + 10);
+	if (slice->len < 3 || slice->at[0] != '0' || slice->at[1] != 'x')
+		return false;
+	for (; at < slice->len; at++) {
+		char c = slice->at[at];
+
+		if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+			break;
+		if (at == 18)
+			return false;
+		number = number << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 	}
-	if (at == text + 2 || (text[2] == '0' && at > text + 3))
-		return NULL;
+	if (at == 2 || (slice->at[2] == '0' && at > 3))
+		return false;
+	slice->at += at;
+	slice->len -= at;
 	*ret_number = number;
-	return at;
+	return true;
 }

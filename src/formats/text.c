@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/text.h"
 
+#include "formats/syntax.h"
+
+#include <string.h>
+
 /* ---- layout ---- */
 
 static int put(struct gabi_text *text, char c)
@@ -87,39 +91,16 @@ void gabi_text_free(char *text, const struct gabi_mem *mem)
 	gabi_mem_put(&own, text);
 }
 
-/* ---- UTF-8 ---- */
-
-/* Unicode, table 3-7: the first byte, the range of the second, and how many follow. */
-static const struct {
-	uint8_t first, last, low, high, more;
-} sequences[] = {
-	{ 0x01, 0x7f, 0x00, 0x00, 0 }, { 0xc2, 0xdf, 0x80, 0xbf, 1 }, { 0xe0, 0xe0, 0xa0, 0xbf, 2 },
-	{ 0xe1, 0xec, 0x80, 0xbf, 2 }, { 0xed, 0xed, 0x80, 0x9f, 2 }, { 0xee, 0xef, 0x80, 0xbf, 2 },
-	{ 0xf0, 0xf0, 0x90, 0xbf, 3 }, { 0xf1, 0xf3, 0x80, 0xbf, 3 }, { 0xf4, 0xf4, 0x80, 0x8f, 3 },
-};
-
-/* Bytes of the character that begins here; 0 if none does. */
-static size_t character(const uint8_t *at)
-{
-	for (size_t i = 0; i < GABI_COUNT_OF(sequences); i++) {
-		if (*at < sequences[i].first || *at > sequences[i].last)
-			continue;
-		for (unsigned more = 1; more <= sequences[i].more; more++)
-			if (at[more] < (more == 1 ? sequences[i].low : 0x80) || at[more] > (more == 1 ? sequences[i].high : 0xbf))
-				return 0;
-		return 1u + sequences[i].more;
-	}
-	return 0;
-}
-
 bool gabi_text_valid(const char *text)
 {
-	for (const uint8_t *at = (const uint8_t *)text; *at;) {
-		size_t len = character(at);
+	const char *end = text + strlen(text);
+
+	while (text < end) {
+		size_t len = gabi_utf8_len(text, end);
 
 		if (!len)
 			return false;
-		at += len;
+		text += len;
 	}
 	return true;
 }

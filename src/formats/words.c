@@ -29,25 +29,28 @@ static int fail_value(struct gabi_word_reader *reader, const struct gabi_step *s
 }
 
 /* Reads a value of exactly that width into 64-bit parts, the lowest first. */
-static int read_value(struct gabi_word_reader *reader, const struct gabi_step *step, json_t *value, unsigned width,
-		      uint64_t *ret_parts)
+static int read_value(struct gabi_word_reader *reader, const struct gabi_step *step, struct gabi_value value,
+		      unsigned width, uint64_t *ret_parts)
 {
-	const char *text = json_string_value(value);
 	unsigned digits = (width + 3) / 4;
+	const char *text = value.at + 1;
 
-	if (!text)
+	if (*value.at != GABI_TYPE_TEXT)
 		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA,
 				      "a value is a text, 0x and hexadecimal digits: JSON numbers do not hold 64 bits");
-	if (json_string_length(value) != digits + 2 || text[0] != '0' || text[1] != 'x')
+	/* The quote that ends the text is no digit, so that this stops in time. */
+	if (text[0] != '0' || text[1] != 'x')
 		return fail_value(reader, step, digits);
 	memset(ret_parts, 0, (width + 63) / 64 * sizeof(*ret_parts));
-	for (unsigned i = 0; i < digits; i++) {
-		int digit = digit_of(text[digits + 1 - i]);
+	for (unsigned left = digits; left--;) {
+		int digit = digit_of(text[1 + digits - left]);
 
 		if (digit < 0)
 			return fail_value(reader, step, digits);
-		ret_parts[i / 16] |= (uint64_t)digit << i % 16 * 4;
+		ret_parts[left / 16] |= (uint64_t)digit << left % 16 * 4;
 	}
+	if (text[2 + digits] != '"')
+		return fail_value(reader, step, digits);
 	if (ret_parts[(width - 1) / 64] & ~gabi_mask((width - 1) % 64 + 1))
 		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_RANGE, "the value is wider than its register");
 	return 0;
@@ -60,27 +63,28 @@ struct reading {
 };
 
 /* {"offer": true, "once": true, "settable": "0x..", "value": "0x.."} */
-static int read_object(struct gabi_word_reader *reader, const struct gabi_step *step, json_t *object, unsigned width,
-		       struct reading *ret)
+static int read_object(struct gabi_word_reader *reader, const struct gabi_step *step, struct gabi_value object,
+		       unsigned width, struct reading *ret)
 {
 	enum { OFFER, ONCE, SETTABLE, VALUE, COUNT };
 	static const struct gabi_member members[COUNT] = {
-		[OFFER] = { "offer", JSON_TRUE, false },
-		[ONCE] = { "once", JSON_TRUE, false },
-		[SETTABLE] = { "settable", JSON_STRING, false },
-		[VALUE] = { "value", JSON_STRING, true },
+		[OFFER] = { "offer", GABI_TYPE_TRUE, false },
+		[ONCE] = { "once", GABI_TYPE_TRUE, false },
+		[SETTABLE] = { "settable", GABI_TYPE_TEXT, false },
+		[VALUE] = { "value", GABI_TYPE_TEXT, true },
 	};
-	const struct gabi_step value_step = { .up = step, .key = "value" }, settable_step = { .up = step, .key = "settable" };
-	json_t *values[COUNT];
+	struct gabi_step value_step = GABI_STEP("value"), settable_step = GABI_STEP("settable");
+	struct gabi_value values[COUNT];
 	int err = gabi_load_members(object, step, members, COUNT, values, reader->diag);
 
+	value_step.up = settable_step.up = step;
 	if (!err)
 		err = read_value(reader, &value_step, values[VALUE], width, ret->value);
-	if (!err && values[SETTABLE])
+	if (!err && values[SETTABLE].at)
 		err = read_value(reader, &settable_step, values[SETTABLE], width, ret->settable);
 	if (err)
 		return err;
-	ret->flags = (uint8_t)((values[OFFER] ? GABI_WORD_OFFER : 0) | (values[ONCE] ? GABI_WORD_ONCE : 0));
+	ret->flags = (uint8_t)((values[OFFER].at ? GABI_WORD_OFFER : 0) | (values[ONCE].at ? GABI_WORD_ONCE : 0));
 	return 0;
 }
 
@@ -95,7 +99,8 @@ static int add_part(struct gabi_word_reader *reader, const struct gabi_step *ste
 }
 
 /* Adds the register that begins with key. */
-static int read_register(struct gabi_word_reader *reader, const struct gabi_step *step, const struct gabi_key *key, json_t *value)
+static int read_register(struct gabi_word_reader *reader, const struct gabi_step *step, const struct gabi_key *key,
+			 struct gabi_value value)
 {
 	unsigned width = gabi_key_width(key), parts = (width + 63) / 64;
 	uint64_t rule = reader->manifest ? gabi_settable_rule(key->space) : 0;
@@ -108,7 +113,7 @@ static int read_register(struct gabi_word_reader *reader, const struct gabi_step
 	reading.flags = 0;
 	for (unsigned i = 0; i < parts; i++)
 		reading.settable[i] = rule & gabi_mask(word.bits);
-	if (reader->manifest && json_is_object(value))
+	if (reader->manifest && *value.at == GABI_TYPE_OBJECT)
 		err = read_object(reader, step, value, width, &reading);
 	else
 		err = read_value(reader, step, value, width, reading.value);
@@ -124,50 +129,79 @@ static int read_register(struct gabi_word_reader *reader, const struct gabi_step
 
 /* ---- keys ---- */
 
-static int read_leaf(struct gabi_word_reader *reader, const struct gabi_step *up, unsigned space, const char *text, json_t *leaf)
+static bool leaf_of(struct gabi_slice text, struct gabi_key *key)
 {
-	const struct gabi_step step = { .up = up, .key = text };
-	struct gabi_key key = { .space = (uint16_t)space };
-	const char *at = gabi_load_number(text, &key.index), *name;
 	uint64_t sub;
-	json_t *value;
-	int err;
 
-	if (!at || *at != '.' || !(at = gabi_load_number(at + 1, &sub)) || *at || key.index > UINT32_MAX || sub > UINT32_MAX)
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA,
-				      "the key of a leaf is 0x<leaf>.0x<subleaf>, lower case and without leading zeros");
-	key.sub = (uint32_t)sub;
-	err = gabi_load_type(leaf, &step, JSON_OBJECT, reader->diag);
+	if (!gabi_load_number(&text, &key->index) || !text.len || *text.at != '.')
+		return false;
+	text.at++;
+	text.len--;
+	if (!gabi_load_number(&text, &sub) || text.len || key->index > UINT32_MAX || sub > UINT32_MAX)
+		return false;
+	key->sub = (uint32_t)sub;
+	return true;
+}
+
+static int read_leaf(struct gabi_word_reader *reader, const struct gabi_step *step, unsigned space, struct gabi_value leaf,
+		     struct gabi_items *outer)
+{
+	static const struct gabi_slice names[] = { { "eax", 3 }, { "ebx", 3 }, { "ecx", 3 }, { "edx", 3 } };
+	struct gabi_key key = { .space = (uint16_t)space };
+	struct gabi_items items;
+	struct gabi_value value, registers[4] = { { NULL } };
+	struct gabi_step here = { .up = step };
+	int err = gabi_load_type(leaf, step, GABI_TYPE_OBJECT, reader->diag);
+
 	if (err)
 		return err;
-	json_object_foreach(leaf, name, value) {
-		const struct gabi_step here = { .up = &step, .key = name };
+	if (!leaf_of(step->key, &key))
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA,
+				      "the key of a leaf is 0x<leaf>.0x<subleaf>, lower case and without leading zeros");
+	items = gabi_items_of(leaf, outer);
+	while (gabi_items_next(&items, &here.key, &value)) {
+		unsigned i = here.key.len == 3 ? (unsigned)here.key.at[1] - 'a' : 4;
 
-		if (name[0] != 'e' || name[1] < 'a' || name[1] > 'd' || name[2] != 'x' || name[3])
+		if (i > 3 || memcmp(here.key.at, names[i].at, 3))
 			return GABI_LOAD_FAIL(reader->diag, &here, GABI_ERR_SCHEMA, "a leaf has eax, ebx, ecx and edx only");
-		key.part = (uint16_t)(name[1] - 'a');
-		err = read_register(reader, &here, &key, value);
-		if (err)
-			return err;
+		if (registers[i].at)
+			return GABI_LOAD_FAIL(reader->diag, &here, GABI_ERR_DUPLICATE, "the register is there twice");
+		registers[i] = value;
 	}
-	if (json_object_size(leaf) != 4)
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "a leaf has all of eax, ebx, ecx and edx");
-	return 0;
+	for (unsigned i = 0; i < 4 && !err; i++) {
+		if (!registers[i].at)
+			return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA, "a leaf has all of eax, ebx, ecx and edx");
+		here.key = names[i];
+		key.part = (uint16_t)i;
+		err = read_register(reader, &here, &key, registers[i]);
+	}
+	return err;
+}
+
+static bool name_of(struct gabi_slice text, struct gabi_key *key)
+{
+	const struct gabi_reg *reg;
+	char name[64];
+
+	if (key->space != GABI_SPACE_VM || !gabi_slice_copy(text, name, sizeof(name)))
+		return false;
+	reg = gabi_reg_by_name(name);
+	if (!reg || reg->key.space != key->space)
+		return false;
+	*key = reg->key;
+	return true;
 }
 
 /* The number that a key stands for; of what has a name in gabi/vm.def, the name is the only spelling. */
 static int read_key(struct gabi_word_reader *reader, const struct gabi_step *step, struct gabi_key *key)
 {
 	bool has_names = key->space == GABI_SPACE_VM;
-	const struct gabi_reg *reg = has_names ? gabi_reg_by_name(step->key) : NULL;
-	const char *end;
+	struct gabi_slice text = step->key;
+	const struct gabi_reg *reg;
 
-	if (reg && reg->key.space == key->space) {
-		*key = reg->key;
+	if (name_of(text, key))
 		return 0;
-	}
-	end = gabi_load_number(step->key, &key->index);
-	if (!end || *end)
+	if (!gabi_load_number(&text, &key->index) || text.len)
 		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA, has_names ? "the key is no known name, nor " : "the key is not ",
 				      "0x and lower-case hexadecimal digits without leading zeros");
 	if (key->index > UINT32_MAX && !gabi_space_has_ids(key->space))
@@ -178,40 +212,98 @@ static int read_key(struct gabi_word_reader *reader, const struct gabi_step *ste
 	return 0;
 }
 
-static int read_item(struct gabi_word_reader *reader, const struct gabi_step *up, unsigned space, const char *text, json_t *value)
+static int read_item(struct gabi_word_reader *reader, const struct gabi_step *step, unsigned space, struct gabi_value value)
 {
-	const struct gabi_step step = { .up = up, .key = text };
 	struct gabi_key key = { .space = (uint16_t)space };
-	int err = read_key(reader, &step, &key);
+	int err = read_key(reader, step, &key);
 
-	return err ? err : read_register(reader, &step, &key, value);
+	return err ? err : read_register(reader, step, &key, value);
 }
 
-int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *up, const char *name, json_t *section)
+static int check_section(struct gabi_word_reader *reader, const struct gabi_step *step, enum gabi_space space,
+			 struct gabi_value section)
 {
-	const struct gabi_step step = { .up = up, .key = name };
-	enum gabi_space space = gabi_space_of(name, strlen(name));
 	enum gabi_arch arch = gabi_space_arch(space);
-	const char *text;
-	json_t *value;
 	int err;
 
 	if (space == GABI_SPACE_NONE)
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "no section of that name is known");
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA, "no section of that name is known");
 	if (arch != GABI_ARCH_ANY && arch != reader->arch)
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_ARCH, "the section is of ", gabi_arch_text(arch),
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_ARCH, "the section is of ", gabi_arch_text(arch),
 				      ", and the file of ", gabi_arch_text(reader->arch));
-	err = gabi_load_type(section, &step, JSON_OBJECT, reader->diag);
+	if (reader->seen >> space & 1)
+		return GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_DUPLICATE, "the section is there twice");
+	reader->seen |= 1u << space;
+	err = gabi_load_type(section, step, GABI_TYPE_OBJECT, reader->diag);
+	/* One spelling for one set of words, or two files with the same words had two digests. */
+	if (!err && gabi_items_none(section))
+		err = GABI_LOAD_FAIL(reader->diag, step, GABI_ERR_SCHEMA, "a section without words must be left out");
+	return err;
+}
+
+int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *up, struct gabi_slice name,
+		      struct gabi_value section, struct gabi_items *outer)
+{
+	const struct gabi_step step = { .up = up, .key = name };
+	struct gabi_step here = { .up = &step };
+	enum gabi_space space = gabi_space_of(name.at, name.len);
+	int err = check_section(reader, &step, space, section);
+	struct gabi_items items;
+	struct gabi_value value;
+
 	if (err)
 		return err;
-	/* One spelling for one set of words, or two files with the same words had two digests. */
-	if (json_object_size(section) == 0)
-		return GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "a section without words must be left out");
-	json_object_foreach(section, text, value) {
-		err = gabi_space_has_leaves(space) ? read_leaf(reader, &step, space, text, value) :
-						     read_item(reader, &step, space, text, value);
-		if (err)
-			return err;
+	items = gabi_items_of(section, outer);
+	while (!err && gabi_items_next(&items, &here.key, &value))
+		err = gabi_space_has_leaves(space) ? read_leaf(reader, &here, space, value, &items) :
+						     read_item(reader, &here, space, value);
+	return err;
+}
+
+/* ---- the same word twice ---- */
+
+static void out_text_of(struct gabi_out *out, const struct gabi_key *key)
+{
+	const struct gabi_reg *reg = key->space == GABI_SPACE_VM ? gabi_reg_of(key) : NULL;
+
+	if (reg) {
+		gabi_out_text(out, reg->name);
+		return;
 	}
-	return 0;
+	gabi_out_text(out, "0x");
+	gabi_out_hex(out, key->index, 1);
+	if (!gabi_space_has_leaves(key->space))
+		return;
+	gabi_out_text(out, ".0x");
+	gabi_out_hex(out, key->sub, 1);
+}
+
+static struct gabi_slice slice_of(const char *text)
+{
+	return (struct gabi_slice){ text, strlen(text) };
+}
+
+static int fail_twice(const struct gabi_step *up, const struct gabi_word *word, struct gabi_diag *diag)
+{
+	struct gabi_step vps = GABI_STEP("vps"), vp = { .up = &vps }, section = { .up = up }, item = { .up = &section };
+	char vp_text[8], item_text[64];
+	struct gabi_out vp_out = gabi_out_to(vp_text, sizeof(vp_text)), item_out = gabi_out_to(item_text, sizeof(item_text));
+
+	gabi_out_dec(&vp_out, word->vp);
+	out_text_of(&item_out, &word->key);
+	vps.up = up;
+	vp.key = slice_of(vp_text);
+	if (word->vp != GABI_VP_ALL)
+		section.up = &vp;
+	section.key = slice_of(gabi_space_text(word->key.space));
+	item.key = slice_of(item_text);
+	return GABI_LOAD_FAIL(diag, &item, GABI_ERR_DUPLICATE, "the key is there twice in its section");
+}
+
+int gabi_read_sealed(int err, const struct gabi_step *up, const struct gabi_word *words, size_t count, struct gabi_diag *diag)
+{
+	for (size_t i = 1; err == GABI_ERR_DUPLICATE && i < count; i++)
+		if (words[i - 1].vp == words[i].vp && !gabi_key_compare(&words[i - 1].key, &words[i].key))
+			return fail_twice(up, &words[i], diag);
+	return err;
 }

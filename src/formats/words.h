@@ -12,10 +12,15 @@ struct gabi_word_reader {
 	unsigned vp;
 	bool manifest; /* values may be objects that say what is settable */
 	size_t count;  /* words read so far */
+	uint32_t seen; /* bit n: the section of space n was read */
 	struct gabi_diag *diag;
 };
 
 /* Reads the section `name` of words: "cpuid", "msr", ... */
-int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *up, const char *name, json_t *section);
+int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *up, struct gabi_slice name,
+		      struct gabi_value section, struct gabi_items *outer);
+
+/* What sealing said, with a pointer to the word that is there twice: up is where the sections are. */
+int gabi_read_sealed(int err, const struct gabi_step *up, const struct gabi_word *words, size_t count, struct gabi_diag *diag);
 
 #endif
