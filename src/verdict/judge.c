@@ -96,13 +96,6 @@ static int scale(struct gabi_judge *judge, const struct question *q)
 	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
 }
 
-/* Some MSRs KVM computes for the guest and takes no other value of. */
-static bool is_fixed(const struct question *q)
-{
-	return q->key->space == GABI_SPACE_MSR && q->offer && q->span->rule != GABI_RULE_DERIVED &&
-	       ((q->want ^ q->have) << q->span->lo & ~q->offer->settable);
-}
-
 /* A word that the VMM always writes (CPUID, MSRs): the guest sees the contract's value if the host supports it. */
 static int judge_written(struct gabi_judge *judge, const struct question *q)
 {
@@ -111,8 +104,6 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 
 	if (!q->promise && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register cannot be off: a guest that was promised nothing of it takes what it gets */
-	if (q->promise && is_fixed(q))
-		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;
 	switch (gabi_rule_gives(span, q->want, q->have, judge->view)) {
@@ -214,30 +205,32 @@ enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct ga
 	return gabi_rule_gives(span, want, gabi_span_get(span, word->value), gabi_host_view(host));
 }
 
-static int judge_question(struct gabi_judge *judge, const struct question *q)
-{
-	if (q->key->space == GABI_SPACE_ARM64)
-		return judge_register(judge, q);
-	return q->offer ? judge_written(judge, q) : judge_unlisted(judge, q);
-}
-
 /* ---- one word ---- */
+
+int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_span *span,
+		    const struct gabi_word *promise, const struct gabi_word *offer)
+{
+	struct question q = { .span = span, .promise = promise, .offer = offer, .key = key };
+
+	q.want = promise ? gabi_span_get(span, promise->value) : span->absent;
+	q.have = offer ? gabi_span_get(span, offer->value) : span->absent;
+	if (key->space == GABI_SPACE_ARM64)
+		return judge_register(judge, &q);
+	return offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
+}
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
 		      const struct gabi_word *offer)
 {
 	struct gabi_spans spans = gabi_spans_of(key, promise ? promise->bits : offer->bits);
 	struct gabi_span span;
-	struct question q = { .span = &span, .promise = promise, .offer = offer, .key = key };
 
 	while (gabi_spans_next(&spans, &span)) {
 		int end;
 
 		if (!gabi_rule_promises(span.rule) || (span.field && !gate_is_open(judge, gabi_field_when(span.field))))
 			continue;
-		q.want = promise ? gabi_span_get(&span, promise->value) : span.absent;
-		q.have = offer ? gabi_span_get(&span, offer->value) : span.absent;
-		end = judge_question(judge, &q);
+		end = gabi_judge_span(judge, key, &span, promise, offer);
 		if (end)
 			return end;
 	}
@@ -258,8 +251,7 @@ unsigned gabi_judge_unloadable(const struct gabi_word *state, uint64_t *ret_unus
 	return GABI_FINDING_DROP_IF_UNUSED;
 }
 
-/* Saved state that the contract's guest may have and the host does not list. */
-static int judge_state(struct gabi_judge *judge, const struct gabi_word *promise)
+int gabi_judge_state(struct gabi_judge *judge, const struct gabi_word *promise)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&promise->key);
 	struct gabi_span span = { .bits = promise->bits, .rule = GABI_RULE_STATE, .kind = GABI_KIND_UINT };
@@ -295,20 +287,23 @@ unsigned gabi_judge_value(const struct gabi_host *host, const struct gabi_key *k
 	struct one_kind kind = { .sink.take = take_kind };
 	struct gabi_judge judge = { .host = host, .view = gabi_host_view(host), .sink = &kind.sink };
 	struct gabi_word promise = { .key = *key, .value = want << span->lo, .bits = 64, .vp = GABI_VP_ALL };
-	struct question q = { .span = span, .promise = &promise, .offer = offer, .key = key, .want = want };
 
-	q.have = offer ? gabi_span_get(span, offer->value) : span->absent;
-	judge_question(&judge, &q);
+	gabi_judge_span(&judge, key, span, &promise, offer);
 	return kind.kind;
 }
 
 /* ---- all words ---- */
 
-unsigned gabi_hyperv_space(const struct gabi_contract *contract, const struct gabi_host *host)
+bool gabi_promises_evmcs(const struct gabi_contract *contract)
 {
 	const struct gabi_field *evmcs = gabi_field_by_name("hv-evmcs", GABI_ARCH_X86);
 
-	if (evmcs && gabi_contract_promises(contract, evmcs) && gabi_host_covers(host, GABI_SPACE_HYPERV_EVMCS))
+	return evmcs && gabi_contract_promises(contract, evmcs);
+}
+
+unsigned gabi_hyperv_space(bool evmcs, const struct gabi_host *host)
+{
+	if (evmcs && gabi_host_covers(host, GABI_SPACE_HYPERV_EVMCS))
 		return GABI_SPACE_HYPERV_EVMCS;
 	if (!gabi_host_covers(host, GABI_SPACE_HYPERV) && gabi_host_covers(host, GABI_SPACE_HYPERV_SYSTEM))
 		return GABI_SPACE_HYPERV_SYSTEM;
@@ -349,7 +344,7 @@ static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, 
 
 	do {
 		if (gabi_is_state(key->space))
-			end = offer || judge->skip_state ? 0 : judge_state(judge, promises->at);
+			end = offer || judge->skip_state ? 0 : gabi_judge_state(judge, promises->at);
 		else if (!offer || !plainly_equal(judge, promises->at, offer))
 			end = judge_word(judge, key, promises->at, offer);
 		promises->at++;
@@ -405,12 +400,14 @@ int gabi_judge_run(struct gabi_judge *judge)
 	size_t promise_count, offer_count;
 	const struct gabi_word *promises = gabi_contract_words(judge->contract, &promise_count);
 	const struct gabi_word *offers = gabi_host_words(judge->host, &offer_count);
+	bool evmcs;
 
 	if (gabi_contract_arch(judge->contract) != gabi_host_arch(judge->host))
 		return judge_arch(judge);
 	judge->view = gabi_host_view(judge->host);
+	evmcs = gabi_promises_evmcs(judge->contract);
 	for (size_t i = 0; i < sizeof(spaces); i++) {
-		unsigned from = spaces[i] == GABI_SPACE_HYPERV ? gabi_hyperv_space(judge->contract, judge->host) : spaces[i];
+		unsigned from = spaces[i] == GABI_SPACE_HYPERV ? gabi_hyperv_space(evmcs, judge->host) : spaces[i];
 		int end = judge_space(judge, spaces[i], gabi_range_of(promises, promise_count, spaces[i]),
 				      gabi_range_of(offers, offer_count, from));
 

@@ -45,8 +45,18 @@ static inline bool gabi_is_state(unsigned space)
 	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE;
 }
 
-/* The space of the host's words against which a contract's Hyper-V leaves are held. */
-unsigned gabi_hyperv_space(const struct gabi_contract *contract, const struct gabi_host *host);
+/* One span of one word, whatever its condition; promise and offer may be NULL, not both. 0, or what the sink ended it with. */
+int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_span *span,
+		    const struct gabi_word *promise, const struct gabi_word *offer);
+
+/* Saved state that the contract's guest may have and the host does not list. */
+int gabi_judge_state(struct gabi_judge *judge, const struct gabi_word *promise);
+
+/* Does the contract promise eVMCS? */
+bool gabi_promises_evmcs(const struct gabi_contract *contract);
+
+/* The space of the host's words against which the Hyper-V leaves of a contract with or without eVMCS are held. */
+unsigned gabi_hyperv_space(bool evmcs, const struct gabi_host *host);
 
 /* Can the host be made to show `want` in a register whose default it shows unless told otherwise (arm64)? */
 enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct gabi_word *word, const struct gabi_span *span,
