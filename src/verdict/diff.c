@@ -36,7 +36,7 @@ static enum gabi_answer could_have(const struct difference *d, const struct gabi
 {
 	uint64_t have = word ? gabi_span_get(span, word->value) : span->absent;
 
-	if (want == have)
+	if (want == have || (want == span->absent && d->key->space == GABI_SPACE_VM))
 		return GABI_YES;
 	if (!word && d->key->space != GABI_SPACE_CPUID)
 		return want == span->absent ? GABI_YES : GABI_NO;
@@ -147,27 +147,38 @@ static int diff_unseen(const struct difference *d)
 
 /* ---- walking both ---- */
 
-/* The same leaves and MSRs stand in more than one space: a difference is told where guests meet it first. */
-static bool is_told_elsewhere(const struct difference *d)
+static bool differs_in(const struct difference *d, unsigned space)
 {
 	struct gabi_key key = *d->key;
 	const struct gabi_word *a, *b;
 
-	if (key.space == GABI_SPACE_HYPERV_EVMCS || key.space == GABI_SPACE_HYPERV_SYSTEM)
-		key.space = GABI_SPACE_HYPERV;
-	else if (key.space == GABI_SPACE_MSR_DEFAULT)
-		key.space = GABI_SPACE_MSR;
-	else
-		return false;
+	key.space = (uint16_t)space;
 	a = gabi_host_find(d->from, &key);
 	b = gabi_host_find(d->to, &key);
-	return (a || b) && (a ? a->value : 0) != (b ? b->value : 0);
+	return (a != NULL) != (b != NULL) || (a && a->value != b->value);
+}
+
+/* The same leaves and MSRs stand in more than one space: a difference is told where guests meet it first. */
+static bool is_told_elsewhere(const struct difference *d)
+{
+	switch (d->key->space) {
+	case GABI_SPACE_HYPERV_SYSTEM:
+		return gabi_host_covers(d->from, GABI_SPACE_HYPERV) && gabi_host_covers(d->to, GABI_SPACE_HYPERV);
+	case GABI_SPACE_HYPERV_EVMCS:
+		return differs_in(d, GABI_SPACE_HYPERV);
+	case GABI_SPACE_MSR_DEFAULT:
+		return differs_in(d, GABI_SPACE_MSR) || differs_in(d, GABI_SPACE_MSR_STATE);
+	default:
+		return false;
+	}
 }
 
 static int diff_pair(struct difference *d, bool *said_unseen)
 {
 	unsigned space = d->key->space;
 
+	if (is_told_elsewhere(d))
+		return 0;
 	if (is_unseen(d->from, d->a, space) || is_unseen(d->to, d->b, space)) {
 		int end = *said_unseen ? 0 : diff_unseen(d);
 
@@ -176,7 +187,7 @@ static int diff_pair(struct difference *d, bool *said_unseen)
 	}
 	if (gabi_is_state(space))
 		return diff_state(d);
-	return is_told_elsewhere(d) ? 0 : diff_word(d);
+	return diff_word(d);
 }
 
 static int diff_space(struct difference *d, struct gabi_range a, struct gabi_range b)

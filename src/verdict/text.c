@@ -3,7 +3,7 @@
 #include <gabi/verdict.h>
 
 #include "base/base.h"
-#include "verdict/blame.h"
+#include "verdict/judge.h"
 
 static void print_bits(struct gabi_out *out, const struct gabi_finding *finding)
 {
@@ -53,7 +53,8 @@ size_t gabi_finding_name(const struct gabi_finding *finding, char *out, size_t c
 		print_bits(&to, finding);
 	} else {
 		print_register(&to, &finding->key);
-		print_bits(&to, finding);
+		if (!gabi_is_state(finding->key.space))
+			print_bits(&to, finding);
 	}
 	return to.len;
 }
@@ -106,10 +107,12 @@ size_t gabi_finding_values(const struct gabi_finding *finding, int have, char *o
 {
 	struct gabi_out to = gabi_out_to(out, cap);
 
-	if (have ? finding->has_have : finding->has_want)
-		print_value(&to, finding, have ? finding->have : finding->want);
-	else
+	if (!(have ? finding->has_have : finding->has_want))
 		gabi_out_char(&to, '-');
+	else if (gabi_is_state(finding->key.space))
+		gabi_out_text(&to, "saved"); /* what counts is whether it is; its value is the guest's */
+	else
+		print_value(&to, finding, have ? finding->have : finding->want);
 	return to.len;
 }
 
