@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* The laws of verdicts, over the manifests of real hosts in data/hosts. */
+#define _GNU_SOURCE /* scandir */
+#include <gabi/formats.h>
+#include <gabi/verdict.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_HOSTS 256
+
+static struct gabi_host *hosts[MOST_HOSTS];
+static char names[MOST_HOSTS][128];
+static size_t host_count;
+
+static struct gabi_host *read_host(const char *path)
+{
+	static char text[4 << 20];
+	struct gabi_host *host = NULL;
+	struct gabi_diag diag;
+	FILE *file = fopen(path, "rb");
+	size_t len;
+
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (gabi_host_read(text, len, NULL, &host, &diag))
+		fail_msg("%s: %s %s", path, diag.where, diag.text);
+	return host;
+}
+
+static int is_json(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return len > 5 && !strcmp(entry->d_name + len - 5, ".json");
+}
+
+static int read_all(void **state)
+{
+	struct dirent **entries;
+	int count = scandir(DATA_HOSTS, &entries, is_json, alphasort);
+
+	(void)state;
+	assert_true(count > 0 && count <= MOST_HOSTS);
+	for (int i = 0; i < count; i++) {
+		char path[1024];
+
+		snprintf(path, sizeof(path), "%s/%s", DATA_HOSTS, entries[i]->d_name);
+		snprintf(names[host_count], sizeof(names[0]), "%.*s", (int)strlen(entries[i]->d_name) - 5, entries[i]->d_name);
+		hosts[host_count++] = read_host(path);
+		free(entries[i]);
+	}
+	free(entries);
+	return 0;
+}
+
+static int free_all(void **state)
+{
+	(void)state;
+	while (host_count)
+		gabi_host_free(hosts[--host_count]);
+	return 0;
+}
+
+static struct gabi_contract *pin(const struct gabi_host *host)
+{
+	struct gabi_contract *contract = NULL;
+	struct gabi_diag diag;
+
+	if (gabi_contract_pin(host, NULL, NULL, &contract, &diag))
+		fail_msg("%s", diag.text);
+	return contract;
+}
+
+static bool fits(const struct gabi_contract *contract, const struct gabi_host *host)
+{
+	enum gabi_verdict verdict = gabi_check_verdict(contract, host);
+
+	return verdict == GABI_FITS || verdict == GABI_FITS_WITH_ACTIONS;
+}
+
+/* Names the heaviest finding, for a failure's message. */
+static void explain(const struct gabi_contract *contract, const struct gabi_host *host)
+{
+	struct gabi_report *report;
+	const struct gabi_finding *finding;
+	size_t count;
+	char name[128];
+
+	assert_int_equal(gabi_check(contract, host, &report, NULL), 0);
+	finding = gabi_report_findings(report, &count);
+	if (count) {
+		gabi_finding_name(finding, name, sizeof(name));
+		print_error("%s: %s, promised 0x%llx, host 0x%llx\n", gabi_finding_text(finding->kind), name,
+			    (unsigned long long)finding->want, (unsigned long long)finding->have);
+	}
+	gabi_report_free(report);
+}
+
+static void pin__fits_the_host_it_was_made_of(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < host_count; i++) {
+		struct gabi_contract *contract = pin(hosts[i]);
+
+		if (gabi_check_verdict(contract, hosts[i]) != GABI_FITS) {
+			explain(contract, hosts[i]);
+			fail_msg("%s does not fit itself as it is", names[i]);
+		}
+		gabi_contract_free(contract);
+	}
+}
+
+static void diff__of_a_host_with_itself__is_empty(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < host_count; i++) {
+		struct gabi_report *report;
+		size_t count;
+
+		assert_int_equal(gabi_diff(hosts[i], hosts[i], &report, NULL), 0);
+		gabi_report_findings(report, &count);
+		assert_int_equal(count, 0);
+		gabi_report_free(report);
+	}
+}
+
+static void check__and_its_verdict_alone__agree(void **state)
+{
+	size_t verdicts[4] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < host_count; i++) {
+		struct gabi_contract *contract = pin(hosts[i]);
+
+		for (size_t j = 0; j < host_count; j++) {
+			struct gabi_report *report;
+
+			assert_int_equal(gabi_check(contract, hosts[j], &report, NULL), 0);
+			assert_int_equal(gabi_report_verdict(report), gabi_check_verdict(contract, hosts[j]));
+			verdicts[gabi_report_verdict(report)]++;
+			gabi_report_free(report);
+		}
+		gabi_contract_free(contract);
+	}
+	print_message("%zu hosts: %zu fit, %zu with actions, %zu unknown, %zu do not\n", host_count, verdicts[GABI_FITS],
+		      verdicts[GABI_FITS_WITH_ACTIONS], verdicts[GABI_UNKNOWN], verdicts[GABI_DOES_NOT_FIT]);
+	assert_true(verdicts[GABI_FITS] >= host_count && verdicts[GABI_DOES_NOT_FIT] > 0);
+}
+
+/* ---- baselines ---- */
+
+/* The contract with one more flag; NULL where it is there already. */
+static struct gabi_contract *with_flag(const struct gabi_contract *contract, const struct gabi_field *field,
+				       const struct gabi_key *key)
+{
+	const uint64_t bit = (uint64_t)1 << field->lo;
+	struct gabi_contract *more = gabi_contract_new(gabi_contract_arch(contract), NULL);
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(contract, &count);
+	bool there = false;
+
+	for (size_t i = 0; i < count; i++) {
+		struct gabi_word copy = word[i];
+
+		if (!gabi_key_compare(&copy.key, key)) {
+			there = (copy.value & bit) != 0;
+			copy.value |= bit;
+		}
+		assert_int_equal(gabi_contract_add(more, &copy, NULL), 0);
+	}
+	assert_int_equal(gabi_contract_seal(more, NULL), 0);
+	if (there || !gabi_contract_find(more, key, GABI_VP_ALL)) {
+		gabi_contract_free(more);
+		return NULL;
+	}
+	return more;
+}
+
+/* Tries every flag of a word; returns how many there were to try. */
+static size_t try_flags(const struct gabi_contract *contract, const struct gabi_word *word, const struct gabi_host *const *set,
+			size_t count)
+{
+	size_t field_count, tried = 0;
+	const struct gabi_field *field = gabi_fields_of(&word->key, &field_count);
+
+	for (size_t i = 0; i < field_count; i++) {
+		struct gabi_contract *more;
+		bool fits_all = true;
+
+		if (field[i].kind != GABI_KIND_FLAG || field[i].rule != GABI_RULE_SUBSET || gabi_field_when(&field[i]))
+			continue;
+		more = with_flag(contract, &field[i], &word->key);
+		if (!more)
+			continue;
+		for (size_t h = 0; h < count; h++)
+			fits_all = fits_all && fits(more, set[h]);
+		if (fits_all)
+			fail_msg("%s could be added to the baseline", field[i].name);
+		gabi_contract_free(more);
+		tried++;
+	}
+	return tried;
+}
+
+static size_t try_baseline(const struct gabi_host *const *set, size_t count)
+{
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+	const struct gabi_word *word;
+	size_t words, tried = 0;
+
+	assert_int_equal(gabi_baseline(set, count, NULL, &contract, &report, NULL), 0);
+	gabi_report_free(report);
+	if (!contract)
+		return 0;
+	for (size_t h = 0; h < count; h++)
+		if (!fits(contract, set[h])) {
+			explain(contract, set[h]);
+			fail_msg("a baseline does not fit host %zu of its own", h);
+		}
+	word = gabi_contract_words(contract, &words);
+	for (size_t i = 0; i < words; i++)
+		tried += try_flags(contract, &word[i], set, count);
+	gabi_contract_free(contract);
+	return tried;
+}
+
+static void baseline__fits_its_hosts_and_nothing_can_be_added(void **state)
+{
+	size_t tried = 0, pairs = 0;
+
+	(void)state;
+	for (size_t i = 0; i < host_count; i++)
+		for (size_t j = i + 1; j < host_count; j++) {
+			const struct gabi_host *const pair[] = { hosts[i], hosts[j] };
+
+			if (gabi_host_arch(hosts[i]) != gabi_host_arch(hosts[j]))
+				continue;
+			tried += try_baseline(pair, 2);
+			pairs++;
+		}
+	print_message("%zu pairs, %zu flags that could not be added\n", pairs, tried);
+	assert_true(tried > 0);
+}
+
+/* What fits a baseline's hosts by way of the baseline: a contract pinned from the baseline of a set fits each of the set;
+ * and the order in which hosts are named does not matter. */
+static void baseline__does_not_depend_on_the_order_of_its_hosts(void **state)
+{
+	uint8_t a[GABI_DIGEST_LEN], b[GABI_DIGEST_LEN];
+	size_t same = 0;
+
+	(void)state;
+	for (size_t i = 0; i + 1 < host_count; i++) {
+		const struct gabi_host *const forth[] = { hosts[i], hosts[i + 1] }, *const back[] = { hosts[i + 1], hosts[i] };
+		struct gabi_contract *x = NULL, *y = NULL;
+		struct gabi_report *report;
+
+		if (gabi_host_arch(hosts[i]) != gabi_host_arch(hosts[i + 1]))
+			continue;
+		assert_int_equal(gabi_baseline(forth, 2, NULL, &x, &report, NULL), 0);
+		gabi_report_free(report);
+		assert_int_equal(gabi_baseline(back, 2, NULL, &y, &report, NULL), 0);
+		gabi_report_free(report);
+		assert_int_equal(x != NULL, y != NULL);
+		if (x) {
+			gabi_contract_digest(x, a);
+			gabi_contract_digest(y, b);
+			assert_memory_equal(a, b, sizeof(a));
+			same++;
+		}
+		gabi_contract_free(x);
+		gabi_contract_free(y);
+	}
+	assert_true(same > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
+		cmocka_unit_test(diff__of_a_host_with_itself__is_empty),
+		cmocka_unit_test(check__and_its_verdict_alone__agree),
+		cmocka_unit_test(baseline__fits_its_hosts_and_nothing_can_be_added),
+		cmocka_unit_test(baseline__does_not_depend_on_the_order_of_its_hosts),
+	};
+
+	return cmocka_run_group_tests_name("corpus", tests, read_all, free_all);
+}
