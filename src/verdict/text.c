@@ -116,16 +116,18 @@ size_t gabi_finding_values(const struct gabi_finding *finding, int have, char *o
 	return to.len;
 }
 
+/* A firmware register is written whole; of an ID register it is the field that counts. */
 static void print_write(struct gabi_out *out, const struct gabi_finding *finding)
 {
+	bool whole = !finding->field || gabi_is_fw(&finding->key);
+
 	gabi_out_text(out, "write ");
-	print_register(out, &finding->key);
-	if (finding->field && !gabi_is_fw(&finding->key)) {
-		gabi_out_char(out, '.');
+	if (whole)
+		print_register(out, &finding->key);
+	else
 		gabi_out_text(out, finding->field->name);
-	}
 	gabi_out_text(out, "=0x");
-	gabi_out_hex(out, finding->want << (gabi_is_fw(&finding->key) ? finding->lo : 0), 1);
+	gabi_out_hex(out, whole ? finding->want << finding->lo : finding->want, 1);
 	gabi_out_text(out, " before the first run");
 }
 
