@@ -32,4 +32,7 @@ void gabi_vmcs_owned(const struct gabi_vmcs_layout *layout, uint8_t owned[GABI_V
 uint64_t gabi_le_load(const void *page, size_t at, unsigned bytes);
 void gabi_le_store(void *page, size_t at, unsigned bytes, uint64_t value);
 
+/* "6.12.0-4-amd64" is 612; 0 for what is no release. */
+unsigned gabi_release_number(const char *release);
+
 #endif

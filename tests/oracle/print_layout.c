@@ -3,6 +3,7 @@
  * Our tables against what others say.
  *   print_layout LAYOUT    prints "encoding offset", and for enlightened layouts the clean-field group's bit
  *   print_layout names     reads "encoding NAME" and says which of them the field table calls otherwise or lacks
+ *   print_layout filter RELEASE   prints "msr, CPUID 0x4000000A.EBX[0], all ones as the enlightened VMCS's filter leaves them"
  */
 #include <gabi/evmcs.h>
 
@@ -26,12 +27,27 @@ static int check_names(void)
 	return wrong || lines < 100;
 }
 
+static int print_filter(const char *release)
+{
+	const struct gabi_evmcs_line *line = gabi_evmcs_line_of(release);
+
+	for (unsigned perf = 0; line && perf < 2; perf++) {
+		struct gabi_evmcs_guest guest = { .enabled = 1, .hyperv = 1, .perf_global = (uint8_t)perf };
+
+		for (uint32_t msr = 0x480; msr <= 0x493; msr++)
+			printf("%x %u %016llx\n", msr, perf, (unsigned long long)gabi_evmcs_filter(line, &guest, msr, UINT64_MAX));
+	}
+	return !line;
+}
+
 int main(int argc, char **argv)
 {
 	const struct gabi_vmcs_layout *layout = argc == 2 ? gabi_vmcs_layout_by_name(argv[1]) : NULL;
 	size_t count;
 	const struct gabi_vmcs_field *field = gabi_vmcs_fields(&count);
 
+	if (argc == 3 && !strcmp(argv[1], "filter"))
+		return print_filter(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "names"))
 		return check_names();
 	if (!layout) {

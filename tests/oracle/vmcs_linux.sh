@@ -7,32 +7,11 @@
 set -eu
 print=$1 cc=$2
 shift 2
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-
-if [ $# -eq 0 ]; then
-	for archive in /usr/src/linux-source-*.tar.xz; do
-		[ -e "$archive" ] || continue
-		tree=$dir/$(basename "$archive" .tar.xz)
-		mkdir "$tree"
-		tar -xJf "$archive" -C "$tree" --strip-components=1 --wildcards '*/arch/x86/kvm/vmx' \
-			'*/arch/x86/include/asm/vmx.h' '*/arch/x86/include/asm/hyperv-tlfs.h' 'linux-source-*/include/hyperv/*' \
-			'linux-source-*/Makefile' 2>/dev/null || [ -e "$tree/Makefile" ]
-		set -- "$@" "$tree"
-	done
-fi
-if [ $# -eq 0 ]; then
-	echo "no linux-source package is installed under /usr/src"
-	exit 77
-fi
-
-cut() { # FILE FIRST LAST: the lines between two patterns
-	sed -n "/$2/,/$3/p" "$1"
-}
+. "$(dirname "$0")/linux_trees.sh"
 
 status=0
 for tree; do
-	version=$(sed -n 's/^VERSION = //p' "$tree/Makefile").$(sed -n 's/^PATCHLEVEL = //p' "$tree/Makefile")
+	version=$(version_of "$tree")
 	vmx=$tree/arch/x86/kvm/vmx
 	hyperv=$tree/include/hyperv/hvgdk.h
 	[ -e "$hyperv" ] || hyperv=$tree/arch/x86/include/asm/hyperv-tlfs.h

@@ -2,7 +2,7 @@
 #include <gabi/evmcs.h>
 #include <gabi/vmcs.h>
 
-#include "short_mem.h"
+#include "../short_mem.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -156,9 +156,10 @@ static void dirty__copies_the_dirty_groups_and_no_other(void **state)
 
 		for (unsigned turn = 0; turn < 200; turn++) {
 			uint32_t clean = turn == 0 ? 0 : turn == 1 ? 0xffff : turn < 18 ? 0xffff ^ 1u << (turn - 2) : next(&seed) & 0xffff;
-			uint8_t source[GABI_VMCS_PAGE], full[GABI_VMCS_PAGE], got[GABI_VMCS_PAGE];
+			uint8_t source[GABI_VMCS_PAGE], full[GABI_VMCS_PAGE], got[GABI_VMCS_PAGE], untouched[GABI_VMCS_PAGE];
 
 			fill(source, turn);
+			fill(untouched, 77);
 			for (size_t path = 0; path < PATHS; path++) {
 				if (gabi_translation_use(made, paths[path]))
 					continue;
@@ -170,11 +171,9 @@ static void dirty__copies_the_dirty_groups_and_no_other(void **state)
 					int group = gabi_evmcs_group_of(id);
 					int wanted = group == GABI_EVMCS_NONE || (group == GABI_EVMCS_ALL ? clean != 0xffff : !(clean >> group & 1));
 					uint64_t now, then = 0;
-					uint8_t untouched[GABI_VMCS_PAGE];
 
 					if (group < 0 || gabi_vmcs_get(to, got, id, &now))
 						continue;
-					fill(untouched, 77);
 					gabi_vmcs_get(to, wanted ? full : untouched, id, &then);
 					if (now != then)
 						fail_msg("%s to %s by %s, clean %#x: field %u", from->name, to->name, paths[path], clean, id);
