@@ -8,7 +8,8 @@
 enum change_id {
 #define GABI_CHANGE_ROW(id, arch, release, also, what, source) CHANGE_##id,
 #include "changes/linux.def"
-	CHANGE_COUNT
+	CHANGE_COUNT,
+	CHANGE_none = CHANGE_COUNT
 };
 
 static const struct gabi_change changes[CHANGE_COUNT] = {
@@ -30,12 +31,12 @@ static const struct touch {
 };
 
 static const struct {
-	uint16_t change, space;
+	uint16_t lacks, has; /* enum change_id; has CHANGE_none: whatever it has */
 	uint64_t index;
 	uint8_t bits;
 	uint64_t value;
 } implied[] = {
-#define GABI_IMPLY_ROW(id, space, index, bits, value) { CHANGE_##id, GABI_SPACE_##space, index, bits, value },
+#define GABI_IMPLY_ROW(lacks, has, index, bits, value) { CHANGE_##lacks, CHANGE_##has, index, bits, value },
 #include "changes/linux.def"
 };
 
@@ -112,18 +113,22 @@ const char *gabi_change_release(const char *release, const char *build)
 	return same_line(&named, &built) && !named.patch_known && built.patch_known ? build : release;
 }
 
-/* Of a line of stable releases that got the change: does this one have it? */
-static int in_stable(const char *list, const struct release *have)
-{
-	while (*list) {
-		struct release stable;
-		const char *end = release_parse(list, &stable);
+#define AMAZON "amzn:"
 
-		if (!end)
-			return 0;
-		if (same_line(have, &stable))
-			return !have->patch_known ? -1 : release_compare(have, &stable) >= 0;
-		list = end + strspn(end, " ");
+/* Of the releases with a backport: is this one of their lines, and does it have it? */
+static int in_stable(const char *list, const char *release, const struct release *have)
+{
+	for (; *list; list += strcspn(list, " "), list += strspn(list, " ")) {
+		bool amazon = !strncmp(list, AMAZON, strlen(AMAZON));
+		struct release stable;
+
+		if (!release_parse(list + (amazon ? strlen(AMAZON) : 0), &stable) || !same_line(have, &stable) ||
+		    (amazon && !strstr(release, ".amzn")))
+			continue;
+		if (!have->patch_known)
+			return -1;
+		if (release_compare(have, &stable) >= 0)
+			return 1;
 	}
 	return 0;
 }
@@ -134,7 +139,7 @@ int gabi_change_in(const struct gabi_change *change, const char *release)
 
 	if (!release || is_rebuilt(release) || !release_parse(release, &have) || !release_parse(change->release, &first))
 		return -1;
-	return release_compare(&have, &first) >= 0 ? 1 : in_stable(change->also, &have);
+	return release_compare(&have, &first) >= 0 ? 1 : in_stable(change->also, release, &have);
 }
 
 static bool is_touched(const struct touch *touch, const struct gabi_key *key, uint64_t bits)
@@ -151,7 +156,7 @@ const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *r
 		const struct gabi_change *change = &changes[touches[i].change];
 		int in_a, in_b;
 
-		if (change->arch != arch || !is_touched(&touches[i], key, bits))
+		if ((change->arch != arch && change->arch != GABI_ARCH_ANY) || !is_touched(&touches[i], key, bits))
 			continue;
 		in_a = gabi_change_in(change, release_a);
 		in_b = gabi_change_in(change, release_b);
@@ -165,9 +170,9 @@ int gabi_change_implied(enum gabi_arch arch, const char *release,
 			int (*found)(void *ctx, const struct gabi_word *word, const struct gabi_change *change), void *ctx)
 {
 	for (size_t i = 0; i < GABI_COUNT_OF(implied); i++) {
-		const struct gabi_change *change = &changes[implied[i].change];
+		const struct gabi_change *lacks = &changes[implied[i].lacks];
 		struct gabi_word word = {
-			.key = { .space = implied[i].space, .index = implied[i].index },
+			.key = { .space = GABI_SPACE_ARM64, .index = implied[i].index },
 			.value = implied[i].value,
 			.bits = implied[i].bits,
 			.vp = GABI_VP_ALL,
@@ -175,9 +180,10 @@ int gabi_change_implied(enum gabi_arch arch, const char *release,
 		};
 		int stop;
 
-		if (change->arch != arch || gabi_change_in(change, release) != 0)
+		if (lacks->arch != arch || gabi_change_in(lacks, release) != 0 ||
+		    (implied[i].has != CHANGE_none && gabi_change_in(&changes[implied[i].has], release) != 1))
 			continue;
-		stop = found(ctx, &word, change);
+		stop = found(ctx, &word, lacks);
 		if (stop)
 			return stop;
 	}

@@ -8,9 +8,14 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdbool.h>
 #include <string.h>
 
-static const struct gabi_change example = { .id = "example", .release = "6.2", .also = "5.10.230 5.15.173 6.1.120" };
+static const struct gabi_change example = {
+	.id = "example",
+	.release = "6.2",
+	.also = "5.10.230 5.15.173 6.1.120 amzn:6.1.84",
+};
 
 static const struct {
 	const char *name, *release;
@@ -25,6 +30,9 @@ static const struct {
 	{ "an earlier one of that line", "6.1.119", 0 },
 	{ "a release candidate has what its line has", "6.2.0-rc4", 1 },
 	{ "Amazon tells its stable release", "5.10.234-225.910.amzn2.x86_64", 1 },
+	{ "Amazon had it before its line", "6.1.84-99.169.amzn2023.x86_64", 1 },
+	{ "which says nothing of others", "6.1.84", 0 },
+	{ "nor of an earlier one of Amazon's", "6.1.79-99.164.amzn2023.x86_64", 0 },
 	{ "an older Amazon too", "4.14.336-257.568.amzn2", 0 },
 	{ "Debian 13 tells its stable release", "6.12.107+deb13-amd64", 1 },
 	{ "Debian 12 hides it", "6.1.0-50-amd64", -1 },
@@ -89,12 +97,207 @@ static void host_release__is_made_of_its_facts(void **state)
 	gabi_host_free(host);
 }
 
+#define ARM64_REG(index_value) { .space = GABI_SPACE_ARM64, .index = index_value }
+#define CPUID(leaf, subleaf, reg) { .space = GABI_SPACE_CPUID, .index = leaf, .sub = subleaf, .part = GABI_##reg }
+
+static const struct {
+	const char *name;
+	enum gabi_arch arch;
+	const char *a, *b;
+	struct gabi_key key;
+	uint64_t bits;
+	const char *id; /* NULL: nothing explains it */
+} between_cases[] = {
+	{ "PSCI 1.1", GABI_ARCH_ARM64, "5.10.223", "6.1.176-1", ARM64_REG(0x6030000000140000), 0x1, "arm64_psci_1_1" },
+	{ "the order of the kernels does not matter", GABI_ARCH_ARM64, "6.1.176-1", "5.10.223", ARM64_REG(0x6030000000140000), 0x1,
+	  "arm64_psci_1_1" },
+	{ "PSCI 1.3", GABI_ARCH_ARM64, "6.1.176-1", "7.2.13", ARM64_REG(0x6030000000140000), 0x2, "arm64_psci_1_3" },
+	{ "the same kernel explains nothing", GABI_ARCH_ARM64, "6.1.176", "6.1.176", ARM64_REG(0x6030000000140000), 0x1, NULL },
+	{ "nor do two with the same changes", GABI_ARCH_ARM64, "6.2", "6.4", ARM64_REG(0x6030000000140000), 0x1, NULL },
+	{ "a word that no row touches", GABI_ARCH_ARM64, "5.10.223", "6.1.176", ARM64_REG(0x603000000013c080), 0x1, NULL },
+	{ "a change of another architecture", GABI_ARCH_X86, "5.10.223", "6.1.176", ARM64_REG(0x6030000000140000), 0x1, NULL },
+	{ "what cannot be read explains nothing", GABI_ARCH_ARM64, "junk", "6.1.176", ARM64_REG(0x6030000000140000), 0x1, NULL },
+	{ "the bitmap registers", GABI_ARCH_ARM64, "5.10.223", "6.1.176", ARM64_REG(0x6030000000160002), 0x1, "arm64_fw_bitmaps" },
+	{ "the second vendor bitmap", GABI_ARCH_ARM64, "6.12.107", "7.2.13", ARM64_REG(0x6030000000160003), 0x1,
+	  "arm64_fw_vendor_2" },
+	{ "CCIDX between two of Amazon's", GABI_ARCH_ARM64, "6.1.59-84.139.amzn2023.aarch64", "6.1.84-99.169.amzn2023.aarch64",
+	  ARM64_REG(0x603000000013c03a), 0x100000, "arm64_clidr" },
+	{ "CCIDX does not change between the same of others", GABI_ARCH_ARM64, "6.1.59", "6.1.84", ARM64_REG(0x603000000013c03a),
+	  0x100000, NULL },
+	{ "another bit of a touched word", GABI_ARCH_ARM64, "6.2", "6.3", ARM64_REG(0x603000000013c03a), 0x1, NULL },
+	{ "the level against Spectre-BHB", GABI_ARCH_ARM64, "5.10.223", "6.1.176", ARM64_REG(0x6030000000140003), 0x3,
+	  "arm64_bhb_level" },
+	{ "a PMU register leaves the list", GABI_ARCH_ARM64, "5.10.223", "6.1.176",
+	  { .space = GABI_SPACE_ARM64_STATE, .index = 0x603000000013df40 }, 1, "arm64_pmu_hidden" },
+	{ "RFDS_NO by a backport", GABI_ARCH_X86, "6.1.79-99.164.amzn2023.x86_64", "6.1.84-99.169.amzn2023.x86_64",
+	  { .space = GABI_SPACE_MSR, .index = 0x10a }, 1u << 27, "x86_rfds" },
+	{ "ITS_NO by a backport", GABI_ARCH_X86, "5.10.234", "5.10.238", { .space = GABI_SPACE_MSR, .index = 0x10a }, 1ull << 62,
+	  "x86_its_no" },
+	{ "leaf 7 subleaf 2", GABI_ARCH_X86, "6.1.79-99.164.amzn2023.x86_64", "6.1.84-99.169.amzn2023.x86_64", CPUID(7, 2, EDX), 0x10,
+	  "x86_7_2_edx" },
+	{ "a bit in one subleaf is not that in another", GABI_ARCH_X86, "6.1.79-99.164.amzn2023.x86_64",
+	  "6.1.84-99.169.amzn2023.x86_64", CPUID(7, 0, EDX), 0x10, NULL },
+	{ "TSC scaling for nested guests", GABI_ARCH_X86, "5.10.223", "6.1.176", { .space = GABI_SPACE_MSR, .index = 0x48b },
+	  1ull << 57, "x86_vmx_tsc_scaling" },
+	{ "mode-based execute control", GABI_ARCH_X86, "6.12.107", "7.2.13", { .space = GABI_SPACE_MSR, .index = 0x48b }, 1ull << 54,
+	  "x86_vmx_mbec" },
+	{ "XMM input of Hyper-V", GABI_ARCH_X86, "5.10.223", "6.1.176",
+	  { .space = GABI_SPACE_HYPERV_EVMCS, .index = 0x40000003, .part = GABI_EDX }, 0x10, "hv_xmm_input" },
+	{ "MSRs that read as 0", GABI_ARCH_X86, "6.12.107", "6.13.1", { .space = GABI_SPACE_MSR_DEFAULT, .index = 0x480 }, 1,
+	  "x86_msr_before_cpuid" },
+	{ "a capability of both architectures", GABI_ARCH_ARM64, "5.10.223", "6.1.176", { .space = GABI_SPACE_CAP, .index = 208 }, 1,
+	  "caps_5_17" },
+};
+
+static void change_between__names_what_lies_between(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(between_cases) / sizeof(between_cases[0]); i++) {
+		const struct gabi_change *change = gabi_change_between(between_cases[i].arch, between_cases[i].a, between_cases[i].b,
+								       &between_cases[i].key, between_cases[i].bits);
+
+		if (!change != !between_cases[i].id || (change && strcmp(change->id, between_cases[i].id) != 0))
+			fail_msg("%s: %s", between_cases[i].name, change ? change->id : "none");
+	}
+}
+
+#define UNTOLD (~(uint64_t)0)
+
+/* What each kernel does where it lists no register, by KVM_REG_ARM_*; UNTOLD: it lists the register, or no row knows. */
+static const struct {
+	const char *name, *release;
+	uint64_t std, std_hyp, vendor, vendor_2, workaround_3;
+} implied_cases[] = {
+	{ "before stolen time", "4.14.336", 0, 0, 0, 0, 0 },
+	{ "stolen time", "5.5", 0, 1, 0, 0, 0 },
+	{ "no TRNG yet", "5.10.223-1", 0, 1, 0, 0, UNTOLD },
+	{ "before the backport of the workaround", "5.10.104", 0, 1, 0, 0, 0 },
+	{ "a release that hides its backports", "5.10.0-32-arm64", 0, 1, 0, 0, UNTOLD },
+	{ "TRNG", "5.12", 1, 1, 0, 0, 0 },
+	{ "all services", "5.15.100", 1, 1, 3, 0, UNTOLD },
+	{ "the bitmap registers", "6.1.176-1", UNTOLD, UNTOLD, UNTOLD, 0, UNTOLD },
+	{ "the second vendor bitmap", "7.2.13", UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD },
+	{ "a distribution that carries back whole subsystems", "5.14.0-427.el9", UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD },
+	{ "junk", "junk", UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD },
+};
+
+struct implied {
+	uint64_t value[5];
+	bool twice;
+};
+
+static int see_implied(void *ctx, const struct gabi_word *word, const struct gabi_change *change)
+{
+	static const uint64_t index[] = { 0x6030000000160000, 0x6030000000160001, 0x6030000000160002, 0x6030000000160003,
+					  0x6030000000140003 };
+	struct implied *seen = ctx;
+
+	assert_non_null(change);
+	assert_int_equal(word->key.space, GABI_SPACE_ARM64);
+	assert_int_equal(word->bits, gabi_arm64_bits(word->key.index));
+	for (size_t i = 0; i < sizeof(index) / sizeof(index[0]); i++) {
+		if (word->key.index != index[i])
+			continue;
+		seen->twice |= seen->value[i] != UNTOLD;
+		seen->value[i] = word->value;
+		return 0;
+	}
+	fail_msg("an implied word without a case here: %#llx", (unsigned long long)word->key.index);
+	return 0;
+}
+
+static void change_implied__tells_what_no_register_shows(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(implied_cases) / sizeof(implied_cases[0]); i++) {
+		const uint64_t expected[] = { implied_cases[i].std, implied_cases[i].std_hyp, implied_cases[i].vendor,
+					      implied_cases[i].vendor_2, implied_cases[i].workaround_3 };
+		struct implied seen = { { UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD }, false };
+
+		assert_int_equal(gabi_change_implied(GABI_ARCH_ARM64, implied_cases[i].release, see_implied, &seen), 0);
+		if (memcmp(seen.value, expected, sizeof(expected)) != 0)
+			fail_msg("%s: %lld %lld %lld %lld %lld", implied_cases[i].name, (long long)seen.value[0],
+				 (long long)seen.value[1], (long long)seen.value[2], (long long)seen.value[3],
+				 (long long)seen.value[4]);
+		if (seen.twice)
+			fail_msg("%s: a word twice", implied_cases[i].name);
+	}
+}
+
+static void changes__have_each_an_id_of_its_own_and_releases_that_can_be_read(void **state)
+{
+	size_t count;
+	const struct gabi_change *change = gabi_changes(&count);
+
+	(void)state;
+	assert_true(count > 100);
+	for (size_t i = 0; i < count; i++) {
+		if (gabi_change_in(&change[i], change[i].release) != 1 || gabi_change_in(&change[i], "2.6.0") != 0)
+			fail_msg("%s: its release", change[i].id);
+		if (!*change[i].what || !*change[i].source)
+			fail_msg("%s says nothing", change[i].id);
+		for (const char *at = change[i].also; *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+			char release[64] = "";
+			bool amazon = !strncmp(at, "amzn:", 5);
+
+			assert_true(strcspn(at, " ") < 32);
+			strncat(release, at + (amazon ? 5 : 0), strcspn(at, " ") - (amazon ? 5 : 0));
+			strcat(release, amazon ? "-1.amzn2" : "");
+			if (gabi_change_in(&change[i], release) != 1)
+				fail_msg("%s: %s", change[i].id, at);
+		}
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(change[i].id, change[j].id);
+	}
+}
+
+static const struct {
+	const char *id;
+	struct gabi_key key;
+	uint64_t bits;
+} touched[] = {
+#define GABI_TOUCH_ROW(id, space, index, last, sub, part, bits) \
+	{ #id, { GABI_SPACE_##space, (part) < 0 ? 0 : (part), (sub) < 0 ? 0 : (sub), index }, bits },
+#include "changes/linux.def"
+};
+
+/* A row that touches single bits means features, and a feature has a name. */
+static void touches__of_single_bits_are_of_named_fields(void **state)
+{
+	size_t seen = 0, count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++) {
+		uint64_t left = touched[i].bits;
+		const struct gabi_field *field;
+
+		if (touched[i].key.space != GABI_SPACE_CPUID && touched[i].key.space != GABI_SPACE_MSR &&
+		    touched[i].key.space != GABI_SPACE_ARM64 && touched[i].key.space != GABI_SPACE_HYPERV)
+			continue;
+		if (!(~left & 0xffffffff)) /* the whole word */
+			continue;
+		seen++;
+		field = gabi_fields_of(&touched[i].key, &count);
+		for (size_t j = 0; j < count; j++)
+			for (unsigned bit = 0; bit < field[j].bits; bit++)
+				left &= ~((uint64_t)1 << (field[j].lo + bit));
+		if (left)
+			fail_msg("%s: %#llx of space %u %#llx.%u[%u]", touched[i].id, (unsigned long long)left, touched[i].key.space,
+				 (unsigned long long)touched[i].key.index, touched[i].key.sub, touched[i].key.part);
+	}
+	assert_true(seen > 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(change_in__reads_each_distributions_release),
 		cmocka_unit_test(change_release__takes_the_text_that_tells_the_stable_release),
 		cmocka_unit_test(host_release__is_made_of_its_facts),
+		cmocka_unit_test(change_between__names_what_lies_between),
+		cmocka_unit_test(change_implied__tells_what_no_register_shows),
+		cmocka_unit_test(changes__have_each_an_id_of_its_own_and_releases_that_can_be_read),
+		cmocka_unit_test(touches__of_single_bits_are_of_named_fields),
 	};
 
 	return cmocka_run_group_tests_name("change", tests, NULL, NULL);
