@@ -200,7 +200,7 @@ static size_t name_place(const char *name)
 	return low;
 }
 
-const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
+static const struct gabi_field *field_named(const char *name, enum gabi_arch arch)
 {
 	for (size_t at = name_place(name); at < GABI_COUNT_OF(fields); at++) {
 		const struct gabi_field *field = &fields[field_by_name[at]];
@@ -210,10 +210,22 @@ const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arc
 		if (of_arch(&field->key, arch))
 			return field;
 	}
-	for (size_t i = 0; i < GABI_COUNT_OF(fields); i++)
-		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
-			return &fields[i];
 	return NULL;
+}
+
+const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
+{
+	static const char *const tools[] = { "qemu:", "libvirt:", "linux:", "arm:" };
+	const struct gabi_field *field = field_named(name, arch);
+
+	for (size_t i = 0; !field && i < GABI_COUNT_OF(fields); i++)
+		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
+			field = &fields[i];
+	/* A row lists only the names that differ from its own: what a tool calls by the same name is found without the tool. */
+	for (size_t i = 0; !field && i < GABI_COUNT_OF(tools); i++)
+		if (!strncmp(name, tools[i], strlen(tools[i])))
+			field = field_named(name + strlen(tools[i]), arch);
+	return field;
 }
 
 const struct gabi_field *gabi_field_when(const struct gabi_field *field)
