@@ -16,8 +16,9 @@
 #define NARROWEST 16 /* a column is not wrapped to less */
 
 struct row {
-	char *cell[TABLE_COLUMNS];
+	char *cell[TABLE_COLUMNS]; /* what is no row of cells has its text in the first, and no others */
 	enum color color;
+	enum { CELLS, SECTION, PARAGRAPH } kind;
 };
 
 struct table {
@@ -87,38 +88,62 @@ struct table *table_new(const struct column *columns, size_t count)
 	return table;
 }
 
-static bool table_room(struct table *table)
+/* A new row at the end; NULL if there is no memory for it. */
+static struct row *new_row(struct table *table)
 {
 	size_t cap = table->row_cap ? 2 * table->row_cap : 32;
 	struct row *rows;
 
-	if (table->row_count < table->row_cap)
-		return true;
-	rows = realloc(table->rows, cap * sizeof(*rows));
-	if (!rows)
-		return false;
-	table->rows = rows;
-	table->row_cap = cap;
-	return true;
+	if (table->row_count == table->row_cap) {
+		rows = realloc(table->rows, cap * sizeof(*rows));
+		if (!rows) {
+			table->short_of_memory = true;
+			return NULL;
+		}
+		table->rows = rows;
+		table->row_cap = cap;
+	}
+	table->rows[table->row_count] = (struct row){ 0 };
+	return &table->rows[table->row_count++];
+}
+
+static void set_cell(struct table *table, struct row *row, size_t at, const char *text)
+{
+	row->cell[at] = strdup(text ? text : "");
+	if (!row->cell[at])
+		table->short_of_memory = true;
 }
 
 void table_row(struct table *table, enum color color, const char *const cells[])
 {
-	struct row *row;
+	struct row *row = table ? new_row(table) : NULL;
 
-	if (!table || table->short_of_memory)
+	if (!row)
 		return;
-	if (!table_room(table)) {
-		table->short_of_memory = true;
+	row->color = color;
+	for (size_t i = 0; i < table->count; i++)
+		set_cell(table, row, i, cells[i]);
+}
+
+static void add_text(struct table *table, enum color color, int kind, const char *text)
+{
+	struct row *row = table ? new_row(table) : NULL;
+
+	if (!row)
 		return;
-	}
-	row = &table->rows[table->row_count++];
-	*row = (struct row){ .color = color };
-	for (size_t i = 0; i < table->count; i++) {
-		row->cell[i] = strdup(cells[i] ? cells[i] : "");
-		if (!row->cell[i])
-			table->short_of_memory = true;
-	}
+	row->color = color;
+	row->kind = kind;
+	set_cell(table, row, 0, text);
+}
+
+void table_section(struct table *table, enum color color, const char *text)
+{
+	add_text(table, color, SECTION, text);
+}
+
+void table_paragraph(struct table *table, const char *text)
+{
+	add_text(table, COLOR_NONE, PARAGRAPH, text);
 }
 
 /* Breaks text in place at spaces, so that no line is wider than width where a space allows it. */
@@ -145,7 +170,7 @@ static size_t widest(const struct table *table, size_t column)
 
 	for (size_t i = 0; i < table->row_count; i++) {
 		const char *cell = table->rows[i].cell[column];
-		size_t own = width_of(cell, strlen(cell));
+		size_t own = table->rows[i].kind ? 0 : width_of(cell, strlen(cell));
 
 		if (own > width)
 			width = own;
@@ -178,6 +203,15 @@ static void share(const struct table *table, size_t room, size_t *width)
 			width[i] = left / open > NARROWEST ? left / open : NARROWEST;
 }
 
+static void wrap_row(const struct table *table, struct row *row, const size_t *width, size_t limit)
+{
+	if (row->kind == PARAGRAPH)
+		wrap(row->cell[0], limit);
+	for (size_t k = 0; row->kind == CELLS && k < table->count; k++)
+		if (table->columns[k].wraps)
+			wrap(row->cell[k], width[k]);
+}
+
 static void fit_to_width(const struct table *table)
 {
 	size_t limit = width_of_output(), fixed = 0, width[TABLE_COLUMNS];
@@ -190,9 +224,7 @@ static void fit_to_width(const struct table *table)
 	}
 	share(table, limit > fixed ? limit - fixed : 0, width);
 	for (size_t i = 0; i < table->row_count; i++)
-		for (size_t k = 0; k < table->count; k++)
-			if (table->columns[k].wraps)
-				wrap(table->rows[i].cell[k], width[k]);
+		wrap_row(table, &table->rows[i], width, limit);
 }
 
 static bool add_columns(struct libscols_table *out, const struct table *table)
@@ -213,32 +245,86 @@ static bool add_columns(struct libscols_table *out, const struct table *table)
 	return true;
 }
 
-static bool add_rows(struct libscols_table *out, const struct table *table)
+static bool add_row(struct libscols_table *out, const struct table *table, const struct row *row)
 {
-	for (size_t i = 0; i < table->row_count; i++) {
-		struct row *row = &table->rows[i];
-		struct libscols_line *line = scols_table_new_line(out, NULL);
+	struct libscols_line *line = scols_table_new_line(out, NULL);
 
-		if (!line)
+	if (!line)
+		return false;
+	for (size_t k = 0; k < table->count; k++)
+		if (scols_line_set_data(line, k, row->cell[k]))
 			return false;
-		for (size_t k = 0; k < table->count; k++)
-			if (scols_line_set_data(line, k, row->cell[k]))
-				return false;
-		if (row->color && scols_cell_set_color(scols_line_get_cell(line, 0), color_names[row->color]))
+	return !row->color || !scols_cell_set_color(scols_line_get_cell(line, 0), color_names[row->color]);
+}
+
+/* The heads are a row like the others, so that sections can stand between the rows. */
+static bool add_heads(struct libscols_table *out, const struct table *table)
+{
+	struct libscols_line *line = scols_table_new_line(out, NULL);
+
+	if (!line)
+		return false;
+	for (size_t k = 0; k < table->count; k++)
+		if (scols_line_set_data(line, k, table->columns[k].head))
 			return false;
-	}
+	return !scols_line_set_color(line, color_names[COLOR_BOLD]);
+}
+
+/* Prints the lines first to last of out. The library ends every line but the table's last. */
+static bool print_range(struct libscols_table *out, size_t first, size_t last)
+{
+	struct libscols_line *from = scols_table_get_line(out, first), *to = scols_table_get_line(out, last);
+
+	if (scols_table_print_range(out, from, to))
+		return false;
+	if (last + 1 == scols_table_get_nlines(out))
+		putchar('\n');
 	return true;
+}
+
+static void print_text(const struct row *row)
+{
+	if (row->kind == SECTION)
+		putchar('\n');
+	for (char *line = row->cell[0], *end; line; line = end) { /* a paragraph was broken into lines */
+		end = strchr(line, '\n');
+		if (end)
+			*end++ = '\0';
+		print_headline(row->color, line);
+	}
+}
+
+/* Prints the heads, then runs of rows with the texts between them. */
+static bool print_lines(struct libscols_table *out, const struct table *table)
+{
+	size_t first = 0, last = 0; /* lines of out that are still to be printed; line 0 is the heads */
+
+	for (size_t i = 0; i < table->row_count; i++) {
+		if (table->rows[i].kind == CELLS) {
+			last++;
+			continue;
+		}
+		if (first <= last && !print_range(out, first, last))
+			return false;
+		print_text(&table->rows[i]);
+		first = last + 1;
+	}
+	return first > last || print_range(out, first, last);
 }
 
 static bool print_with_libsmartcols(const struct table *table)
 {
 	struct libscols_table *out = scols_new_table();
-	bool done = out && !scols_table_set_column_separator(out, "  ") && add_columns(out, table) && add_rows(out, table);
+	bool done = out && !scols_table_set_column_separator(out, "  ") && add_columns(out, table) && add_heads(out, table);
 
+	for (size_t i = 0; done && i < table->row_count; i++)
+		done = table->rows[i].kind || add_row(out, table, &table->rows[i]);
 	if (done) {
+		scols_table_enable_noheadings(out, 1);
+		scols_table_enable_minout(out, 1); /* no spaces at the ends of lines */
 		scols_table_enable_colors(out, colors_wanted());
 		scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER); /* the width is kept by what was wrapped */
-		done = !scols_print_table(out);
+		done = print_lines(out, table);
 	}
 	scols_unref_table(out);
 	return done;

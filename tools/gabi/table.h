@@ -22,10 +22,14 @@ struct table;
 struct table *table_new(const struct column *columns, size_t count);
 /* A row of as many cells as there are columns, copied; NULL is empty. The colour is that of the first cell. */
 void table_row(struct table *table, enum color color, const char *const cells[]);
+/* A line of its own between rows, which says what the following rows have in common. */
+void table_section(struct table *table, enum color color, const char *text);
+/* Text under a section, as wide as the output. */
+void table_paragraph(struct table *table, const char *text);
 /* Prints the table, if it has rows, and frees it. */
 void table_print(struct table *table);
 
-/* A line of its own, above a table. */
+/* A line of its own, above or between tables. */
 void print_headline(enum color color, const char *text);
 
 #endif
