@@ -96,6 +96,13 @@ static int scale(struct gabi_judge *judge, const struct question *q)
 	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
 }
 
+/* Some MSRs KVM computes for the guest and takes no other value of. */
+static bool is_fixed(const struct question *q)
+{
+	return q->key->space == GABI_SPACE_MSR && q->offer && q->span->rule != GABI_RULE_DERIVED &&
+	       ((q->want ^ q->have) << q->span->lo & ~q->offer->settable);
+}
+
 /* A word that the VMM always writes (CPUID, MSRs): the guest sees the contract's value if the host supports it. */
 static int judge_written(struct gabi_judge *judge, const struct question *q)
 {
@@ -104,6 +111,8 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 
 	if (!q->promise && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register cannot be off: a guest that was promised nothing of it takes what it gets */
+	if (q->promise && is_fixed(q))
+		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;
 	switch (gabi_rule_gives(span, q->want, q->have, judge->view)) {

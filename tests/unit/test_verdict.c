@@ -21,6 +21,7 @@ struct words {
 
 #define STD_BMAP 0x6030000000160000
 #define LEAF_1_ECX(value) WORD(CPUID, 1, GABI_ECX, 32, value, 0)
+#define ARCH_CAPABILITIES WORD(CPUID, 7, GABI_EDX, 32, 1u << 29, 0)
 #define SSE3 1u
 
 static struct gabi_host *host_of(enum gabi_arch arch, enum gabi_view view, const struct words *words)
@@ -112,8 +113,14 @@ static const struct check_case {
 	{ "a register without a name must be equal", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(CPUID, 0x12345, 0, 32, 7, 0) } }, { { WORD(CPUID, 0x12345, 0, 32, 15, 0) } }, GABI_DOES_NOT_FIT,
 	  GABI_FINDING_DIFFERS },
+	{ "an MSR that KVM does not let one set stays as it is", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } },
+	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_HIDE },
+	{ "an MSR that the contract's CPUID hides is no one's concern", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } }, GABI_FITS,
+	  GABI_FINDING_NONE },
 	{ "an MSR that KVM does not have cannot be given", GABI_ARCH_X86, GABI_VIEW_KVM,
-	  { { WORD(MSR, 0xc0011029, 0, 64, 2, 0) } }, { { WORD(MSR, 0x9999, 0, 64, 1, 0) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
+	  { { WORD(MSR, 0xc0011029, 0, 64, 2, ~0ull) } }, { { WORD(MSR, 0x9999, 0, 64, 1, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
 };
 
 static void check__gives_the_verdict_of_each_case(void **state)
@@ -190,7 +197,7 @@ static const struct diff_case {
 	{ "quirks that can be disabled take nothing from a guest", GABI_ARCH_X86, { { WORD(VM, GABI_VM_XSAVE_SIZE, 0, 64, 4096, 0) } },
 	  { { WORD(VM, GABI_VM_XSAVE_SIZE, 0, 64, 4096, 0), WORD(VM, GABI_VM_QUIRKS, 0, 64, 7, 0) } }, GABI_EFFECT_ONE_WAY },
 	{ "a space that only one source could see is unknown", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } },
-	  { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0) } }, GABI_EFFECT_UNKNOWN },
+	  { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, ~0ull) } }, GABI_EFFECT_UNKNOWN },
 };
 
 static void diff__tells_the_effect_of_each_case(void **state)
@@ -320,9 +327,9 @@ static void rollback__gives_the_verdict_of_each_case(void **state)
 
 static void baseline__fits_its_hosts_and_says_what_each_costs(void **state)
 {
-	static const struct words a = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 3, 0) } };
-	static const struct words b = { { LEAF_1_ECX(3), WORD(MSR, 0x10a, 0, 64, 3, 0) } };
-	static const struct words c = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 1, 0) } };
+	static const struct words a = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 3, ~0ull) } };
+	static const struct words b = { { LEAF_1_ECX(3), WORD(MSR, 0x10a, 0, 64, 3, ~0ull) } };
+	static const struct words c = { { LEAF_1_ECX(7), WORD(MSR, 0x10a, 0, 64, 1, ~0ull) } };
 	struct gabi_host *hosts[] = { host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &a), host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &b),
 				      host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &c) };
 	const struct gabi_host *const set[] = { hosts[0], hosts[1], hosts[2] };
@@ -419,8 +426,8 @@ static void plan__of_a_contract_that_does_not_fit__is_refused(void **state)
 
 static void plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back(void **state)
 {
-	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0), WORD(MSR, 0x485, 0, 64, 0, 0),
-					      WORD(MSR, 0x48d, 0, 64, 0, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } };
+	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, ~0ull), WORD(MSR, 0x485, 0, 64, 0, ~0ull),
+					      WORD(MSR, 0x48d, 0, 64, 0, ~0ull), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } };
 	static const unsigned kinds[] = { GABI_OP_SET_TSC_KHZ, GABI_OP_SET_CPUID, GABI_OP_SET_MSR, GABI_OP_SET_MSR, GABI_OP_SET_MSR,
 					  GABI_OP_VERIFY, GABI_OP_VERIFY, GABI_OP_VERIFY, GABI_OP_VERIFY };
 	int err;
@@ -467,7 +474,7 @@ static void plan__writes_firmware_registers_once_before_the_first_run(void **sta
 
 static void pin__fits_the_host_it_was_made_of(void **state)
 {
-	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, 0),
+	static const struct words words = { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, ~0ull),
 					      WORD(VM, GABI_VM_QUIRKS, 0, 64, 7, 0), WORD(VM, GABI_VM_NESTED_SIZE, 0, 64, 8320, 0) } };
 	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &words);
 	struct gabi_contract *contract;
