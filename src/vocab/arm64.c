@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a KVM register id of arm64 says by itself: its width and its class. The numbers are those of Linux
- * arch/arm64/include/uapi/asm/kvm.h; tests/oracle/arm64_ids.c holds them against it. */
+ * arch/arm64/include/uapi/asm/kvm.h; tests/oracle/arm64_linux.py holds the rows against it. */
 #include <gabi/vocab.h>
 
 #include "base/base.h"

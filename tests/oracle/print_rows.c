@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The vocabulary's rows, one a line and parted by tabs, for the oracles that hold them against other people's tables:
- *   field SPACE INDEX SUB PART LO BITS NAME ALIASES SOURCE
+ *   field SPACE INDEX SUB PART LO BITS NAME ALIASES SOURCE SIGNED RULE
  *   reg SPACE INDEX NAME */
 #include <gabi/vocab.h>
 
@@ -13,9 +13,9 @@ int main(void)
 	const struct gabi_reg *reg;
 
 	for (size_t i = 0; i < count; i++)
-		printf("field\t%s\t%#llx\t%u\t%u\t%u\t%u\t%s\t%s\t%s\n", gabi_space_text(field[i].key.space),
+		printf("field\t%s\t%#llx\t%u\t%u\t%u\t%u\t%s\t%s\t%s\t%d\t%s\n", gabi_space_text(field[i].key.space),
 		       (unsigned long long)field[i].key.index, field[i].key.sub, field[i].key.part, field[i].lo, field[i].bits,
-		       field[i].name, field[i].aliases, field[i].source);
+		       field[i].name, field[i].aliases, field[i].source, field[i].kind == GABI_KIND_INT, gabi_rule_text(field[i].rule));
 	reg = gabi_regs(&count);
 	for (size_t i = 0; i < count; i++)
 		printf("reg\t%s\t%#llx\t%s\n", gabi_space_text(reg[i].key.space), (unsigned long long)reg[i].key.index, reg[i].name);

@@ -4,7 +4,7 @@ import collections
 import subprocess
 import sys
 
-Field = collections.namedtuple('Field', 'space index sub part lo bits name aliases source')
+Field = collections.namedtuple('Field', 'space index sub part lo bits name aliases source signed rule')
 Reg = collections.namedtuple('Reg', 'space index name')
 SKIP = 77
 
@@ -19,7 +19,7 @@ def read(print_rows):
     for line in subprocess.run([print_rows], check=True, capture_output=True, text=True).stdout.splitlines():
         kind, *cell = line.split('\t')
         if kind == 'field':
-            fields.append(Field(cell[0], int(cell[1], 0), *map(int, cell[2:6]), cell[6], cell[7].split(), cell[8]))
+            fields.append(Field(cell[0], int(cell[1], 0), *map(int, cell[2:6]), cell[6], cell[7].split(), cell[8], cell[9] == '1', cell[10]))
         else:
             regs.append(Reg(cell[0], int(cell[1], 0), cell[2]))
     return fields, regs
