@@ -63,8 +63,38 @@ struct gabi_hv_act {
 			uint32_t options;
 			const void *data; /* len bytes, in the turn */
 		} debug;
-		uint64_t count; /* SPIN: how often the guest has tried */
+		struct {
+			uint64_t gpa;
+			uint32_t page; /* its number in the overlay pages, or GABI_HV_NO_PAGE: the RAM */
+			uint8_t prot;  /* enum gabi_hv_prot */
+		} overlay;
+		struct {
+			uint32_t connection, type, len;
+			const void *data; /* len bytes, in the turn */
+		} message;
+		struct {
+			uint32_t connection, flag;
+		} event;
+		struct {
+			uint64_t parameter[5];
+			uint64_t control;
+		} crash;
+		uint64_t at_100ns; /* TIMER: reference time, or GABI_HV_NEVER */
+		uint64_t value;    /* APIC_ICR, APIC_TPR, NPIEP: what to write */
+		uint64_t count;    /* SPIN: how often the guest has tried */
 	};
+};
+
+#define GABI_HV_NO_PAGE 0xffffffffu
+#define GABI_HV_NEVER   UINT64_MAX
+
+/* What a VTL may do with a page: as in HV_MAP_GPA_FLAGS. */
+enum gabi_hv_prot {
+	GABI_HV_READ = 1,
+	GABI_HV_WRITE = 2,
+	GABI_HV_KERNEL_EXECUTE = 4,
+	GABI_HV_USER_EXECUTE = 8,
+	GABI_HV_ALL_ACCESS = 15,
 };
 
 enum gabi_hv_flush {

@@ -244,8 +244,8 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 		return GABI_ERR_ARG;
 	turn->count = 0;
 	regs->changed = 0;
-	/* TLFS, Legal Hypercall Environments. */
-	if (regs->cpl != 0 || regs->mode == GABI_HV_MODE_REAL)
+	/* TLFS, Legal Hypercall Environments; Reporting the Guest OS Identity: not before that. */
+	if (regs->cpl != 0 || regs->mode == GABI_HV_MODE_REAL || !hv->common[active_vtl(&hv->vp[vp])].os_id)
 		return GABI_HV_UD;
 	if (number == CALL_ROWS)
 		return finish(regs, GABI_HV_STATUS_INVALID_HYPERCALL_CODE, 0);

@@ -4,9 +4,6 @@
 
 enum { EAX, EBX, ECX, EDX };
 
-/* Pages of overlays that each VTL has once, and once for every virtual processor. */
-enum { PAGES_OF_VTL = 2, PAGES_OF_VP = 3 };
-
 static const struct {
 	uint8_t leaf, reg;
 } feature_words[] = { { 3, EAX }, { 3, EBX }, { 3, EDX }, { 4, EAX } };
@@ -105,6 +102,10 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 #define GABI_HV_CALL_ROW(code, name, kind, in, in_each, out, out_each, need, handler, source) NEED_##need,
 #include <gabi/hv_call.def>
 	};
+	static const uint8_t msr_need[MSR_ROWS] = {
+#define GABI_HV_MSR_ROW(number, name, access, need, per, source) NEED_##need,
+#include <gabi/hv_msr.def>
+	};
 
 	hv->vp_count = config->vp_count;
 	hv->vtl_count = config->vtl_count;
@@ -120,20 +121,51 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 		hv->feature[i] = config->leaf[feature_words[i].leaf][feature_words[i].reg];
 	for (unsigned i = 0; i < CALL_ROWS; i++)
 		hv->call_ok[i] = gabi_hv_meets(hv, call_need[i]);
+	for (unsigned i = 0; i < MSR_ROWS; i++)
+		hv->msr_ok[i] = gabi_hv_meets(hv, msr_need[i]);
 }
 
 static int allocate(struct gabi_hv *hv, const struct gabi_hv_config *config)
 {
 	size_t pages = gabi_hv_page_count(config);
 
+	/* At most half full, so that a search ends soon. */
+	for (hv->connection_places = 2; hv->connection_places < config->connections * 2; hv->connection_places *= 2)
+		;
+	hv->connection = gabi_mem_get(&hv->mem, hv->connection_places * sizeof(*hv->connection));
+	hv->vtl = gabi_mem_get(&hv->mem, (size_t)config->vp_count * config->vtl_count * sizeof(*hv->vtl));
+	hv->overlay = gabi_mem_get(&hv->mem, pages * sizeof(*hv->overlay));
 	hv->vp_block = gabi_mem_get(&hv->mem, config->vp_count * sizeof(*hv->vp) + 63);
 	hv->by_apic_id = gabi_mem_get(&hv->mem, config->vp_count * sizeof(*hv->by_apic_id));
 	hv->page_block = config->pages ? NULL : gabi_mem_get(&hv->mem, (pages + 1) * GABI_HV_PAGE - 1);
-	if (!hv->vp_block || !hv->by_apic_id || (!config->pages && !hv->page_block))
+	if (!hv->connection || !hv->vtl || !hv->overlay || !hv->vp_block || !hv->by_apic_id || (!config->pages && !hv->page_block))
 		return GABI_ERR_NOMEM;
 	hv->vp = (struct vp *)(((uintptr_t)hv->vp_block + 63) & ~(uintptr_t)63);
 	hv->pages = config->pages ? config->pages : (uint8_t *)(((uintptr_t)hv->page_block + PAGE_MASK) & ~(uintptr_t)PAGE_MASK);
 	return 0;
+}
+
+/* Everything as it is before the guest's first instruction. */
+static void start(struct gabi_hv *hv, const struct gabi_hv_config *config)
+{
+	size_t pages = gabi_hv_page_count(config);
+
+	for (uint32_t i = 0; i < hv->vp_count; i++) {
+		struct vp *vp = &hv->vp[i];
+
+		vp->index = i;
+		vp->apic_id = config->apic_id ? config->apic_id[i] : i;
+		vp->enabled = 1;
+		vp->timer_at = GABI_HV_NEVER;
+		vp->vtl = hv->vtl + (size_t)i * hv->vtl_count;
+		for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
+			gabi_hv_synic_reset(&vp->vtl[vtl].synic);
+	}
+	for (size_t i = 0; i < pages; i++)
+		hv->overlay[i] = NOWHERE;
+	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
+		gabi_hv_fill_hypercall_page(config, page_at(hv, PAGE_HYPERCALL, 0, vtl));
+	gabi_hv_fill_ref_tsc_pages(hv);
 }
 
 /* Insertion sort: ids come in order but for odd machines, and there are at most 1024. False if an id is there twice. */
@@ -171,11 +203,7 @@ int gabi_hv_new(const struct gabi_hv_config *config, const struct gabi_hv_ops *o
 		gabi_hv_free(hv);
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	}
-	for (uint32_t i = 0; i < hv->vp_count; i++) {
-		hv->vp[i].index = i;
-		hv->vp[i].apic_id = config->apic_id ? config->apic_id[i] : i;
-		hv->vp[i].enabled = 1;
-	}
+	start(hv, config);
 	if (!sort_by_apic_id(hv)) {
 		gabi_hv_free(hv);
 		return gabi_fail(diag, GABI_ERR_DUPLICATE, "two virtual processors have the same APIC id", (char *)NULL);
@@ -188,6 +216,9 @@ void gabi_hv_free(struct gabi_hv *hv)
 {
 	if (!hv)
 		return;
+	gabi_mem_put(&hv->mem, hv->connection);
+	gabi_mem_put(&hv->mem, hv->vtl);
+	gabi_mem_put(&hv->mem, hv->overlay);
 	gabi_mem_put(&hv->mem, hv->vp_block);
 	gabi_mem_put(&hv->mem, hv->by_apic_id);
 	gabi_mem_put(&hv->mem, hv->page_block);

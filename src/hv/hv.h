@@ -5,6 +5,8 @@
 
 #include <gabi/hv.h>
 #include <gabi/hv_call.h>
+#include <gabi/hv_msr.h>
+#include <gabi/hv_synic.h>
 #include <gabi/hv_turn.h>
 
 #include "base/base.h"
@@ -22,6 +24,12 @@ enum call_row {
 #define GABI_HV_CALL_ROW(code, name, kind, in, in_each, out, out_each, needs, handler, source) CALL_ROW_##name,
 #include <gabi/hv_call.def>
 	CALL_ROWS
+};
+
+enum msr_row {
+#define GABI_HV_MSR_ROW(number, name, access, need, per, source) MSR_ROW_##name,
+#include <gabi/hv_msr.def>
+	MSR_ROWS
 };
 
 enum need {
@@ -46,12 +54,68 @@ static inline void give(struct lock *lock)
 	atomic_flag_clear_explicit(&lock->held, memory_order_release);
 }
 
+/* ---- overlay pages ---- */
+
+enum page_kind { PAGE_HYPERCALL, PAGE_REF_TSC, PAGE_ASSIST, PAGE_SIMP, PAGE_SIEFP };
+
+/* Pages that each VTL has once, and once for every virtual processor. */
+enum { PAGES_OF_VTL = 2, PAGES_OF_VP = 3 };
+
+#define NOWHERE UINT64_MAX
+
+/* ---- SynIC and timers: one of each a VTL a virtual processor ---- */
+
+enum { BUFFERS = 16, NO_BUFFER = 0xff };
+
+struct buffer {
+	uint32_t type;
+	uint8_t len;
+	uint8_t next; /* in its queue, or in the list of free ones */
+	uint64_t origin;
+	uint8_t payload[GABI_HV_MESSAGE_MAX];
+};
+
+struct stimer {
+	uint64_t config, count;
+	uint64_t due;       /* reference time of the next expiration, or GABI_HV_NEVER */
+	uint64_t expired;   /* when the one that waits for its message slot did */
+	bool waits;
+};
+
+struct synic {
+	uint64_t scontrol, siefp, simp;
+	uint64_t sint[GABI_HV_SINTS];
+	uint8_t head[GABI_HV_SINTS], tail[GABI_HV_SINTS], free;
+	struct stimer timer[GABI_HV_STIMERS];
+	struct buffer buffer[BUFFERS];
+};
+
+/* What one VTL of one virtual processor has for itself. */
+struct vtl {
+	uint64_t assist; /* VP_ASSIST_PAGE */
+	uint64_t npiep;
+	struct synic synic;
+};
+
+/* What one VTL has once for all virtual processors. */
+struct vtl_common {
+	_Atomic uint64_t os_id;
+	uint64_t hypercall, ref_tsc;
+};
+
+/* A connection in two words, so that hypercalls can read it without a lock: the first is written last. 0: none. */
+struct connection {
+	_Atomic uint64_t what, flags;
+};
+
 struct vp {
 	_Alignas(64) struct lock lock;
 	uint32_t index;
 	uint32_t apic_id;
 	_Atomic uint8_t active;   /* VTL; written by the own thread */
 	_Atomic uint16_t enabled; /* VTLs */
+	uint64_t timer_at;        /* the last time that an action TIMER named */
+	struct vtl *vtl;          /* vtl_count of them */
 };
 
 struct gabi_hv {
@@ -63,8 +127,19 @@ struct gabi_hv {
 	uint32_t leaf[GABI_HV_LEAF_COUNT][4];
 	uint32_t feature[4];
 	uint8_t call_ok[CALL_ROWS]; /* 1 where the partition has what the row needs */
+	uint8_t msr_ok[MSR_ROWS];
 	uint8_t digest[GABI_DIGEST_LEN];
+	struct vtl_common common[GABI_HV_VTLS_MAX];
+	uint64_t crash[5];
+	uint64_t reenlightenment, tsc_emulation, tsc_emulation_status, tsc_invariant;
+	int64_t tsc_offset;
+	uint32_t tsc_sequence;      /* 0: the reference TSC is not reliable */
+	uint32_t tsc_last;          /* the last sequence number that was not 0 */
+	uint32_t connection_places; /* a power of two */
+	struct connection *connection;
 	struct vp *vp;
+	struct vtl *vtl;
+	uint64_t *overlay;          /* by page number: the guest's page that it lies over, or NOWHERE */
 	uint32_t *by_apic_id;       /* virtual processors in order of APIC id */
 	uint8_t *pages;             /* of the overlays */
 	void *vp_block, *page_block; /* what was allocated, before alignment */
@@ -80,6 +155,24 @@ static inline bool has(const struct gabi_hv *hv, enum gabi_hv_feature feature)
 static inline unsigned active_vtl(const struct vp *vp)
 {
 	return atomic_load_explicit(&vp->active, memory_order_relaxed);
+}
+
+static inline unsigned page_number(const struct gabi_hv *hv, enum page_kind kind, unsigned vp, unsigned vtl)
+{
+	unsigned first = vtl * (PAGES_OF_VTL + hv->vp_count * PAGES_OF_VP);
+
+	return kind < PAGE_ASSIST ? first + kind : first + PAGES_OF_VTL + vp * PAGES_OF_VP + (kind - PAGE_ASSIST);
+}
+
+static inline uint8_t *page_at(const struct gabi_hv *hv, enum page_kind kind, unsigned vp, unsigned vtl)
+{
+	return hv->pages + (size_t)page_number(hv, kind, vp, vtl) * GABI_HV_PAGE;
+}
+
+/* The words of an overlay page that both sides write. */
+static inline _Atomic uint32_t *word_of(uint8_t *page, unsigned at)
+{
+	return (_Atomic uint32_t *)(void *)(page + at);
 }
 
 /* ---- bytes ---- */
@@ -131,6 +224,47 @@ static inline struct gabi_hv_act *act(struct gabi_hv_turn *turn, enum gabi_hv_ac
 	*next = (struct gabi_hv_act){ .kind = (uint8_t)kind, .vtl = (uint8_t)vtl, .vp = (uint16_t)vp };
 	return next;
 }
+
+/* ---- what the parts do for each other ---- */
+
+void gabi_hv_fill_hypercall_page(const struct gabi_hv_config *config, uint8_t *page);
+void gabi_hv_fill_ref_tsc_pages(struct gabi_hv *hv);
+
+/* An overlay's register was written: moves the page, and says what is to be seen at its old and its new place. */
+void gabi_hv_place_overlay(struct gabi_hv *hv, struct gabi_hv_turn *turn, enum page_kind kind, unsigned vp, unsigned vtl,
+			   uint64_t msr);
+
+/* A VTL's MSR, whose row has been checked. GABI_HV_DONE or GABI_HV_GP. */
+int gabi_hv_read_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t msr, uint64_t now, uint64_t *ret_value,
+		     struct gabi_hv_turn *turn);
+int gabi_hv_write_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t msr, uint64_t value, uint64_t now,
+		      struct gabi_hv_turn *turn);
+
+/* The state of a VTL at creation and after a reset. */
+void gabi_hv_synic_reset(struct synic *synic);
+
+/* The rest wants the lock of vp. */
+
+/* Delivers what waits for one source, or for all. */
+void gabi_hv_synic_deliver(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned sint, uint64_t now, struct gabi_hv_turn *turn);
+void gabi_hv_synic_scan(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint64_t now, struct gabi_hv_turn *turn);
+
+/* Queues and delivers; false where no buffer is free. */
+bool gabi_hv_synic_post(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned sint, uint32_t type, uint64_t origin,
+			const void *payload, unsigned len, uint64_t now, struct gabi_hv_turn *turn);
+
+/* Sets an event flag; a hypercall status. */
+unsigned gabi_hv_synic_signal(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned sint, unsigned flag,
+			      struct gabi_hv_turn *turn);
+
+void gabi_hv_stimer_set_config(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned timer, uint64_t config, uint64_t now,
+			       struct gabi_hv_turn *turn);
+void gabi_hv_stimer_set_count(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned timer, uint64_t count, uint64_t now,
+			      struct gabi_hv_turn *turn);
+/* Lets expire what is due, and asks for the next time if it is another than before. */
+void gabi_hv_stimer_run(struct gabi_hv *hv, struct vp *vp, uint64_t now, struct gabi_hv_turn *turn);
+/* Fills a timer's message if one waits for that source; false if none does. */
+bool gabi_hv_stimer_message(struct synic *synic, unsigned sint, uint64_t now, uint8_t ret_payload[24]);
 
 /* ---- a hypercall on its way: src/hv/call.c decodes, handlers read ---- */
 

@@ -5,6 +5,8 @@
 
 #include <gabi/hv.h>
 #include <gabi/hv_call.h>
+#include <gabi/hv_msr.h>
+#include <gabi/hv_synic.h>
 #include <gabi/hv_turn.h>
 
 #include <setjmp.h>
@@ -26,6 +28,7 @@ struct rig {
 	struct gabi_hv_turn turn;
 	uint8_t ram[RAM_PAGES * 4096];
 	size_t reads, writes; /* questions asked */
+	uint8_t *pages;       /* of the overlays */
 };
 
 static inline int rig_read(void *ctx, uint64_t gpa, void *buf, size_t len)
@@ -109,9 +112,14 @@ static inline struct rig *rig_with(const struct gabi_hv_config *config)
 
 	assert_non_null(rig);
 	rig->config = *config;
+	rig->pages = aligned_alloc(4096, gabi_hv_page_count(config) * 4096);
+	assert_non_null(rig->pages);
+	memset(rig->pages, 0, gabi_hv_page_count(config) * 4096);
+	rig->config.pages = rig->pages;
 	ops = rig_ops(rig);
-	if (gabi_hv_new(config, &ops, NULL, &rig->hv, &diag))
+	if (gabi_hv_new(&rig->config, &ops, NULL, &rig->hv, &diag))
 		fail_msg("%s", diag.text);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0x8100, 0, &rig->turn);
 	return rig;
 }
 
@@ -125,6 +133,7 @@ static inline struct rig *rig_new(void)
 static inline void rig_free(struct rig *rig)
 {
 	gabi_hv_free(rig->hv);
+	free(rig->pages);
 	free(rig);
 }
 

@@ -93,6 +93,18 @@ static void hypercall__illegal_environment__is_ud_and_changes_nothing(void **sta
 	rig_free(rig);
 }
 
+/* TLFS, Reporting the Guest OS Identity: before it may invoke hypercalls. */
+static void hypercall__before_the_guest_said_who_it_is__is_ud(void **state)
+{
+	struct rig *rig = rig_new();
+	unsigned status;
+
+	(void)state;
+	assert_int_equal(gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0, 0, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(rig_call_on(rig, 0, 0x0008, &status), GABI_HV_UD);
+	rig_free(rig);
+}
+
 static void hypercall__of_no_virtual_processor__is_the_callers_mistake(void **state)
 {
 	struct rig *rig = rig_new();
@@ -153,6 +165,7 @@ static void hypercall__without_its_privilege__is_access_denied_for_every_row(voi
 	(void)state;
 	memset(config.leaf[3], 0, sizeof(config.leaf[3]));
 	memset(config.leaf[4], 0, sizeof(config.leaf[4]));
+	config.leaf[3][0] = 1 << 5; /* AccessHypercallMsrs, without which there is no calling at all */
 	config.vtl_count = 1;
 	rig = rig_with(&config);
 	for (size_t i = 0; gabi_hv_call_info(i); i++) {
@@ -504,6 +517,7 @@ int main(void)
 		cmocka_unit_test(hypercall__input_value__gives_the_status_of_the_tlfs),
 		cmocka_unit_test(hypercall__nested_bit__is_taken_where_the_guest_is_nested),
 		cmocka_unit_test(hypercall__illegal_environment__is_ud_and_changes_nothing),
+		cmocka_unit_test(hypercall__before_the_guest_said_who_it_is__is_ud),
 		cmocka_unit_test(hypercall__of_no_virtual_processor__is_the_callers_mistake),
 		cmocka_unit_test(hypercall__parameter_lists__must_be_placed_as_the_tlfs_says),
 		cmocka_unit_test(hypercall__without_its_privilege__is_access_denied_for_every_row),
