@@ -289,7 +289,7 @@ static int tell_conflicts(struct merge *m, const struct gabi_contract *contract)
 		};
 		int err;
 
-		if (c->span.field && !gabi_contract_promises(contract, gabi_field_when(c->span.field)))
+		if (!gabi_contract_promises(contract, c->span.gate))
 			continue;
 		m->report->host = 0;
 		err = m->report->sink.take(&m->report->sink, &finding);

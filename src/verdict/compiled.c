@@ -106,7 +106,7 @@ static size_t gates_place(const struct gates *gates, const struct gabi_field *ga
 
 static int slot_add(struct record *record, const struct gabi_mem *mem, const struct gabi_span *span)
 {
-	const struct gabi_field *gate = span->field ? gabi_field_when(span->field) : NULL;
+	const struct gabi_field *gate = span->gate;
 	void *slots = record->slots;
 	int err = gates_add(&record->gates, mem, gate);
 
@@ -236,22 +236,30 @@ int gabi_universe_fits(const struct gabi_universe *universe, const uint64_t *con
 	return !universe->ops->meet(contract, host, universe->words);
 }
 
+static int collect_gate(struct gabi_universe *universe, unsigned space, const struct gabi_field *gate)
+{
+	enum gabi_arch arch = gabi_space_arch(space);
+
+	if (arch != GABI_ARCH_ANY && arch != universe->arch)
+		return 0;
+	return gates_add(&universe->gates[lane_of(space) != LANE_PLAIN], &universe->mem, gate);
+}
+
 /* Any field may stand behind a condition in a word that no contract lists, so that all conditions have a column. */
 static int collect_gates(struct gabi_universe *universe)
 {
-	size_t count;
-	const struct gabi_field *fields = gabi_fields(&count);
+	size_t field_count, reg_count;
+	const struct gabi_field *fields = gabi_fields(&field_count);
+	const struct gabi_reg *regs = gabi_regs(&reg_count);
 	int err = gates_add(&universe->gates[0], &universe->mem, NULL);
 
 	if (!err)
 		err = gates_add(&universe->gates[1], &universe->mem, NULL);
-	for (size_t i = 0; !err && i < count; i++) {
-		enum gabi_arch arch = gabi_space_arch(fields[i].key.space);
-
-		if (arch == GABI_ARCH_ANY || arch == universe->arch)
-			err = gates_add(&universe->gates[lane_of(fields[i].key.space) != LANE_PLAIN], &universe->mem,
-					gabi_field_when(&fields[i]));
-	}
+	for (size_t i = 0; !err && i < field_count; i++)
+		err = collect_gate(universe, fields[i].key.space, gabi_field_when(&fields[i]));
+	for (size_t i = 0; !err && i < reg_count; i++)
+		if (!gabi_is_state(regs[i].key.space))
+			err = collect_gate(universe, regs[i].key.space, gabi_reg_when(&regs[i]));
 	return err;
 }
 
@@ -569,7 +577,7 @@ static void host_unlisted(struct weigher *weigher, const struct gabi_key *key, c
 		if (!gabi_rule_promises(span.rule))
 			continue;
 		gabi_judge_span(&weigher->judge, key, &span, NULL, offer);
-		set_if_heavy(weigher, column + gates_place(gates, span.field ? gabi_field_when(span.field) : NULL));
+		set_if_heavy(weigher, column + gates_place(gates, span.gate));
 	}
 }
 

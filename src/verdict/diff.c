@@ -106,9 +106,8 @@ static int diff_word(const struct difference *d)
 	while (!end && gabi_spans_next(&spans, &span)) {
 		uint64_t a = d->a ? gabi_span_get(&span, d->a->value) : span.absent;
 		uint64_t b = d->b ? gabi_span_get(&span, d->b->value) : span.absent;
-		const struct gabi_field *gate = span.field ? gabi_field_when(span.field) : NULL;
 
-		if (a == b || span.rule == GABI_RULE_FREE || (!offers(d->from, gate) && !offers(d->to, gate)))
+		if (a == b || span.rule == GABI_RULE_FREE || (!offers(d->from, span.gate) && !offers(d->to, span.gate)))
 			continue;
 		end = find(d, &span, GABI_FINDING_CHANGED, effect_of(d, &span, a, b), a, b);
 	}

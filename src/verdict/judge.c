@@ -237,7 +237,7 @@ static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, cons
 	while (gabi_spans_next(&spans, &span)) {
 		int end;
 
-		if (!gabi_rule_promises(span.rule) || (span.field && !gate_is_open(judge, gabi_field_when(span.field))))
+		if (!gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
 			continue;
 		end = gabi_judge_span(judge, key, &span, promise, offer);
 		if (end)

@@ -124,9 +124,11 @@ bool gabi_rule_promises(unsigned rule)
 
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
 {
+	const struct gabi_reg *reg = gabi_reg_of(key);
 	struct gabi_spans spans = { .bits = bits, .gap_rule = key->space == GABI_SPACE_CAP ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
 
 	spans.field = gabi_fields_of(key, &spans.left);
+	spans.gate = reg ? gabi_reg_when(reg) : NULL;
 	return spans;
 }
 
@@ -138,13 +140,14 @@ bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span)
 	if (spans->at >= spans->bits)
 		return false;
 	if (spans->at < end || !field) { /* a gap before the next row, or after the last */
-		*ret_span = (struct gabi_span){ .lo = (uint8_t)spans->at, .bits = (uint8_t)(end - spans->at),
+		*ret_span = (struct gabi_span){ .gate = spans->gate, .lo = (uint8_t)spans->at, .bits = (uint8_t)(end - spans->at),
 						.rule = spans->gap_rule, .kind = GABI_KIND_UINT };
 		spans->at = end;
 		return true;
 	}
 	*ret_span = (struct gabi_span){ .field = field, .lo = field->lo, .bits = field->bits, .rule = field->rule,
 					.kind = field->kind, .hide = field->hide, .absent = field->absent };
+	ret_span->gate = gabi_field_when(field) ? gabi_field_when(field) : spans->gate;
 	if (field->lo + field->bits > spans->bits)
 		ret_span->bits = (uint8_t)(spans->bits - field->lo);
 	spans->at = ret_span->lo + ret_span->bits;

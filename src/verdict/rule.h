@@ -13,6 +13,7 @@ enum gabi_answer { GABI_NO, GABI_MAYBE, GABI_YES };
 /* A field, or a run of bits of a word that no row covers: then field is NULL and the rule is the strictest. */
 struct gabi_span {
 	const struct gabi_field *field;
+	const struct gabi_field *gate; /* must be promised for the span to matter; NULL if it always does */
 	uint8_t lo, bits, rule, kind, hide;
 	uint64_t absent;
 };
@@ -41,6 +42,7 @@ bool gabi_rule_promises(unsigned rule);
 /* Calls back for every span of a word of that many bits, in order of lo, gaps included, until it returns non-zero. */
 struct gabi_spans {
 	const struct gabi_field *field; /* the next row */
+	const struct gabi_field *gate;  /* of the register, for the bits without a condition of their own */
 	size_t left;
 	unsigned at, bits;
 	uint8_t gap_rule; /* of bits without a row: the strictest, but no guest sees a capability */

@@ -41,11 +41,35 @@ static void fields_of__finds_every_row_by_its_key(void **state)
 	}
 }
 
+/* A register behind a condition has no field that matters without it: each field's own conditions lead to the register's. */
+static void when__of_a_field_leads_to_its_registers(void **state)
+{
+	size_t count, gated = 0;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_reg *reg = gabi_reg_of(&field[i].key);
+		const struct gabi_field *gate = reg ? gabi_reg_when(reg) : NULL, *at = gabi_field_when(&field[i]);
+
+		if (!gate || !at)
+			continue; /* a field without a condition has its register's */
+		for (unsigned steps = 0; at && at != gate && steps < 16; steps++)
+			at = gabi_field_when(at);
+		if (at != gate)
+			fail_msg("%s matters when %s is promised, but its register %s only with %s", field[i].name, field[i].when,
+				 reg->name, reg->when);
+		gated++;
+	}
+	assert_true(gated > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields__are_sorted_and_do_not_overlap),
 		cmocka_unit_test(fields_of__finds_every_row_by_its_key),
+		cmocka_unit_test(when__of_a_field_leads_to_its_registers),
 	};
 
 	return cmocka_run_group_tests_name("vocab", tests, NULL, NULL);
