@@ -100,6 +100,10 @@ GABI_API const struct gabi_reg *gabi_reg_by_name(const char *name);
 
 GABI_API const struct gabi_field *gabi_reg_when(const struct gabi_reg *reg);
 
+/* What guests may be shown of a word where the host has `value`: that, and what asks nothing of a host which has the rest
+ * (IA32_ARCH_CAPABILITIES: fb-clear, by the bits of a CPU that has nothing to clear). */
+GABI_API uint64_t gabi_showable(const struct gabi_key *key, uint64_t value);
+
 /* One value of a field taken out of its word; sign-extended for GABI_KIND_INT. */
 GABI_API int64_t gabi_field_get(const struct gabi_field *field, uint64_t word);
 

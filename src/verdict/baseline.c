@@ -38,7 +38,7 @@ struct merge {
 
 static uint64_t value_on(const struct merge *m, size_t host, const struct gabi_span *span)
 {
-	return m->at[host] ? gabi_span_get(span, m->at[host]->value) : span->absent;
+	return m->at[host] ? gabi_span_showable(span, m->at[host]) : span->absent;
 }
 
 static struct join join_of(const struct gabi_span *span, struct join a, struct join b)

@@ -44,7 +44,7 @@ static enum gabi_answer could_have(const struct difference *d, const struct gabi
 		return gabi_host_accepts(host, word, span, want);
 	if (want == span->absent)
 		return span->field && span->hide == GABI_HIDE_NO ? GABI_NO : GABI_YES;
-	return gabi_rule_gives(span, want, have, d->view);
+	return gabi_rule_gives(span, want, word ? gabi_span_showable(span, word) : have, d->view);
 }
 
 static bool scales(const struct gabi_host *host)

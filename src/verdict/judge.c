@@ -34,6 +34,7 @@ struct question {
 	const struct gabi_word *offer;   /* NULL: the host does not list it */
 	const struct gabi_key *key;
 	uint64_t want, have;
+	uint64_t shown; /* have, or what a VMM may say the host has beside it */
 };
 
 static int find(struct gabi_judge *judge, const struct question *q, unsigned kind)
@@ -115,7 +116,7 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;
-	switch (gabi_rule_gives(span, q->want, q->have, judge->view)) {
+	switch (gabi_rule_gives(span, q->want, q->shown, judge->view)) {
 	case GABI_YES:
 		return off && q->have != span->absent ? hide(judge, q) : 0;
 	case GABI_MAYBE:
@@ -223,6 +224,7 @@ int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const 
 
 	q.want = promise ? gabi_span_get(span, promise->value) : span->absent;
 	q.have = offer ? gabi_span_get(span, offer->value) : span->absent;
+	q.shown = offer ? gabi_span_showable(span, offer) : span->absent;
 	if (key->space == GABI_SPACE_ARM64)
 		return judge_register(judge, &q);
 	return offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);

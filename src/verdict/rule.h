@@ -28,6 +28,12 @@ static inline uint64_t gabi_span_mask(const struct gabi_span *span)
 	return gabi_mask(span->bits) << span->lo;
 }
 
+/* The most that guests can be shown of a field by a host with that word. */
+static inline uint64_t gabi_span_showable(const struct gabi_span *span, const struct gabi_word *word)
+{
+	return gabi_span_get(span, gabi_showable(&word->key, word->value));
+}
+
 /* Can a host whose value was seen as `have` from that view provide `want`? (FREQUENCY: without scaling.) */
 enum gabi_answer gabi_rule_gives(const struct gabi_span *span, uint64_t want, uint64_t have, enum gabi_view view);
 

@@ -24,6 +24,14 @@ static const struct gabi_reg regs[] = {
 #include "tables.h"
 };
 
+static const struct {
+	struct gabi_key key;
+	uint64_t need, bits;
+} shows[] = {
+#define GABI_SHOW_ROW(space, index, part, needed, shown, from) { KEY(space, index, 0, part), needed, shown },
+#include "tables.h"
+};
+
 #include "names.inc" /* field_by_name, field_when, reg_when: written by gen_names at build time */
 
 _Static_assert(GABI_COUNT_OF(fields) < 32768, "the indexes of names.inc are 16 bits");
@@ -248,6 +256,14 @@ const struct gabi_reg *gabi_reg_by_name(const char *name)
 		if (!strcmp(name, regs[i].name))
 			return &regs[i];
 	return NULL;
+}
+
+uint64_t gabi_showable(const struct gabi_key *key, uint64_t value)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(shows); i++)
+		if (!gabi_key_compare(&shows[i].key, key) && (value & shows[i].need) == shows[i].need)
+			value |= shows[i].bits;
+	return value;
 }
 
 int64_t gabi_field_get(const struct gabi_field *field, uint64_t word)

@@ -292,6 +292,17 @@ static void msrs__have_one_row_from_either_side(void **state)
 				fail_msg("%s and %s are one MSR", reg[i].name, reg[k].name);
 }
 
+static void showable__adds_what_asks_nothing_of_the_host(void **state)
+{
+	struct gabi_key capabilities = MSR(0x10a), other = MSR(0x10b);
+
+	(void)state;
+	assert_true(gabi_showable(&capabilities, 0xe120) == 0x2e120);
+	assert_true(gabi_showable(&capabilities, 0xffff) == 0x2ffff);
+	assert_true(gabi_showable(&capabilities, 0xe020) == 0xe020);
+	assert_true(gabi_showable(&other, 0xe120) == 0xe120);
+}
+
 static void runs__cover_their_subleaves_and_no_other(void **state)
 {
 	static const struct {
@@ -358,6 +369,7 @@ int main(void)
 		cmocka_unit_test(field_by_name__takes_each_tools_name),
 		cmocka_unit_test(spaces__of_one_kind_share_their_rows),
 		cmocka_unit_test(msrs__have_one_row_from_either_side),
+		cmocka_unit_test(showable__adds_what_asks_nothing_of_the_host),
 		cmocka_unit_test(runs__cover_their_subleaves_and_no_other),
 		cmocka_unit_test(counts__are_what_one_can_rely_on),
 	};
