@@ -70,6 +70,8 @@ static enum gabi_effect effect_of(const struct difference *d, const struct gabi_
 		return GABI_EFFECT_BLOCKING;
 	if (shows_by_default(d->key->space) && d->b)
 		return GABI_EFFECT_NEEDS_PIN;
+	if (span->rule == GABI_RULE_ON_REQUEST)
+		return GABI_EFFECT_SAFE; /* off until a VM asks for it, which then knows what it asks for */
 	back = could_have(d, span, b, d->from, d->a);
 	return back == GABI_YES ? GABI_EFFECT_SAFE : back == GABI_NO ? GABI_EFFECT_ONE_WAY : GABI_EFFECT_UNKNOWN;
 }

@@ -207,7 +207,7 @@ static const struct diff_case {
 	  { { WORD(CAP, 60, 0, 32, 1, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } },
 	  { { WORD(CAP, 60, 0, 32, 1, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2600000, 0) } }, GABI_EFFECT_NEEDS_PIN },
 	{ "quirks that can be disabled take nothing from a guest", GABI_ARCH_X86, { { WORD(VM, GABI_VM_XSAVE_SIZE, 0, 64, 4096, 0) } },
-	  { { WORD(VM, GABI_VM_XSAVE_SIZE, 0, 64, 4096, 0), WORD(VM, GABI_VM_QUIRKS, 0, 64, 7, 0) } }, GABI_EFFECT_ONE_WAY },
+	  { { WORD(VM, GABI_VM_XSAVE_SIZE, 0, 64, 4096, 0), WORD(VM, GABI_VM_QUIRKS, 0, 64, 7, 0) } }, GABI_EFFECT_SAFE },
 	{ "a space that only one source could see is unknown", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } },
 	  { { LEAF_1_ECX(SSE3), WORD(MSR, 0x10a, 0, 64, 1, ~0ull) } }, GABI_EFFECT_UNKNOWN },
 };
