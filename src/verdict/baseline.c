@@ -59,16 +59,24 @@ static struct join join_all(const struct merge *m, const struct gabi_span *span)
 	return all;
 }
 
-/* Can every host provide the value, with nothing left unknown? */
-static bool fits_all(const struct merge *m, const struct gabi_key *key, const struct gabi_span *span, uint64_t value)
+/* Does the promise of a span (NULL: none) fit every host, with nothing left unknown? */
+static bool fits_all_hosts(const struct merge *m, const struct gabi_key *key, const struct gabi_span *span,
+			   const struct gabi_word *promise)
 {
 	for (size_t i = 0; i < m->count; i++) {
-		unsigned kind = gabi_judge_value(m->hosts[i], key, span, value, m->at[i]);
+		unsigned kind = gabi_judge_kind(m->hosts[i], key, span, promise, m->at[i]);
 
 		if (kind != GABI_FINDING_NONE && gabi_finding_weight(kind) > GABI_WEIGHT_ACTION)
 			return false;
 	}
 	return true;
+}
+
+static bool fits_all(const struct merge *m, const struct gabi_key *key, const struct gabi_span *span, uint64_t value)
+{
+	const struct gabi_word promise = { .key = *key, .value = value << span->lo, .bits = 64, .vp = GABI_VP_ALL };
+
+	return fits_all_hosts(m, key, span, &promise);
 }
 
 /* Candidates, the largest first. */
@@ -191,13 +199,28 @@ static bool is_promised(const struct gabi_key *key, unsigned bits)
 	return false;
 }
 
+/* A word that not all hosts have is not promised; those that have it must be able to hide it. */
+static int leave_out(struct merge *m, const struct gabi_key *key, unsigned bits)
+{
+	struct gabi_spans spans = gabi_spans_of(key, bits);
+	struct gabi_span span;
+	int err = 0;
+
+	while (!err && gabi_spans_next(&spans, &span))
+		if (gabi_rule_promises(span.rule) && !fits_all_hosts(m, key, &span, NULL))
+			err = note_conflict(m, key, &span);
+	return err;
+}
+
 static int merge_word(struct merge *m, const struct gabi_key *key, unsigned bits)
 {
 	struct gabi_word word = { .key = *key, .bits = (uint8_t)bits, .vp = GABI_VP_ALL };
 	int err;
 
-	if (!is_common(m, key->space) || !is_promised(key, bits))
+	if (!is_promised(key, bits))
 		return 0;
+	if (!is_common(m, key->space))
+		return gabi_is_state(key->space) ? 0 : leave_out(m, key, bits);
 	if (gabi_is_state(key->space))
 		word.value = m->at[0]->value; /* presence, or the value after reset, is all there is to it */
 	err = gabi_is_state(key->space) ? 0 : merge_fields(m, &word);

@@ -292,14 +292,13 @@ static int take_kind(struct gabi_sink *sink, struct gabi_finding *finding)
 	return 0;
 }
 
-unsigned gabi_judge_value(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span, uint64_t want,
-			  const struct gabi_word *offer)
+unsigned gabi_judge_kind(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span,
+			 const struct gabi_word *promise, const struct gabi_word *offer)
 {
 	struct one_kind kind = { .sink.take = take_kind };
 	struct gabi_judge judge = { .host = host, .view = gabi_host_view(host), .sink = &kind.sink };
-	struct gabi_word promise = { .key = *key, .value = want << span->lo, .bits = 64, .vp = GABI_VP_ALL };
 
-	gabi_judge_span(&judge, key, span, &promise, offer);
+	gabi_judge_span(&judge, key, span, promise, offer);
 	return kind.kind;
 }
 

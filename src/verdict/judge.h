@@ -25,10 +25,10 @@ int gabi_judge_run(struct gabi_judge *judge);
 /* Does the contract promise that field (NULL: nothing need be promised)? */
 bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field);
 
-/* The kind of finding that a promise of that value would make on a host that lists `offer` (NULL: does not list the word);
- * GABI_FINDING_NONE where it fits as it is. Conditions (`when`) are not looked at. */
-unsigned gabi_judge_value(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span, uint64_t want,
-			  const struct gabi_word *offer);
+/* The kind of finding that a promise (NULL: none) of a span makes on a host that lists `offer` (NULL: does not list the word);
+ * GABI_FINDING_NONE where it fits as it is. Conditions are not looked at. */
+unsigned gabi_judge_kind(const struct gabi_host *host, const struct gabi_key *key, const struct gabi_span *span,
+			 const struct gabi_word *promise, const struct gabi_word *offer);
 
 /* What becomes of saved state that a host cannot load: GABI_FINDING_DROP_IF_UNUSED, with the value that it must then have,
  * or GABI_FINDING_CANNOT_LOAD. */
