@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 Field = collections.namedtuple('Field', 'space index sub part lo bits name aliases source signed rule')
-Reg = collections.namedtuple('Reg', 'space index name')
+Reg = collections.namedtuple('Reg', 'space index name resets_to_0')
 SKIP = 77
 
 
@@ -21,7 +21,7 @@ def read(print_rows):
         if kind == 'field':
             fields.append(Field(cell[0], int(cell[1], 0), *map(int, cell[2:6]), cell[6], cell[7].split(), cell[8], cell[9] == '1', cell[10]))
         else:
-            regs.append(Reg(cell[0], int(cell[1], 0), cell[2]))
+            regs.append(Reg(cell[0], int(cell[1], 0), cell[2], cell[3] == '1'))
     return fields, regs
 
 
