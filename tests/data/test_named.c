@@ -214,7 +214,7 @@ static double percent(const struct tally *tally)
 	return tally->bits ? 100.0 * (double)tally->named / (double)tally->bits : 100.0;
 }
 
-/* All pairs of one architecture, in sum; a pair that stands out is shown. */
+/* All pairs of one architecture. Returns whether enough has a name, in sum and in each pair. */
 static bool judge(const struct file *files, size_t count, bool arm64)
 {
 	struct tally all = { 0 };
@@ -247,7 +247,7 @@ static bool judge(const struct file *files, size_t count, bool arm64)
 		printf("  unnamed: %s bits %#llx\n", key, (unsigned long long)all.unnamed[n].bits);
 	}
 	free(all.unnamed);
-	return pairs && all.bits && enough(&all);
+	return pairs && all.bits && enough(&all) && !poor;
 }
 
 int main(int argc, char **argv)
