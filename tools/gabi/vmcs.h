@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What the subcommands about VMCS pages and nested state share. */
+#ifndef GABI_TOOL_VMCS_H
+#define GABI_TOOL_VMCS_H
+
+#include "gabi.h"
+#include "rows.h"
+
+#include <gabi/nested.h>
+
+/* A layout by its name, or the vmcs12 of a kernel release; complains and returns NULL. */
+const struct gabi_vmcs_layout *layout_named(const char *name);
+
+/* Reads a page: a file of at most 4096 bytes, what is missing at its end being zero. */
+enum status page_read(const char *path, uint8_t page[GABI_VMCS_PAGE]);
+
+/* The layout that --layout names, or else one that the page can have: of several the one with most evidence, then the latest. Where it can
+ * have none, the one of its revision id that the least speaks against, if that is good enough (`guess`). Complains and returns NULL. */
+const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *path, const uint8_t page[GABI_VMCS_PAGE], bool guess);
+
+/* Explains a page: controls by name, segments, state, and what is wrong with it. Returns how many things are. */
+size_t page_show(struct rows *rows, const struct gabi_vmcs_layout *layout, const uint8_t page[GABI_VMCS_PAGE], bool all);
+
+/* Findings of a translation as rows; true if one would do harm. */
+bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, size_t count);
+
+/* Runs the function of a table that args->file[0] names. */
+struct subcommand {
+	const char *name;
+	enum status (*run)(const struct args *args);
+	size_t least, most; /* operands behind the name */
+	const char *usage;
+};
+enum status run_sub(const char *command, const struct subcommand *subs, size_t count, const struct args *args);
+
+#endif
