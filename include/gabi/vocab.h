@@ -89,6 +89,9 @@ GABI_API const struct gabi_field *gabi_field_by_name(const char *name, enum gabi
 /* The field that must be promised for this one, or for this register, to matter; NULL if it always does. */
 GABI_API const struct gabi_field *gabi_field_when(const struct gabi_field *field);
 
+/* 1 where KVM can give the feature to a guest whose host's CPU does not show it (gabi/emulated.def). */
+GABI_API int gabi_field_is_emulated(const struct gabi_field *field);
+
 /* All registers, sorted by space, index, sub. */
 GABI_API const struct gabi_reg *gabi_regs(size_t *ret_count);
 

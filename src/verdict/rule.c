@@ -15,14 +15,14 @@ static int order(const struct gabi_span *span, uint64_t a, uint64_t b)
 
 /*
  * The host's true value H is `have` where KVM or a VMM said so. A guest saw a part of it, so that H lies on the better
- * side of `have`; the bare CPU has at least what KVM passes on, so that H lies on the worse side.
+ * side of `have`; the bare CPU has at least what KVM passes on, so that H lies on the worse side, save for what KVM makes up.
  */
-static enum gabi_answer bounded(bool fits, enum gabi_view view)
+static enum gabi_answer bounded(bool fits, enum gabi_view view, const struct gabi_span *span)
 {
 	if (view == GABI_VIEW_GUEST)
 		return fits ? GABI_YES : GABI_MAYBE;
 	if (view == GABI_VIEW_CPU)
-		return fits ? GABI_MAYBE : GABI_NO;
+		return fits || (span->field && gabi_field_is_emulated(span->field)) ? GABI_MAYBE : GABI_NO;
 	return fits ? GABI_YES : GABI_NO;
 }
 
@@ -53,16 +53,16 @@ enum gabi_answer gabi_rule_gives(const struct gabi_span *span, uint64_t want, ui
 	switch (span->rule) {
 	case GABI_RULE_SUBSET:
 	case GABI_RULE_ON_REQUEST:
-		return want == 0 ? GABI_YES : bounded(!(want & ~have), view);
+		return want == 0 ? GABI_YES : bounded(!(want & ~have), view, span);
 	case GABI_RULE_SUPERSET:
-		return bounded(!(have & ~want), view);
+		return bounded(!(have & ~want), view, span);
 	case GABI_RULE_AT_MOST:
 	case GABI_RULE_PSCI:
-		return want == span->absent ? GABI_YES : bounded(order(span, want, have) <= 0, view);
+		return want == span->absent ? GABI_YES : bounded(order(span, want, have) <= 0, view, span);
 	case GABI_RULE_AT_LEAST:
-		return bounded(order(span, want, have) >= 0, view);
+		return bounded(order(span, want, have) >= 0, view, span);
 	case GABI_RULE_AT_LEAST_0:
-		return want == 0 ? GABI_YES : bounded(at_least_or_zero(span, want, have), view);
+		return want == 0 ? GABI_YES : bounded(at_least_or_zero(span, want, have), view, span);
 	case GABI_RULE_ZERO:
 		return want == 0 ? GABI_YES : GABI_NO;
 	case GABI_RULE_FREQUENCY:

@@ -243,6 +243,19 @@ const struct gabi_field *gabi_field_when(const struct gabi_field *field)
 	return at < 0 ? NULL : &fields[at];
 }
 
+int gabi_field_is_emulated(const struct gabi_field *field)
+{
+	static const char *const names[] = {
+#define GABI_EMULATED_ROW(name, how) name,
+#include <gabi/emulated.def>
+	};
+
+	for (size_t i = 0; i < GABI_COUNT_OF(names) && field->key.space == GABI_SPACE_CPUID; i++)
+		if (!strcmp(field->name, names[i]))
+			return 1;
+	return 0;
+}
+
 const struct gabi_field *gabi_reg_when(const struct gabi_reg *reg)
 {
 	int at = reg_when[reg - regs];

@@ -30,6 +30,8 @@ def touches(print_changes, release):
     lines = subprocess.run([print_changes, release], check=True, capture_output=True, text=True).stdout.splitlines()
     for line in lines:
         cell = line.split('\t')
+        if cell[0] == 'emulated':
+            continue
         yield Touch(cell[0], cell[1] == '1', cell[2], *(int(number, 0) for number in cell[3:]))
 
 
@@ -182,6 +184,21 @@ def check_arm64(report, tree, touched):
     report.compared('saved arm64 registers', count, 10)
 
 
+def check_emulated(report, tree, print_changes, release):
+    """What KVM marks as made up, or puts in, for every guest is in gabi/emulated.def."""
+    words, count = feature_words(tree), 0
+    lines = subprocess.run([print_changes, release], check=True, capture_output=True, text=True).stdout.splitlines()
+    known = {tuple(int(number, 0) for number in line.split('\t')[1:5]) for line in lines if line.startswith('emulated')}
+    body = function(tree.text(KVM + 'cpuid.c'), 'kvm_set_cpu_caps') or function(tree.text(KVM + 'cpuid.c'), 'kvm_initialize_cpu_caps')
+    for name in re.findall(r'(?:EMULATED_F\(|SYNTHESIZED_F\(|kvm_cpu_cap_set\(X86_FEATURE_)(\w+)\)', body):
+        if words[name][0] is None or words[name][0][0] == 0x40000001 or name == 'LA57':  # LA57: when the bare CPU has it
+            continue
+        count += 1
+        if words[name][0] + (words[name][1],) not in known:
+            report.differs(f'KVM makes up {name}, which gabi/emulated.def does not list')
+    report.compared('features that KVM makes up', count, 8)
+
+
 def main():
     report = rows.Report()
     with tempfile.TemporaryDirectory() as scratch:
@@ -196,6 +213,7 @@ def main():
             print(f'Linux {release}')
             touched = list(touches(sys.argv[1], release))
             check_cpuid(report, tree, touched)
+            check_emulated(report, tree, sys.argv[1], release)
             check_arch_capabilities(report, tree, touched)
             check_caps(report, tree, touched)
             check_state_msrs(report, tree, touched)

@@ -4,6 +4,7 @@
  *   ID IN SPACE INDEX LAST SUB PART BITS */
 #include <gabi/change.h>
 #include <gabi/vocab.h>
+#include <gabi/vocab.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -32,11 +33,18 @@ static const struct gabi_change *find(const char *id)
 
 int main(int argc, char **argv)
 {
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+
 	if (argc != 2)
 		return 2;
 	for (size_t i = 0; i < sizeof(touched) / sizeof(touched[0]); i++)
 		printf("%s\t%d\t%s\t%#llx\t%#llx\t%lld\t%d\t%#llx\n", touched[i].id, gabi_change_in(find(touched[i].id), argv[1]),
 		       gabi_space_text(touched[i].space), touched[i].index, touched[i].last, touched[i].sub, touched[i].part,
 		       touched[i].bits);
+	for (size_t i = 0; i < count; i++)
+		if (gabi_field_is_emulated(&field[i]))
+			printf("emulated\t%#llx\t%u\t%u\t%u\t%s\n", (unsigned long long)field[i].key.index, field[i].key.sub,
+			       field[i].key.part, field[i].lo, field[i].name);
 	return 0;
 }

@@ -76,6 +76,19 @@ static void gives__answers_each_case_from_each_view(void **state)
 	}
 }
 
+static void gives__what_kvm_makes_up_a_bare_cpu_need_not_have(void **state)
+{
+	const struct gabi_field *x2apic = gabi_field_by_name("x2apic", GABI_ARCH_X86), *avx = gabi_field_by_name("avx", GABI_ARCH_X86);
+	struct gabi_span span = span_of(GABI_RULE_SUBSET, GABI_KIND_FLAG, 1, 0);
+
+	(void)state;
+	span.field = x2apic;
+	assert_int_equal(gabi_rule_gives(&span, 1, 0, GABI_VIEW_CPU), MAYBE);
+	assert_int_equal(gabi_rule_gives(&span, 1, 0, GABI_VIEW_KVM), NO);
+	span.field = avx;
+	assert_int_equal(gabi_rule_gives(&span, 1, 0, GABI_VIEW_CPU), NO);
+}
+
 static void gives__every_rule_has_a_case(void **state)
 {
 	(void)state;
@@ -154,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives__answers_each_case_from_each_view),
+		cmocka_unit_test(gives__what_kvm_makes_up_a_bare_cpu_need_not_have),
 		cmocka_unit_test(gives__every_rule_has_a_case),
 		cmocka_unit_test(join__is_the_largest_value_that_fits_both),
 		cmocka_unit_test(spans__cover_every_bit_of_a_word_once),

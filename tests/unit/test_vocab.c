@@ -41,6 +41,22 @@ static void fields_of__finds_every_row_by_its_key(void **state)
 	}
 }
 
+static void emulated__names_features_of_cpuid(void **state)
+{
+	static const char *const names[] = {
+#define GABI_EMULATED_ROW(name, how) name,
+#include <gabi/emulated.def>
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names)[0]; i++) {
+		const struct gabi_field *field = gabi_field_by_name(names[i], GABI_ARCH_X86);
+
+		if (!field || !gabi_field_is_emulated(field))
+			fail_msg("%s is no feature of CPUID", names[i]);
+	}
+}
+
 /* A register behind a condition has no field that matters without it: each field's own conditions lead to the register's. */
 static void when__of_a_field_leads_to_its_registers(void **state)
 {
@@ -69,6 +85,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(fields__are_sorted_and_do_not_overlap),
 		cmocka_unit_test(fields_of__finds_every_row_by_its_key),
+		cmocka_unit_test(emulated__names_features_of_cpuid),
 		cmocka_unit_test(when__of_a_field_leads_to_its_registers),
 	};
 
