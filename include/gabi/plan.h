@@ -33,6 +33,8 @@ struct gabi_op {
 
 struct gabi_plan;
 
+#define GABI_PLAN_SCHEMA 1 /* of the JSON form */
+
 /* The plan for a contract that fits; a report that does not say so is GABI_ERR_ARG. */
 GABI_API int gabi_plan_new(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
 			   const struct gabi_mem *mem, struct gabi_plan **ret_plan, struct gabi_diag *diag);

@@ -56,6 +56,8 @@ struct gabi_finding {
 	uint16_t host;                    /* which host of several, by position */
 };
 
+#define GABI_REPORT_SCHEMA 1 /* of the JSON form */
+
 /* The outcome of one question. Owned by the caller once returned. */
 struct gabi_report;
 

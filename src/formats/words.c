@@ -262,7 +262,7 @@ int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *u
 
 /* ---- the same word twice ---- */
 
-static void out_text_of(struct gabi_out *out, const struct gabi_key *key)
+void gabi_key_member(struct gabi_out *out, const struct gabi_key *key)
 {
 	const struct gabi_reg *reg = key->space == GABI_SPACE_VM ? gabi_reg_of(key) : NULL;
 
@@ -290,7 +290,7 @@ static int fail_twice(const struct gabi_step *up, const struct gabi_word *word, 
 	struct gabi_out vp_out = gabi_out_to(vp_text, sizeof(vp_text)), item_out = gabi_out_to(item_text, sizeof(item_text));
 
 	gabi_out_dec(&vp_out, word->vp);
-	out_text_of(&item_out, &word->key);
+	gabi_key_member(&item_out, &word->key);
 	vps.up = up;
 	vp.key = slice_of(vp_text);
 	if (word->vp != GABI_VP_ALL)

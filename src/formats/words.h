@@ -20,6 +20,9 @@ struct gabi_word_reader {
 int gabi_read_section(struct gabi_word_reader *reader, const struct gabi_step *up, struct gabi_slice name,
 		      struct gabi_value section, struct gabi_items *outer);
 
+/* Writes the key of a register's member in its section: "0x7.0x0", "0x10a", "tsc-khz". */
+void gabi_key_member(struct gabi_out *out, const struct gabi_key *key);
+
 /* What sealing said, with a pointer to the word that is there twice: up is where the sections are. */
 int gabi_read_sealed(int err, const struct gabi_step *up, const struct gabi_word *words, size_t count, struct gabi_diag *diag);
 
