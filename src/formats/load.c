@@ -28,12 +28,20 @@ static const char *skip_space(const char *at)
 	return at;
 }
 
+/* Behind the text that begins here. The quote that ends it is there, and memchr stops at it (C11 7.24.5.1); no text is
+ * longer than the limit. */
 static const char *skip_text(const char *at)
 {
-	for (at++; *at != '"'; at++)
-		if (*at == '\\')
-			at++;
-	return at + 1;
+	for (const char *end = at;;) {
+		const char *before;
+
+		end = (const char *)memchr(end + 1, '"', GABI_FORMATS_MAX_LEN);
+		before = end;
+		while (before[-1] == '\\')
+			before--;
+		if ((end - before) % 2 == 0)
+			return end + 1;
+	}
 }
 
 /* Behind the value. Brackets match, so that it is enough to count them. */
