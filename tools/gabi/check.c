@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LINES_SHOWN 12 /* of the findings of many hosts */
+
 struct check {
 	const struct gabi_contract *contract;
 	const struct fleet *fleet;
@@ -29,8 +31,8 @@ static void print_one(const struct check *check)
 	char counts[128], text[3 * TITLE_LEN];
 
 	count_findings(report, counts, sizeof(counts));
-	snprintf(text, sizeof(text), "%s: %s on %s%s%s", check->title, gabi_verdict_text(gabi_report_verdict(report)),
-		 check->fleet->at[0].title, *counts ? ": " : "", counts);
+	snprintf(text, sizeof(text), "%s on %s: %s%s%s", check->title, check->fleet->at[0].title,
+		 gabi_verdict_text(gabi_report_verdict(report)), *counts ? ": " : "", counts);
 	print_headline(color_of_verdict(gabi_report_verdict(report)), text);
 }
 
@@ -117,7 +119,13 @@ static void add_kind(struct table *table, const struct gabi_finding *finding)
 	table_section(table, color_of_weight(finding->weight), text);
 }
 
-static bool print_findings(const struct check *check, struct findings *findings)
+/* How many lines to show of `count`: all of one host, the first of many. */
+static size_t lines_shown(const struct check *check, size_t count, bool all)
+{
+	return all || check->fleet->count == 1 || count <= LINES_SHOWN ? count : LINES_SHOWN;
+}
+
+static bool print_findings(const struct check *check, struct findings *findings, bool all)
 {
 	static const struct column columns[] = {
 		{ "WHAT", .wraps = true }, { "PROMISED" }, { "HOST HAS" }, { "CAUSE", .wraps = true }, { "REMEDY", .wraps = true },
@@ -126,19 +134,23 @@ static bool print_findings(const struct check *check, struct findings *findings)
 	bool many = check->fleet->count > 1;
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns) - !many);
 	unsigned kind = GABI_FINDING_NONE;
-	size_t count;
+	size_t count = 0, shown;
 	const struct line *line = findings_lines(findings, &count);
 
-	for (size_t i = 0; line && i < count; i++) {
+	shown = lines_shown(check, count, all);
+	for (size_t i = 0; i < shown; i++) {
 		if (line[i].finding->kind != kind)
 			add_kind(table, line[i].finding);
 		kind = line[i].finding->kind;
 		add_line(table, check, &line[i]);
 	}
-	if (line && count)
+	if (count)
 		putchar('\n');
 	table_print(table);
-	findings_print_left_out(findings);
+	if (shown < count)
+		printf("\n%zu more lines like these; --all shows them.\n", count - shown);
+	else
+		findings_print_left_out(findings);
 	return line;
 }
 
@@ -155,7 +167,7 @@ static enum status print_tables(const struct check *check, bool all)
 			print_many(check);
 		else
 			print_one(check);
-		done = print_findings(check, findings);
+		done = print_findings(check, findings, all);
 	}
 	findings_free(findings);
 	if (!done)

@@ -8,8 +8,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
-/* Writes text so that it can neither move a terminal's cursor nor end the line. */
-static void write_safe(FILE *to, const char *text)
+void write_safe(FILE *to, const char *text)
 {
 	mbstate_t state = { 0 };
 	size_t left = strlen(text);
@@ -31,11 +30,6 @@ static void write_safe(FILE *to, const char *text)
 		text += len;
 		left -= len;
 	}
-}
-
-void print_safe(const char *text)
-{
-	write_safe(stdout, text);
 }
 
 void complain(const char *format, ...)
@@ -79,5 +73,5 @@ enum status complain_diag(const char *path, const struct gabi_diag *diag)
 		complain("%s:%s%s%s", strcmp(path, "-") ? path : "standard input", diag->line ? "" : " ", place, text);
 	else
 		complain("%s%s", place, text);
-	return status_of(diag->err);
+	return path && diag->err == GABI_ERR_ARG ? STATUS_INPUT : status_of(diag->err);
 }

@@ -66,7 +66,8 @@ static void cite(struct cited *cited, const struct gabi_change *change)
 		cited->change[cited->count++] = change;
 }
 
-static void print_cited(const struct cited *cited)
+/* Where each row was read is left out, unless `all` is wanted. */
+static void print_cited(const struct cited *cited, bool all)
 {
 	static const struct column columns[] = {
 		{ "CHANGE" }, { "SINCE LINUX" }, { "WHAT IT DOES", .wraps = true }, { "SOURCE", .wraps = true },
@@ -76,7 +77,7 @@ static void print_cited(const struct cited *cited)
 	if (!cited->count)
 		return;
 	putchar('\n');
-	table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	table = table_new(columns, sizeof(columns) / sizeof(*columns) - !all);
 	for (size_t i = 0; i < cited->count; i++) {
 		const struct gabi_change *change = cited->change[i];
 
@@ -120,7 +121,7 @@ static void print_lines(const struct line *line, size_t count, bool all)
 	table_print(table);
 	if (safe)
 		printf("\n%zu more %s safe; --all shows %s.\n", safe, safe > 1 ? "are" : "is", safe > 1 ? "them" : "it");
-	print_cited(&cited);
+	print_cited(&cited, all);
 }
 
 static enum status print_tables(const struct gabi_report *report, const char *from, const char *to, bool all)

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Exit statuses, the same for every subcommand. */
 enum status {
@@ -40,7 +41,7 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The same for what a library function said about a file (NULL where none is concerned); returns the exit status for it. */
 enum status complain_diag(const char *path, const struct gabi_diag *diag);
 
-/* Text from a file or a host, fit for a terminal, on standard output. */
-void print_safe(const char *text);
+/* Writes text so that it can neither move a terminal's cursor nor end the line. */
+void write_safe(FILE *to, const char *text);
 
 #endif

@@ -82,7 +82,7 @@ static enum status load_offer(const struct args *args, struct gabi_host **ret_of
 }
 
 /* Replaces the host by one with the offer over it, if there is an offer. */
-static enum status lay_over(const struct gabi_host *offer, const char *path, struct gabi_host **host)
+static enum status lay_over(const struct args *args, const struct gabi_host *offer, struct gabi_host **host)
 {
 	struct gabi_diag diag = { 0 };
 	struct gabi_host *both;
@@ -90,21 +90,21 @@ static enum status lay_over(const struct gabi_host *offer, const char *path, str
 	if (!offer)
 		return STATUS_YES;
 	if (gabi_host_overlay(*host, offer, &both, &diag))
-		return complain_diag(path, &diag);
+		return complain_diag(args->option[OPTION_OFFER], &diag);
 	gabi_host_free(*host);
 	*host = both;
 	return STATUS_YES;
 }
 
 /* The same for the offer of --offer. */
-static enum status lay_offer_over(const struct args *args, const char *path, struct gabi_host **host)
+static enum status lay_offer_over(const struct args *args, struct gabi_host **host)
 {
 	struct gabi_host *offer;
 	enum status status = load_offer(args, &offer);
 
 	if (status)
 		return status;
-	status = lay_over(offer, path, host);
+	status = lay_over(args, offer, host);
 	gabi_host_free(offer);
 	return status;
 }
@@ -116,7 +116,7 @@ enum status load_host(const struct args *args, const char *path, struct gabi_hos
 
 	if (status)
 		return status;
-	status = lay_offer_over(args, path, &host);
+	status = lay_offer_over(args, &host);
 	if (status)
 		gabi_host_free(host);
 	else
@@ -148,7 +148,7 @@ enum status load_any(const struct args *args, const char *path, struct gabi_cont
 	free(text.at);
 	if (status || !manifest)
 		return status;
-	status = lay_offer_over(args, path, ret_host);
+	status = lay_offer_over(args, ret_host);
 	if (status)
 		gabi_host_free(*ret_host);
 	return status;
@@ -215,7 +215,7 @@ static enum status fleet_room(struct fleet *fleet)
 	return STATUS_YES;
 }
 
-static enum status fleet_add(struct fleet *fleet, const struct gabi_host *offer, const char *path, const struct text *text)
+static enum status fleet_add(const struct args *args, struct fleet *fleet, const struct gabi_host *offer, const char *path, const struct text *text)
 {
 	struct fleet_host *added;
 	enum status status = fleet_room(fleet);
@@ -227,7 +227,7 @@ static enum status fleet_add(struct fleet *fleet, const struct gabi_host *offer,
 	status = read_host(path, text, &added->host);
 	if (status)
 		return status;
-	status = lay_over(offer, path, &added->host);
+	status = lay_over(args, offer, &added->host);
 	if (status) {
 		gabi_host_free(added->host);
 		return status;
@@ -237,7 +237,8 @@ static enum status fleet_add(struct fleet *fleet, const struct gabi_host *offer,
 	return STATUS_YES;
 }
 
-static enum status fleet_take(struct fleet *fleet, void **tree, const struct gabi_host *offer, size_t file)
+static enum status fleet_take(const struct args *args, struct fleet *fleet, void **tree, const struct gabi_host *offer,
+			      size_t file)
 {
 	const char *path = fleet->paths[file];
 	struct content *content = calloc(1, sizeof(*content)), **found;
@@ -259,7 +260,7 @@ static enum status fleet_take(struct fleet *fleet, void **tree, const struct gab
 		goto out;
 	}
 	if (*found == content)
-		return fleet_add(fleet, offer, path, &content->text);
+		return fleet_add(args, fleet, offer, path, &content->text);
 	fleet->of[file] = (*found)->host;
 	fleet->at[(*found)->host].files++;
 out:
@@ -279,7 +280,7 @@ enum status fleet_load(const struct args *args, char **paths, size_t count, stru
 	else
 		complain("out of memory");
 	for (size_t i = 0; !status && i < count; i++)
-		status = fleet_take(&fleet, &tree, offer, i);
+		status = fleet_take(args, &fleet, &tree, offer, i);
 	tdestroy(tree, content_free);
 	gabi_host_free(offer);
 	if (status)

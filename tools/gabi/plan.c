@@ -79,8 +79,8 @@ static void say_why_not(const struct gabi_report *report, const char *contract, 
 	char counts[128];
 
 	count_findings(report, counts, sizeof(counts));
-	complain("there is no plan: %s: %s on %s: %s; 'gabi check' lists them", contract,
-		 gabi_verdict_text(gabi_report_verdict(report)), host, counts);
+	complain("there is no plan for %s on %s: %s: %s; 'gabi check' lists them", contract, host,
+		 gabi_verdict_text(gabi_report_verdict(report)), counts);
 }
 
 static enum status plan_checked(const struct args *args, const struct gabi_contract *contract, const struct gabi_host *host,

@@ -29,12 +29,15 @@ static uint64_t mask(unsigned bits)
 	return bits >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << bits) - 1;
 }
 
-/* The bits of a word that have no row, one run after the other: false when there is none from *lo on. */
+/* The bits of a word that have no row, one run after the other: false when there is none from *lo on. A register whose
+ * row has no fields is named as a whole. */
 static bool next_unnamed(const struct gabi_word *word, unsigned *lo, unsigned *ret_bits)
 {
 	size_t count;
 	const struct gabi_field *field = gabi_fields_of(&word->key, &count);
 
+	if (!count && gabi_reg_of(&word->key))
+		return false;
 	while (*lo < word->bits) {
 		unsigned end = word->bits;
 
@@ -325,7 +328,7 @@ static enum status print_digest(const char *path, const struct shown *shown)
 	}
 	digest_text(shown->contract, digest);
 	printf("%s  ", digest);
-	print_safe(path);
+	write_safe(stdout, path);
 	putchar('\n');
 	return STATUS_YES;
 }
@@ -345,7 +348,7 @@ static void print_unnamed(const char *path, const struct shown *shown)
 			if (!value)
 				continue;
 			gabi_key_print(&word[i].key, key, sizeof(key));
-			print_safe(path);
+			write_safe(stdout, path);
 			printf(": %s ", key);
 			print_bits(stdout, lo, bits, value);
 			putchar('\n');

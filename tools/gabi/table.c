@@ -270,49 +270,66 @@ static bool add_heads(struct libscols_table *out, const struct table *table)
 	return !scols_line_set_color(line, color_names[COLOR_BOLD]);
 }
 
-/* Prints the lines first to last of out. The library ends every line but the table's last. */
-static bool print_range(struct libscols_table *out, size_t first, size_t last)
-{
-	struct libscols_line *from = scols_table_get_line(out, first), *to = scols_table_get_line(out, last);
+/* ---- printing: into memory first, so that the spaces at the ends of lines can be left out ---- */
 
-	if (scols_table_print_range(out, from, to))
+static void write_headline(FILE *to, enum color color, const char *text)
+{
+	bool colored = color && colors_wanted();
+
+	if (colored)
+		fputs(color_codes[color], to);
+	write_safe(to, text);
+	if (colored)
+		fputs("\033[0m", to);
+	fputc('\n', to);
+}
+
+void print_headline(enum color color, const char *text)
+{
+	write_headline(stdout, color, text);
+}
+
+/* Writes the lines first to last of out. The library ends every line but the table's last. */
+static bool write_range(struct libscols_table *out, FILE *to, size_t first, size_t last)
+{
+	if (scols_table_print_range(out, scols_table_get_line(out, first), scols_table_get_line(out, last)))
 		return false;
 	if (last + 1 == scols_table_get_nlines(out))
-		putchar('\n');
+		fputc('\n', to);
 	return true;
 }
 
-static void print_text(const struct row *row)
+static void write_text(FILE *to, const struct row *row)
 {
 	if (row->kind == SECTION)
-		putchar('\n');
+		fputc('\n', to);
 	for (char *line = row->cell[0], *end; line; line = end) { /* a paragraph was broken into lines */
 		end = strchr(line, '\n');
 		if (end)
 			*end++ = '\0';
-		print_headline(row->color, line);
+		write_headline(to, row->color, line);
 	}
 }
 
-/* Prints the heads, then runs of rows with the texts between them. */
-static bool print_lines(struct libscols_table *out, const struct table *table)
+/* Writes the heads, then runs of rows with the texts between them. */
+static bool write_lines(struct libscols_table *out, FILE *to, const struct table *table)
 {
-	size_t first = 0, last = 0; /* lines of out that are still to be printed; line 0 is the heads */
+	size_t first = 0, last = 0; /* lines of out that are still to be written; line 0 is the heads */
 
 	for (size_t i = 0; i < table->row_count; i++) {
 		if (table->rows[i].kind == CELLS) {
 			last++;
 			continue;
 		}
-		if (first <= last && !print_range(out, first, last))
+		if (first <= last && !write_range(out, to, first, last))
 			return false;
-		print_text(&table->rows[i]);
+		write_text(to, &table->rows[i]);
 		first = last + 1;
 	}
-	return first > last || print_range(out, first, last);
+	return first > last || write_range(out, to, first, last);
 }
 
-static bool print_with_libsmartcols(const struct table *table)
+static bool write_with_libsmartcols(FILE *to, const struct table *table)
 {
 	struct libscols_table *out = scols_new_table();
 	bool done = out && !scols_table_set_column_separator(out, "  ") && add_columns(out, table) && add_heads(out, table);
@@ -320,13 +337,40 @@ static bool print_with_libsmartcols(const struct table *table)
 	for (size_t i = 0; done && i < table->row_count; i++)
 		done = table->rows[i].kind || add_row(out, table, &table->rows[i]);
 	if (done) {
+		scols_table_set_stream(out, to);
 		scols_table_enable_noheadings(out, 1);
-		scols_table_enable_minout(out, 1); /* no spaces at the ends of lines */
 		scols_table_enable_colors(out, colors_wanted());
 		scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER); /* the width is kept by what was wrapped */
-		done = print_lines(out, table);
+		done = write_lines(out, to, table);
 	}
 	scols_unref_table(out);
+	return done;
+}
+
+static void print_trimmed(const char *text)
+{
+	for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+		const char *last = end;
+
+		while (last > line && last[-1] == ' ')
+			last--;
+		fwrite(line, 1, (size_t)(last - line), stdout);
+		putchar('\n');
+	}
+}
+
+static bool print(const struct table *table)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	bool done = to && write_with_libsmartcols(to, table);
+
+	if (to)
+		done = !fclose(to) && done;
+	if (done)
+		print_trimmed(text);
+	free(text);
 	return done;
 }
 
@@ -345,22 +389,10 @@ void table_print(struct table *table)
 
 	if (done && table->row_count) {
 		fit_to_width(table);
-		done = print_with_libsmartcols(table);
+		done = print(table);
 	}
 	if (!done)
 		complain("out of memory: the table is not shown");
 	if (table)
 		table_free(table);
-}
-
-void print_headline(enum color color, const char *text)
-{
-	bool colored = color && colors_wanted();
-
-	if (colored)
-		fputs(color_codes[color], stdout);
-	print_safe(text);
-	if (colored)
-		fputs("\033[0m", stdout);
-	putchar('\n');
 }

@@ -1,0 +1,17 @@
+What has no name keeps its number.
+=== file odd.json
+{"gabi": "host", "schema": 1, "arch": "x86", "view": "kvm",
+ "facts": {"name": "blade-4", "kernel.release": "6.18.0"},
+ "covers": ["cpuid", "msr-state", "cap", "vm"],
+ "words": {
+ "cpuid": {"0x7.0x0": {"eax": "0x00000000", "ebx": "0x00010020", "ecx": "0x00000000", "edx": "0x00000000"},
+           "0xd.0x0": {"eax": "0x00000107", "ebx": "0x00000340", "ecx": "0x00000340", "edx": "0x00000000"}},
+ "msr-state": {"0x7777": "0x1", "0x10": "0x1", "0x1d9": "0x1"},
+ "vm": {"tsc-khz": "0x0000000000200000"}}}
+=== run
+gabi show --unnamed odd.json
+=== status 0
+=== out
+odd.json: cpuid 0xd.0x0 eax bit-8
+odd.json: msr-state 0x7777 bit-0
+=== err
