@@ -161,7 +161,7 @@ def check_state_msrs(report, tree, touched):
         for item in filter(None, (part.strip() for part in re.sub(r'^#.*', '', body, flags=re.M).split(','))):
             listed.add(tree.number(item))
     one = {'x86_state_tsc_ratio', 'x86_state_pebs', 'x86_state_tsc_invariant', 'x86_state_tsx_ctrl', 'x86_state_pmc_set', 'x86_state_lbr',
-           'x86_cet', 'x86_amx', 'x86_state_amd_pmu', 'x86_perfmon_v2'}
+           'x86_cet', 'x86_amx', 'x86_perfmon_v2'}
     count = 0
     for touch in touched:
         if touch.space != 'msr-state' or touch.id not in one:
