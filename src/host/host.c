@@ -91,13 +91,23 @@ int gabi_host_covers(const struct gabi_host *host, unsigned space)
 /* Where a fact of that name is, or belongs. */
 static size_t fact_place(const struct gabi_host *host, const char *name, bool *ret_there)
 {
-	size_t at = 0;
-	int order = -1;
+	size_t low = 0, high = host->fact_count;
 
-	while (at < host->fact_count && (order = strcmp(host->facts[at].name, name)) < 0)
-		at++;
-	*ret_there = at < host->fact_count && order == 0;
-	return at;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(host->facts[middle].name, name);
+
+		if (order == 0) {
+			*ret_there = true;
+			return middle;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_there = false;
+	return low;
 }
 
 int gabi_host_set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)

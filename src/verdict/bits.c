@@ -40,6 +40,7 @@ __attribute__((target("avx2"))) static inline __m256i common_avx2(const uint64_t
 
 __attribute__((target("avx2"))) static bool meet_avx2(const uint64_t *a, const uint64_t *b, size_t words)
 {
+	__m256i last = _mm256_setzero_si256();
 	size_t i = 0;
 
 	for (; i + 16 <= words; i += 16) {
@@ -50,7 +51,9 @@ __attribute__((target("avx2"))) static bool meet_avx2(const uint64_t *a, const u
 		if (!_mm256_testz_si256(low, low))
 			return true;
 	}
-	return i < words && meet_word(a + i, b + i, words - i);
+	if (i < words) /* one step is left */
+		last = _mm256_or_si256(common_avx2(a + i, b + i), common_avx2(a + i + 4, b + i + 4));
+	return !_mm256_testz_si256(last, last);
 }
 
 __attribute__((target("avx2"))) static void gather_avx2(uint64_t *into, const uint64_t *const *from, size_t count, size_t words)
@@ -76,6 +79,7 @@ __attribute__((target("avx512f"))) static inline __m512i common_avx512(__m512i s
 
 __attribute__((target("avx512f"))) static bool meet_avx512(const uint64_t *a, const uint64_t *b, size_t words)
 {
+	__m512i last = _mm512_setzero_si512();
 	size_t i = 0;
 
 	for (; i + 32 <= words; i += 32) {
@@ -87,7 +91,9 @@ __attribute__((target("avx512f"))) static bool meet_avx512(const uint64_t *a, co
 		if (_mm512_test_epi64_mask(common, common))
 			return true;
 	}
-	return i < words && meet_word(a + i, b + i, words - i);
+	for (; i < words; i += 8) /* up to three steps are left */
+		last = common_avx512(last, a + i, b + i);
+	return _mm512_test_epi64_mask(last, last);
 }
 
 __attribute__((target("avx512f"))) static void gather_avx512(uint64_t *into, const uint64_t *const *from, size_t count,
