@@ -32,6 +32,11 @@ void write_safe(FILE *to, const char *text)
 	}
 }
 
+void print_safe(const char *text)
+{
+	write_safe(stdout, text);
+}
+
 void complain(const char *format, ...)
 {
 	char text[8192];

@@ -43,5 +43,6 @@ enum status complain_diag(const char *path, const struct gabi_diag *diag);
 
 /* Writes text so that it can neither move a terminal's cursor nor end the line. */
 void write_safe(FILE *to, const char *text);
+void print_safe(const char *text); /* on standard output */
 
 #endif

@@ -328,7 +328,7 @@ static enum status print_digest(const char *path, const struct shown *shown)
 	}
 	digest_text(shown->contract, digest);
 	printf("%s  ", digest);
-	write_safe(stdout, path);
+	print_safe(path);
 	putchar('\n');
 	return STATUS_YES;
 }
@@ -348,7 +348,7 @@ static void print_unnamed(const char *path, const struct shown *shown)
 			if (!value)
 				continue;
 			gabi_key_print(&word[i].key, key, sizeof(key));
-			write_safe(stdout, path);
+			print_safe(path);
 			printf(": %s ", key);
 			print_bits(stdout, lo, bits, value);
 			putchar('\n');
