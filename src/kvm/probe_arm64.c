@@ -29,7 +29,7 @@ enum {
 	NIBBLES_MAX = 2 * REG_MAX_LEN,
 	REGS_MAX = 1 << 16, /* a longer list is no list */
 	IPA_BITS_DEFAULT = 40,
-	PSCI_MINORS = 16,
+	PSCI_VERSIONS = 2 + 16,
 };
 
 /* ---- a machine ---- */
@@ -227,6 +227,23 @@ static void try_lengths(struct trial *trial, const struct machine *scratch)
 	}
 }
 
+/* The i-th PSCI version: 0.1, 0.2, 1.0, 1.1 and on. */
+static uint64_t psci_version(unsigned i)
+{
+	return i < 2 ? 1 + i : 0x10000u + (i - 2);
+}
+
+static void try_versions(struct trial *trial, const struct machine *scratch)
+{
+	for (unsigned i = 0; i < PSCI_VERSIONS; i++) {
+		uint8_t value[REG_MAX_LEN] = { 0 };
+		uint64_t version = psci_version(i);
+
+		memcpy(value, &version, sizeof(version));
+		try_value(trial, scratch, value);
+	}
+}
+
 /* ---- the register list ---- */
 
 struct arm {
@@ -336,6 +353,8 @@ static int add_promise(struct arm *arm, struct trial *trial)
 		record(trial, bare);
 	if (trial->id == KVM_REG_ARM64_SVE_VLS)
 		try_lengths(trial, &arm->scratch);
+	else if (trial->id == KVM_REG_ARM_PSCI_VERSION)
+		try_versions(trial, &arm->scratch);
 	else
 		try_nibbles(trial, &arm->scratch, writable_mask(arm, trial->id));
 	err = add_reg(arm->probe, GABI_SPACE_ARM64, trial, is_once(trial->id) ? GABI_WORD_ONCE : 0);
@@ -428,15 +447,15 @@ static uint64_t pmu(const struct arm *arm)
 	return arm->full.features >> KVM_ARM_VCPU_PMU_V3 & 1;
 }
 
-/* 0.1, 0.2, 1.0, 1.1 and on. 0.1 belongs to a virtual processor without KVM_ARM_VCPU_PSCI_0_2, as ours are not. */
+/* Bit 0, version 0.1, belongs to virtual processors without KVM_ARM_VCPU_PSCI_0_2, which ours are not. */
 static uint64_t psci_accepts(const struct arm *arm)
 {
 	uint64_t before, accepts = 0;
 
 	if (!get_reg(&arm->scratch, KVM_REG_ARM_PSCI_VERSION, &before))
 		return 0;
-	for (unsigned i = 0; i < 2 + PSCI_MINORS; i++) {
-		uint64_t version = i < 2 ? 1 + i : 0x10000u + (i - 2);
+	for (unsigned i = 0; i < PSCI_VERSIONS; i++) {
+		uint64_t version = psci_version(i);
 
 		if (set_reg(&arm->scratch, KVM_REG_ARM_PSCI_VERSION, &version))
 			accepts |= (uint64_t)1 << i;
