@@ -249,7 +249,7 @@ static void try_versions(struct trial *trial, const struct machine *scratch)
 struct arm {
 	struct probe *probe;
 	struct machine full, scratch, bare;
-	uint64_t masks[KVM_ARM_FEATURE_ID_RANGE_SIZE]; /* all ones where the kernel does not say */
+	uint64_t masks[KVM_ARM_FEATURE_ID_RANGE_SIZE]; /* by op1, CRm, op2; all ones where the kernel does not say */
 	struct trial trial;
 };
 
@@ -278,18 +278,13 @@ static bool is_once(uint64_t id)
 	return class == COPROC_SYSREG || class == COPROC_BMAP || id == KVM_REG_ARM64_SVE_VLS;
 }
 
-/* Which bits of an ID register the kernel says may change. */
+/* Which bits of a feature register (op0 3, op1 0, CRn 0, CRm 1 to 7) the kernel says may change: the others need no trying.
+ * Of other registers its masks do not say all, MPIDR_EL1 among them. */
 static uint64_t writable_mask(const struct arm *arm, uint64_t id)
 {
-	unsigned op0 = (id & KVM_REG_ARM64_SYSREG_OP0_MASK) >> KVM_REG_ARM64_SYSREG_OP0_SHIFT;
-	unsigned op1 = (id & KVM_REG_ARM64_SYSREG_OP1_MASK) >> KVM_REG_ARM64_SYSREG_OP1_SHIFT;
-	unsigned crn = (id & KVM_REG_ARM64_SYSREG_CRN_MASK) >> KVM_REG_ARM64_SYSREG_CRN_SHIFT;
-	unsigned low = id & (KVM_REG_ARM64_SYSREG_CRM_MASK | KVM_REG_ARM64_SYSREG_OP2_MASK);
-	static const uint8_t row_of_op1[] = { 0, 1, 0xff, 2 };
+	uint64_t low = id & (KVM_REG_ARM64_SYSREG_CRM_MASK | KVM_REG_ARM64_SYSREG_OP2_MASK);
 
-	if (coproc(id) != COPROC_SYSREG || op0 != 3 || crn != 0 || op1 > 3 || row_of_op1[op1] == 0xff || low >= 64)
-		return PROBE_ALL_ONES;
-	return arm->masks[64 * row_of_op1[op1] + low];
+	return id == (ARM64_SYS_REG(3, 0, 0, 0, 0) | low) && low >= 8 && low < 64 ? arm->masks[low] : PROBE_ALL_ONES;
 }
 
 static void read_masks(struct arm *arm)
