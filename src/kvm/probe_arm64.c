@@ -30,6 +30,7 @@ enum {
 	REGS_MAX = 1 << 16, /* a longer list is no list */
 	IPA_BITS_DEFAULT = 40,
 	PSCI_VERSIONS = 2 + 16,
+	CNT_CTL_ISTATUS = 1 << 2, /* the timer's time has come */
 };
 
 /* ---- a machine ---- */
@@ -263,10 +264,27 @@ enum {
 	COPROC_BMAP = 0x16,
 };
 
-/* Counters of time: there, but never twice the same. They are listed as 0. */
-static bool is_running(uint64_t id)
+/* What follows the time: there, but not twice the same. Listed as 0. */
+static const struct running {
+	uint64_t id, bits;
+} running[] = {
+	{ KVM_REG_ARM_TIMER_CNT, PROBE_ALL_ONES },
+	{ KVM_REG_ARM_PTIMER_CNT, PROBE_ALL_ONES },
+	{ KVM_REG_ARM_TIMER_CTL, CNT_CTL_ISTATUS },
+	{ KVM_REG_ARM_PTIMER_CTL, CNT_CTL_ISTATUS },
+};
+
+static void forget_time(uint64_t id, uint8_t *value)
 {
-	return id == KVM_REG_ARM_TIMER_CNT || id == KVM_REG_ARM_PTIMER_CNT;
+	uint64_t bits;
+
+	for (size_t i = 0; i < GABI_COUNT_OF(running); i++) {
+		if (running[i].id != id)
+			continue;
+		memcpy(&bits, value, sizeof(bits));
+		bits &= ~running[i].bits;
+		memcpy(value, &bits, sizeof(bits));
+	}
 }
 
 /* Registers that can be set only before the first run: the ID space, the bitmaps and the vector lengths, but not the PSCI
@@ -358,8 +376,7 @@ static int add_promise(struct arm *arm, struct trial *trial)
 
 static int add_state(struct arm *arm, struct trial *trial)
 {
-	if (is_running(trial->id))
-		memset(trial->value, 0, trial->len);
+	forget_time(trial->id, trial->value);
 	memset(trial->settable, 0xff, trial->len);
 	return add_reg(arm->probe, GABI_SPACE_ARM64_STATE, trial, 0);
 }
