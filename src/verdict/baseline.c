@@ -222,7 +222,7 @@ static int merge_word(struct merge *m, const struct gabi_key *key, unsigned bits
 	if (!is_common(m, key->space))
 		return gabi_is_state(key->space) ? 0 : leave_out(m, key, bits);
 	if (gabi_is_state(key->space))
-		word.value = m->at[0]->value; /* presence, or the value after reset, is all there is to it */
+		word.value = m->at[m->donor]->value; /* presence, or the value after reset, is all there is to it */
 	err = gabi_is_state(key->space) ? 0 : merge_fields(m, &word);
 	return err ? err : gabi_words_add(&m->words, &m->mem, &word);
 }
