@@ -59,13 +59,14 @@ static int read_vp(struct gabi_word_reader *reader, const struct gabi_step *step
 static int read_vps(struct gabi_word_reader *reader, const struct gabi_step *up, struct gabi_value vps)
 {
 	struct gabi_step step = GABI_STEP("vps"), here = { .up = &step };
-	int err = gabi_load_type(vps, &step, GABI_TYPE_OBJECT, reader->diag);
 	uint8_t seen[GABI_FORMATS_MAX_VPS / 8] = { 0 };
 	struct gabi_items items;
 	struct gabi_value sections;
 	unsigned vp;
+	int err;
 
 	step.up = up;
+	err = gabi_load_type(vps, &step, GABI_TYPE_OBJECT, reader->diag);
 	if (!err && gabi_items_none(vps))
 		err = GABI_LOAD_FAIL(reader->diag, &step, GABI_ERR_SCHEMA, "\"vps\" without any must be left out");
 	if (err)
