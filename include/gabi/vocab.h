@@ -86,6 +86,11 @@ GABI_API const struct gabi_field *gabi_fields_of(const struct gabi_key *key, siz
  * architecture's. '_' and '-' are the same. */
 GABI_API const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch);
 
+/* The next of the fields that a name stands for, after one of them; NULL where there is no more. Some names of QEMU set
+ * several bits: "hv-time", "kvmclock", or "pae", of which AMD has a copy in another leaf. */
+GABI_API const struct gabi_field *gabi_field_by_name_next(const char *name, enum gabi_arch arch, const struct gabi_field *after);
+#define GABI_FIELDS_OF_NAME 4 /* no name stands for more */
+
 /* The field that must be promised for this one, or for this register, to matter; NULL if it always does. */
 GABI_API const struct gabi_field *gabi_field_when(const struct gabi_field *field);
 

@@ -95,18 +95,21 @@ struct left_out {
 static int find_minus(const struct gabi_host *host, const struct gabi_pin_options *options, struct left_out *out,
 		      struct gabi_diag *diag)
 {
+	enum gabi_arch arch = gabi_host_arch(host);
+
 	for (size_t i = 0; i < options->minus_count; i++) {
 		const char *name = options->minus[i];
-		const struct gabi_field *field = gabi_field_by_name(name, gabi_host_arch(host));
-		unsigned space = gabi_space_of(name, strlen(name));
+		const struct gabi_field *field = gabi_field_by_name(name, arch);
+		unsigned space = field ? GABI_SPACE_NONE : gabi_space_of(name, strlen(name));
+		bool known = field != NULL;
 
-		if (field)
+		for (unsigned n = 0; field && n < GABI_FIELDS_OF_NAME; n++, field = gabi_field_by_name_next(name, arch, field))
 			out->fields[out->count++] = field;
-		else if (space != GABI_SPACE_NONE)
+		if (space != GABI_SPACE_NONE)
 			out->space[space] = true;
-		else
+		else if (!known)
 			return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no feature \"", name, "\" on ",
-					 gabi_arch_text(gabi_host_arch(host)), "; gabi names lists those there are", (char *)NULL);
+					 gabi_arch_text(arch), "; gabi names lists those there are", (char *)NULL);
 	}
 	return 0;
 }
@@ -176,7 +179,7 @@ int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_option
 		options = &none;
 	if (options->size != sizeof(*options))
 		return gabi_fail(diag, GABI_ERR_ARG, "the options are of another version of gabi", (char *)NULL);
-	out.fields = gabi_mem_get(&own, (options->minus_count + 1) * sizeof(const struct gabi_field *));
+	out.fields = gabi_mem_get(&own, (GABI_FIELDS_OF_NAME * options->minus_count + 1) * sizeof(const struct gabi_field *));
 	if (!out.fields)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	err = find_minus(host, options, &out, diag);

@@ -221,19 +221,38 @@ static const struct gabi_field *field_named(const char *name, enum gabi_arch arc
 	return NULL;
 }
 
-const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
+/* A row lists only the names that differ from its own: what a tool calls by the same name is found without the tool. */
+static const struct gabi_field *field_of_own_name(const char *name, enum gabi_arch arch)
 {
 	static const char *const tools[] = { "qemu:", "libvirt:", "linux:", "arm:" };
-	const struct gabi_field *field = field_named(name, arch);
 
-	for (size_t i = 0; !field && i < GABI_COUNT_OF(fields); i++)
-		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
-			field = &fields[i];
-	/* A row lists only the names that differ from its own: what a tool calls by the same name is found without the tool. */
-	for (size_t i = 0; !field && i < GABI_COUNT_OF(tools); i++)
+	for (size_t i = 0; i < GABI_COUNT_OF(tools); i++)
 		if (!strncmp(name, tools[i], strlen(tools[i])))
-			field = field_named(name + strlen(tools[i]), arch);
-	return field;
+			return field_named(name + strlen(tools[i]), arch);
+	return field_named(name, arch);
+}
+
+static const struct gabi_field *field_with_alias(const char *name, enum gabi_arch arch, size_t from)
+{
+	for (size_t i = from; i < GABI_COUNT_OF(fields); i++)
+		if (of_arch(&fields[i].key, arch) && in_aliases(name, fields[i].aliases))
+			return &fields[i];
+	return NULL;
+}
+
+const struct gabi_field *gabi_field_by_name(const char *name, enum gabi_arch arch)
+{
+	const struct gabi_field *field = field_of_own_name(name, arch);
+
+	return field ? field : field_with_alias(name, arch, 0);
+}
+
+const struct gabi_field *gabi_field_by_name_next(const char *name, enum gabi_arch arch, const struct gabi_field *after)
+{
+	const struct gabi_field *own = field_of_own_name(name, arch);
+	const struct gabi_field *next = field_with_alias(name, arch, after == own ? 0 : (size_t)(after - fields) + 1);
+
+	return next && next == own ? field_with_alias(name, arch, (size_t)(own - fields) + 1) : next; /* own came first */
 }
 
 const struct gabi_field *gabi_field_when(const struct gabi_field *field)

@@ -250,6 +250,48 @@ static void field_by_name__takes_each_tools_name(void **state)
 	assert_null(gabi_field_by_name("avx512f", GABI_ARCH_ARM64));
 }
 
+static void field_by_name_next__gives_every_bit_that_a_name_sets(void **state)
+{
+	static const struct {
+		const char *asked, *names[GABI_FIELDS_OF_NAME + 1];
+	} rows[] = {
+		{ "pae", { "pae", "pae-80000001" } }, { "qemu:pae", { "pae", "pae-80000001" } },
+		{ "kvmclock", { "kvmclock", "kvmclock2" } }, { "hv-time", { "hv-time-ref-count", "hv-time-reference-tsc" } },
+		{ "hv-frequencies", { "hv-frequencies", "hv-frequency-msrs" } }, { "avx512f", { "avx512f" } },
+		{ "vmx-invept-single-context", { "vmx-invept-single-context", "vmx-invvpid-single-context" } },
+		{ "pae-80000001", { "pae-80000001" } }, { "sse3", { "pni" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows)[0]; i++) {
+		const struct gabi_field *field = gabi_field_by_name(rows[i].asked, GABI_ARCH_X86);
+		size_t found = 0;
+
+		for (; field; field = gabi_field_by_name_next(rows[i].asked, GABI_ARCH_X86, field), found++)
+			if (!rows[i].names[found] || strcmp(field->name, rows[i].names[found]))
+				fail_msg("%s gives %s", rows[i].asked, field->name);
+		if (rows[i].names[found])
+			fail_msg("%s does not give %s", rows[i].asked, rows[i].names[found]);
+	}
+}
+
+static void field_by_name_next__never_gives_more_than_it_says(void **state)
+{
+	size_t count;
+	const struct gabi_field *rows = gabi_fields(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_field *field = gabi_field_by_name(rows[i].name, gabi_space_arch(rows[i].key.space));
+		size_t found = 0;
+
+		for (; field; field = gabi_field_by_name_next(rows[i].name, gabi_space_arch(rows[i].key.space), field))
+			found++;
+		if (!found || found > GABI_FIELDS_OF_NAME)
+			fail_msg("%s stands for %zu fields", rows[i].name, found);
+	}
+}
+
 static void spaces__of_one_kind_share_their_rows(void **state)
 {
 	static const struct {
@@ -367,6 +409,8 @@ int main(void)
 		cmocka_unit_test(registers__have_names_of_their_own),
 		cmocka_unit_test(what_blocks_migrations__is_there_by_name),
 		cmocka_unit_test(field_by_name__takes_each_tools_name),
+		cmocka_unit_test(field_by_name_next__gives_every_bit_that_a_name_sets),
+		cmocka_unit_test(field_by_name_next__never_gives_more_than_it_says),
 		cmocka_unit_test(spaces__of_one_kind_share_their_rows),
 		cmocka_unit_test(msrs__have_one_row_from_either_side),
 		cmocka_unit_test(showable__adds_what_asks_nothing_of_the_host),
