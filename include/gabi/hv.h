@@ -80,6 +80,8 @@ struct gabi_hv_config {
 	uint64_t apic_hz;        /* of the local APIC's timer */
 	uint64_t protect_bytes;  /* the most that VTL protections may take from mem, after creation */
 	const uint32_t *apic_id; /* vp_count of them, copied; NULL: a virtual processor's index is its APIC id */
+	uint16_t mbec_vtls;      /* VTLs that may have mode-based execute control, as the VMM can give it */
+	uint8_t dr6_shared;      /* 1: DR6 is one for all VTLs, as the processor has it */
 	uint32_t connections;    /* the most connections and ports, 0 to 4096 */
 	uint32_t dialect;        /* enum gabi_hv_dialect */
 	uint32_t rep_limit;      /* elements of a rep hypercall in one turn; 0: all */

@@ -13,7 +13,6 @@ GABI_BEGIN
 enum gabi_hv_done {
 	GABI_HV_DONE,  /* go on behind the instruction */
 	GABI_HV_AGAIN, /* carry out the actions, let interrupts in, then execute the instruction again */
-	GABI_HV_WAIT,  /* as AGAIN, but not before a turn of another virtual processor wakes this one */
 	GABI_HV_UD,    /* inject #UD; nothing changed */
 	GABI_HV_GP,    /* inject #GP(0); nothing changed */
 };
@@ -79,6 +78,13 @@ struct gabi_hv_act {
 			uint64_t parameter[5];
 			uint64_t control;
 		} crash;
+		struct {
+			uint8_t to;      /* vtl is the one that is left */
+			uint8_t reason;  /* enum gabi_hv_entry; 0 for a return */
+			uint8_t restore; /* enum gabi_hv_restore */
+			uint64_t rax, rcx, rdx;
+		} change;
+		const struct gabi_hv_context *context; /* in the turn */
 		uint64_t at_100ns; /* TIMER: reference time, or GABI_HV_NEVER */
 		uint64_t value;    /* APIC_ICR, APIC_TPR, NPIEP: what to write */
 		uint64_t count;    /* SPIN: how often the guest has tried */
@@ -87,6 +93,32 @@ struct gabi_hv_act {
 
 #define GABI_HV_NO_PAGE 0xffffffffu
 #define GABI_HV_NEVER   UINT64_MAX
+
+/* Why a VTL was entered: HV_VTL_ENTRY_REASON. */
+enum gabi_hv_entry { GABI_HV_ENTRY_CALL = 1, GABI_HV_ENTRY_INTERRUPT = 2, GABI_HV_ENTRY_INTERCEPT = 3 };
+
+/* What a return sets in the VTL that goes on: nothing; RAX and RCX; EAX, ECX and EDX. */
+enum gabi_hv_restore { GABI_HV_RESTORE_NOTHING, GABI_HV_RESTORE_64, GABI_HV_RESTORE_32 };
+
+/* HV_X64_SEGMENT_REGISTER, HV_X64_TABLE_REGISTER and HV_INITIAL_VP_CONTEXT. */
+struct gabi_hv_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector, attributes;
+};
+
+struct gabi_hv_table {
+	uint16_t pad[3];
+	uint16_t limit;
+	uint64_t base;
+};
+
+struct gabi_hv_context {
+	uint64_t rip, rsp, rflags;
+	struct gabi_hv_segment cs, ds, es, fs, gs, ss, tr, ldtr;
+	struct gabi_hv_table idtr, gdtr;
+	uint64_t efer, cr0, cr3, cr4, pat;
+};
 
 /* What a VTL may do with a page: as in HV_MAP_GPA_FLAGS. */
 enum gabi_hv_prot {
@@ -103,19 +135,27 @@ enum gabi_hv_flush {
 	GABI_HV_FLUSH_EXTENDED = 8, /* ranges have a page size in bit 11 and ten bits of further pages */
 };
 
-#define GABI_HV_ACTS_MAX 40u
+#define GABI_HV_ACTS_MAX    40u
+#define GABI_HV_CHANGES_MAX 512u
+
+/* Pages whose protection for a VTL has changed, to be brought to the page tables before anything else of the turn. */
+struct gabi_hv_change {
+	uint64_t gfn, count;
+	uint8_t vtl, prot; /* enum gabi_hv_prot, all higher VTLs taken together */
+};
 
 /*
- * The caller's storage for one virtual processor's turns; nothing in it outlives the next turn. Carry out act[0] to
- * act[count - 1] in order.
+ * The caller's storage for one virtual processor's turns; nothing in it outlives the next turn. Carry out the
+ * changes, then act[0] to act[count - 1] in order.
  */
 struct gabi_hv_turn {
-	uint32_t count;
-	uint32_t reserved;
+	uint32_t count;   /* of act */
+	uint32_t changes; /* of change: sorted, no two that could be one */
 	struct gabi_hv_act act[GABI_HV_ACTS_MAX];
-	struct gabi_hv_set set;
+	struct gabi_hv_set set, wake;
 	uint64_t in[GABI_HV_PAGE / 8];  /* the engine's copy of a hypercall's input: the guest cannot change it any more */
 	uint64_t out[GABI_HV_PAGE / 8]; /* its output, before it goes to the guest */
+	struct gabi_hv_change change[GABI_HV_CHANGES_MAX];
 };
 
 GABI_API const char *gabi_hv_act_text(unsigned kind);   /* "interrupt"; NULL if none */

@@ -141,6 +141,26 @@ struct place {
 	unsigned in, out; /* bytes */
 };
 
+/*
+ * TLFS, Alignment Requirements: a page that the caller's VTL may not read or write is intercepted as its own access would be,
+ * and the call is made again afterwards.
+ */
+static bool intercepted(struct call *call, uint64_t gpa, unsigned len, enum gabi_hv_access access)
+{
+	struct gabi_hv_fault fault = { .gpa = gpa, .access = (uint8_t)access };
+	int by;
+
+	if (!len)
+		return false;
+	by = gabi_hv_forbidden_by(call->hv, call->vp, call->vtl, gpa / GABI_HV_PAGE, access, false);
+	if (by < 0)
+		return false;
+	gabi_hv_memory_fault(call->hv, call->vp->index, &fault, call->now, call->turn);
+	call->silent = true;
+	call->done = GABI_HV_AGAIN;
+	return true;
+}
+
 static unsigned load_memory(struct call *call, const struct gabi_hv_regs *regs, const struct row *row, struct place *place)
 {
 	const struct gabi_hv *hv = call->hv;
@@ -150,6 +170,9 @@ static unsigned load_memory(struct call *call, const struct gabi_hv_regs *regs, 
 	if ((place->in && !well_placed(hv, place->in_gpa, place->in)) || (place->out && !well_placed(hv, place->out_gpa, place->out)) ||
 	    overlap(place->in_gpa, place->in, place->out_gpa, place->out))
 		return GABI_HV_STATUS_INVALID_ALIGNMENT;
+	if (intercepted(call, place->in_gpa, place->in, GABI_HV_ACCESS_READ) ||
+	    intercepted(call, place->out_gpa, place->out, GABI_HV_ACCESS_WRITE))
+		return GABI_HV_STATUS_SUCCESS;
 	if (row->kind & PAGE) {
 		place->in = (unsigned)(GABI_HV_PAGE - (place->in_gpa & PAGE_MASK));
 		call->out_cap = (uint16_t)(GABI_HV_PAGE - (place->out_gpa & PAGE_MASK));
@@ -203,6 +226,8 @@ static int run(struct call *call, struct gabi_hv_regs *regs, const struct row *r
 {
 	unsigned first = call->rep_at, status = row->run(call), from, to;
 
+	if (call->silent)
+		return call->done;
 	if (row->kind & REP) {
 		from = row->out + first * row->out_each;
 		to = row->out + call->rep_at * row->out_each;
@@ -242,7 +267,7 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 
 	if (vp >= hv->vp_count)
 		return GABI_ERR_ARG;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	regs->changed = 0;
 	/* TLFS, Legal Hypercall Environments; Reporting the Guest OS Identity: not before that. */
 	if (regs->cpl != 0 || regs->mode == GABI_HV_MODE_REAL || !hv->common[active_vtl(&hv->vp[vp])].os_id)
@@ -260,6 +285,8 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 	call.vtl = (uint8_t)active_vtl(call.vp);
 	call.mode = regs->mode;
 	call.done = 0;
+	call.silent = false;
+	call.regs = regs;
 	status = decode(&call, row, control);
 	if (status)
 		return finish(regs, status, 0);
@@ -275,6 +302,8 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 		load_block(&call, regs, place.in);
 	} else {
 		status = load_memory(&call, regs, row, &place);
+		if (call.silent)
+			return call.done;
 		if (status)
 			return finish(regs, status, call.rep_at);
 	}

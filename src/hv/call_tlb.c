@@ -34,6 +34,11 @@ static unsigned flush(struct call *call, enum targets form, uint64_t allowed, un
 	status = targets(call, form, flags);
 	if (status)
 		return status;
+	/* TLFS: while a TLB that is to be flushed is locked, the caller is suspended, and the call is made again. */
+	if (gabi_hv_wait_for_tlb(call->hv, call->vp, call->vtl, &call->turn->set, call->turn)) {
+		call->done = GABI_HV_AGAIN;
+		return GABI_HV_STATUS_SUCCESS;
+	}
 	vp = gabi_hv_set_single(&call->turn->set);
 	if (vp != NO_VP) {
 		next = act(call->turn, GABI_HV_ACT_FLUSH, vp, call->vtl);

@@ -115,6 +115,9 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 	hv->gpa_pages = config->gpa_pages;
 	hv->tsc_hz = config->tsc_hz;
 	hv->apic_hz = config->apic_hz;
+	hv->protect_bytes = config->vtl_count > 1 ? config->protect_bytes : 0;
+	hv->mbec_vtls = config->mbec_vtls;
+	hv->dr6_shared = config->dr6_shared;
 	memcpy(hv->leaf, config->leaf, sizeof(hv->leaf));
 	memcpy(hv->digest, config->digest, sizeof(hv->digest));
 	for (unsigned i = 0; i < 4; i++)
@@ -132,40 +135,99 @@ static int allocate(struct gabi_hv *hv, const struct gabi_hv_config *config)
 	/* At most half full, so that a search ends soon. */
 	for (hv->connection_places = 2; hv->connection_places < config->connections * 2; hv->connection_places *= 2)
 		;
+	if (gabi_hv_protect_pool_init(&hv->pool, &hv->mem, hv->protect_bytes))
+		return GABI_ERR_NOMEM;
+	hv->protect = gabi_mem_get(&hv->mem, (config->vtl_count * (config->vtl_count - 1u) / 2 + 1) * sizeof(*hv->protect));
 	hv->connection = gabi_mem_get(&hv->mem, hv->connection_places * sizeof(*hv->connection));
 	hv->vtl = gabi_mem_get(&hv->mem, (size_t)config->vp_count * config->vtl_count * sizeof(*hv->vtl));
 	hv->overlay = gabi_mem_get(&hv->mem, pages * sizeof(*hv->overlay));
 	hv->vp_block = gabi_mem_get(&hv->mem, config->vp_count * sizeof(*hv->vp) + 63);
 	hv->by_apic_id = gabi_mem_get(&hv->mem, config->vp_count * sizeof(*hv->by_apic_id));
 	hv->page_block = config->pages ? NULL : gabi_mem_get(&hv->mem, (pages + 1) * GABI_HV_PAGE - 1);
-	if (!hv->connection || !hv->vtl || !hv->overlay || !hv->vp_block || !hv->by_apic_id || (!config->pages && !hv->page_block))
+	if (!hv->protect || !hv->connection || !hv->vtl || !hv->overlay || !hv->vp_block || !hv->by_apic_id || (!config->pages && !hv->page_block))
 		return GABI_ERR_NOMEM;
 	hv->vp = (struct vp *)(((uintptr_t)hv->vp_block + 63) & ~(uintptr_t)63);
 	hv->pages = config->pages ? config->pages : (uint8_t *)(((uintptr_t)hv->page_block + PAGE_MASK) & ~(uintptr_t)PAGE_MASK);
 	return 0;
 }
 
-/* Everything as it is before the guest's first instruction. */
-static void start(struct gabi_hv *hv, const struct gabi_hv_config *config)
+/* A VTL of a virtual processor as it is when enabled first. */
+static void start_vtl(const struct gabi_hv *hv, const struct vp *vp, unsigned index)
 {
-	size_t pages = gabi_hv_page_count(config);
+	struct vtl *vtl = &vp->vtl[index];
+
+	*vtl = (struct vtl){ 0 };
+	for (unsigned i = 0; i < GABI_COUNT_OF(vtl->trap_mask); i++)
+		vtl->trap_mask[i] = UINT64_MAX;
+	gabi_hv_synic_reset(&vtl->synic);
+	for (unsigned kind = PAGE_ASSIST; kind <= PAGE_SIEFP; kind++)
+		memset(page_at(hv, (enum page_kind)kind, vp->index, index), 0, GABI_HV_PAGE);
+}
+
+/* Everything as it is before the guest's first instruction. */
+static void start(struct gabi_hv *hv)
+{
+	unsigned pages = page_number(hv, PAGE_HYPERCALL, 0, hv->vtl_count);
 
 	for (uint32_t i = 0; i < hv->vp_count; i++) {
 		struct vp *vp = &hv->vp[i];
 
-		vp->index = i;
-		vp->apic_id = config->apic_id ? config->apic_id[i] : i;
+		vp->active = 0;
 		vp->enabled = 1;
+		vp->started = i == 0;
+		vp->pending = vp->waits_for = 0;
 		vp->timer_at = GABI_HV_NEVER;
-		vp->vtl = hv->vtl + (size_t)i * hv->vtl_count;
+		memset(vp->locked, 0, sizeof(vp->locked));
 		for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
-			gabi_hv_synic_reset(&vp->vtl[vtl].synic);
+			start_vtl(hv, vp, vtl);
 	}
-	for (size_t i = 0; i < pages; i++)
+	for (unsigned i = 0; i < pages; i++)
 		hv->overlay[i] = NOWHERE;
+	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++) {
+		struct vtl_common *common = &hv->common[vtl];
+
+		*common = (struct vtl_common){ .config = vtl ? CONFIG_ZERO_MEMORY : 0 };
+		for (unsigned lower = 0; lower < vtl; lower++) {
+			gabi_hv_protect_free(store_of(hv, vtl, lower), &hv->mem);
+			gabi_hv_protect_init(store_of(hv, vtl, lower), hv->gpa_pages, GABI_HV_ALL_ACCESS);
+		}
+	}
+	hv->enabled = 1;
+	hv->mbec = 0;
+	hv->tlb_locks = 0;
+	hv->waiting.valid = 0;
+	memset(hv->crash, 0, sizeof(hv->crash));
+	hv->reenlightenment = hv->tsc_emulation = hv->tsc_emulation_status = hv->tsc_invariant = 0;
+}
+
+/* What a reset leaves alone. */
+static void start_once(struct gabi_hv *hv, const struct gabi_hv_config *config)
+{
+	for (uint32_t i = 0; i < hv->vp_count; i++) {
+		hv->vp[i].index = i;
+		hv->vp[i].apic_id = config->apic_id ? config->apic_id[i] : i;
+		hv->vp[i].vtl = hv->vtl + (size_t)i * hv->vtl_count;
+	}
 	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
 		gabi_hv_fill_hypercall_page(config, page_at(hv, PAGE_HYPERCALL, 0, vtl));
 	gabi_hv_fill_ref_tsc_pages(hv);
+}
+
+int gabi_hv_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn)
+{
+	bool zero = false;
+
+	turn->count = turn->changes = 0;
+	/* TLFS vsm, Zero Memory on Reset. Only a VTL that was there had secrets. */
+	for (unsigned vtl = 1; vtl < hv->vtl_count; vtl++)
+		zero |= hv->enabled >> vtl & 1 && hv->common[vtl].config & CONFIG_ZERO_MEMORY;
+	gabi_hv_protect_pool_free(&hv->pool);
+	if (gabi_hv_protect_pool_init(&hv->pool, &hv->mem, hv->protect_bytes))
+		return GABI_ERR_NOMEM;
+	start(hv);
+	if (zero)
+		act(turn, GABI_HV_ACT_ZERO_MEMORY, GABI_HV_VP_ANY, 0);
+	return 0;
 }
 
 /* Insertion sort: ids come in order but for odd machines, and there are at most 1024. False if an id is there twice. */
@@ -203,7 +265,8 @@ int gabi_hv_new(const struct gabi_hv_config *config, const struct gabi_hv_ops *o
 		gabi_hv_free(hv);
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	}
-	start(hv, config);
+	start_once(hv, config);
+	start(hv);
 	if (!sort_by_apic_id(hv)) {
 		gabi_hv_free(hv);
 		return gabi_fail(diag, GABI_ERR_DUPLICATE, "two virtual processors have the same APIC id", (char *)NULL);
@@ -216,6 +279,10 @@ void gabi_hv_free(struct gabi_hv *hv)
 {
 	if (!hv)
 		return;
+	for (unsigned i = 0; hv->protect && i < hv->vtl_count * (hv->vtl_count - 1) / 2; i++)
+		gabi_hv_protect_free(&hv->protect[i], &hv->mem);
+	gabi_mem_put(&hv->mem, hv->protect);
+	gabi_hv_protect_pool_free(&hv->pool);
 	gabi_mem_put(&hv->mem, hv->connection);
 	gabi_mem_put(&hv->mem, hv->vtl);
 	gabi_mem_put(&hv->mem, hv->overlay);

@@ -8,8 +8,10 @@
 #include <gabi/hv_msr.h>
 #include <gabi/hv_synic.h>
 #include <gabi/hv_turn.h>
+#include <gabi/hv_vsm.h>
 
 #include "base/base.h"
+#include "protect.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -63,6 +65,9 @@ enum { PAGES_OF_VTL = 2, PAGES_OF_VP = 3 };
 
 #define NOWHERE UINT64_MAX
 
+/* Where the sequences start in the hypercall page. A VTL may be of either width, so each width has its own. */
+enum { PAGE_CALL_64 = 0x20, PAGE_RETURN_64 = 0x40, PAGE_CALL_32 = 0x60, PAGE_RETURN_32 = 0x80 };
+
 /* ---- SynIC and timers: one of each a VTL a virtual processor ---- */
 
 enum { BUFFERS = 16, NO_BUFFER = 0xff };
@@ -94,13 +99,42 @@ struct synic {
 struct vtl {
 	uint64_t assist; /* VP_ASSIST_PAGE */
 	uint64_t npiep;
+	uint64_t vina;
+	uint64_t traps;        /* CrInterceptControl */
+	uint64_t trap_mask[3]; /* CR0, CR4, IA32_MISC_ENABLE */
+	uint8_t secure_config[GABI_HV_VTLS_MAX]; /* for each lower VTL */
 	struct synic synic;
+};
+
+enum { SECURE_MBEC = 1, SECURE_TLB_LOCKED = 2 };
+
+enum { IO_RANGES = 32, RAM_RANGES = 64 };
+
+struct io_range {
+	uint16_t first, last;
+	uint8_t access; /* 1 read, 2 write */
+};
+
+struct ram_range {
+	uint64_t first, end;
 };
 
 /* What one VTL has once for all virtual processors. */
 struct vtl_common {
 	_Atomic uint64_t os_id;
 	uint64_t hypercall, ref_tsc;
+	_Atomic uint64_t config;      /* VsmPartitionConfig */
+	uint32_t io_count;            /* I/O ports that it traps in lower VTLs */
+	struct io_range io[IO_RANGES];
+	_Atomic uint16_t protectors;  /* VTLs that have protected pages from it */
+};
+
+enum {
+	CONFIG_PROTECT = 1 << 0,
+	CONFIG_MASK_SHIFT = 1,
+	CONFIG_ZERO_MEMORY = 1 << 5,
+	CONFIG_DENY_STARTUP = 1 << 6,
+	CONFIG_INTERCEPT_STARTUP = 1 << 9,
 };
 
 /* A connection in two words, so that hypercalls can read it without a lock: the first is written last. 0: none. */
@@ -108,12 +142,18 @@ struct connection {
 	_Atomic uint64_t what, flags;
 };
 
+struct call;
+
 struct vp {
 	_Alignas(64) struct lock lock;
 	uint32_t index;
 	uint32_t apic_id;
 	_Atomic uint8_t active;   /* VTL; written by the own thread */
 	_Atomic uint16_t enabled; /* VTLs */
+	uint8_t started;
+	uint16_t pending;         /* VTLs whose local APIC has an interrupt to deliver; of the own thread */
+	uint16_t waits_for;       /* VTLs that may not be entered while some processor has their TLB locked */
+	uint16_t locked[GABI_HV_VTLS_MAX]; /* by each VTL: the lower ones whose TLB it has locked here */
 	uint64_t timer_at;        /* the last time that an action TIMER named */
 	struct vtl *vtl;          /* vtl_count of them */
 };
@@ -130,6 +170,18 @@ struct gabi_hv {
 	uint8_t msr_ok[MSR_ROWS];
 	uint8_t digest[GABI_DIGEST_LEN];
 	struct vtl_common common[GABI_HV_VTLS_MAX];
+	uint64_t protect_bytes;
+	uint16_t mbec_vtls;         /* that may have it */
+	bool dr6_shared;
+	_Atomic uint16_t enabled;   /* VTLs */
+	_Atomic uint16_t mbec;      /* VTLs enabled with mode-based execute control */
+	_Atomic uint32_t tlb_locks; /* held by all virtual processors together */
+	struct gabi_hv_set waiting; /* for a TLB lock to go */
+	uint32_t ram_count;
+	struct ram_range ram[RAM_RANGES];
+	struct protect_pool pool;
+	struct protect *protect;    /* one for each pair of VTLs, the protecting one above the other */
+	struct lock protect_lock;
 	uint64_t crash[5];
 	uint64_t reenlightenment, tsc_emulation, tsc_emulation_status, tsc_invariant;
 	int64_t tsc_offset;
@@ -240,6 +292,12 @@ int gabi_hv_read_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t m
 int gabi_hv_write_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t msr, uint64_t value, uint64_t now,
 		      struct gabi_hv_turn *turn);
 
+/* Is there such an MSR in that direction, and may the partition use it? */
+bool gabi_hv_msr_allowed(const struct gabi_hv *hv, uint32_t msr, bool write);
+
+/* VsmCapabilities, in the layout of the dialect. */
+uint64_t gabi_hv_vsm_capabilities(const struct gabi_hv *hv);
+
 /* The state of a VTL at creation and after a reset. */
 void gabi_hv_synic_reset(struct synic *synic);
 
@@ -266,12 +324,79 @@ void gabi_hv_stimer_run(struct gabi_hv *hv, struct vp *vp, uint64_t now, struct 
 /* Fills a timer's message if one waits for that source; false if none does. */
 bool gabi_hv_stimer_message(struct synic *synic, unsigned sint, uint64_t now, uint8_t ret_payload[24]);
 
+/* ---- trust levels ---- */
+
+/* HV_MESSAGE_TYPE. Beyond what an enumerator may be. */
+#define MESSAGE_GPA       0x80000001u
+#define MESSAGE_TIMER     0x80000010u
+#define MESSAGE_HYPERCALL 0x80000050u
+#define MESSAGE_IO        0x80010000u
+#define MESSAGE_MSR       0x80010001u
+#define MESSAGE_REGISTER  0x80010006u
+
+static inline uint16_t enabled_vtls(const struct vp *vp)
+{
+	return atomic_load_explicit(&vp->enabled, memory_order_relaxed);
+}
+
+/* The nearest VTL above or below that the virtual processor has; -1 if none. */
+int gabi_hv_next_vtl_up(const struct vp *vp, unsigned vtl);
+int gabi_hv_next_vtl_down(const struct vp *vp, unsigned vtl);
+
+/* Enters a higher VTL on the calling virtual processor. */
+void gabi_hv_enter(struct gabi_hv *hv, struct vp *vp, unsigned to, enum gabi_hv_entry reason, struct gabi_hv_turn *turn);
+
+/* Enters it with a message for its source 0. */
+void gabi_hv_intercept(struct gabi_hv *hv, struct vp *vp, unsigned to, uint32_t type, const uint8_t *payload, unsigned len,
+		       uint64_t now, struct gabi_hv_turn *turn);
+
+/* The common head of an intercept message, 40 bytes. */
+void gabi_hv_intercept_head(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, unsigned access, unsigned len,
+			    uint8_t head[40]);
+
+/* A register of the processor's, 0 if the VMM does not have it. */
+uint64_t gabi_hv_cpu_reg(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint32_t name);
+
+/* A lower VTL's VP register that the engine holds: HV_STATUS. */
+unsigned gabi_hv_get_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_t name, uint64_t *ret_value);
+unsigned gabi_hv_set_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_t name, uint64_t value);
+
+/* Is mode-based execute control on for that VTL on that virtual processor? */
+bool gabi_hv_mbec_active(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl);
+
+/* Takes or drops a TLB lock; dropping the last one wakes those that wait. With vp->lock and hv->lock free. */
+void gabi_hv_lock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, unsigned vtl);
+void gabi_hv_unlock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, uint16_t vtls, struct gabi_hv_turn *turn);
+/* True if a TLB of that VTL is locked on one of turn->set, or on any other virtual processor if set is NULL; the caller
+ * then waits, and an action HOLD says so. */
+bool gabi_hv_wait_for_tlb(struct gabi_hv *hv, struct vp *vp, unsigned vtl, const struct gabi_hv_set *set,
+			  struct gabi_hv_turn *turn);
+
+/* ---- protections ---- */
+
+static inline struct protect *store_of(const struct gabi_hv *hv, unsigned protector, unsigned vtl)
+{
+	return &hv->protect[protector * (protector - 1) / 2 + vtl];
+}
+
+bool gabi_hv_is_ram(const struct gabi_hv *hv, uint64_t gfn, uint64_t count);
+
+/* Protects pages from a VTL and lists what changed in the turn. Returns how many pages were done. */
+uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot,
+			       struct gabi_hv_turn *turn);
+void gabi_hv_sort_changes(struct gabi_hv_turn *turn);
+
+/* The nearest higher VTL that forbids an access; -1 if none does. */
+int gabi_hv_forbidden_by(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t gfn, enum gabi_hv_access access,
+			 bool user);
+
 /* ---- a hypercall on its way: src/hv/call.c decodes, handlers read ---- */
 
 struct call {
 	struct gabi_hv *hv;
 	struct vp *vp;
 	struct gabi_hv_turn *turn;
+	const struct gabi_hv_regs *regs;
 	uint64_t now;
 	const uint8_t *in;      /* header, variable header, then all elements */
 	uint8_t *out;
@@ -284,6 +409,7 @@ struct call {
 	uint8_t mode;           /* enum gabi_hv_mode */
 	bool fast;
 	uint8_t done;           /* enum gabi_hv_done, if a handler cannot finish in this turn */
+	bool silent;            /* done is final, and no result goes to the guest */
 };
 
 /* A handler returns a status and, in a rep call, leaves rep_at behind the last element that it has completed. */

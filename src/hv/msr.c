@@ -75,6 +75,7 @@ static uint64_t read_own(const struct gabi_hv *hv, const struct vp *vp, unsigned
 	case GABI_HV_MSR_VP_ASSIST_PAGE: return own->assist;
 	case GABI_HV_MSR_SCONTROL: return synic->scontrol;
 	case GABI_HV_MSR_SVERSION: return SYNIC_VERSION;
+	case GABI_HV_MSR_VSM_CAPABILITIES: return gabi_hv_vsm_capabilities(hv);
 	case GABI_HV_MSR_SIEFP: return synic->siefp;
 	case GABI_HV_MSR_SIMP: return synic->simp;
 	case GABI_HV_MSR_CRASH_CTL: return CRASH_NOTIFY | CRASH_MESSAGE;
@@ -118,6 +119,13 @@ int gabi_hv_read_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t m
 	return GABI_HV_DONE;
 }
 
+bool gabi_hv_msr_allowed(const struct gabi_hv *hv, uint32_t msr, bool write)
+{
+	unsigned row = row_of(msr);
+
+	return row < MSR_ROWS && hv->msr_ok[row] && (write ? infos[row].writable : infos[row].readable);
+}
+
 int gabi_hv_rdmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t now_100ns, uint64_t *ret_value, struct gabi_hv_turn *turn)
 {
 	unsigned row = row_of(msr);
@@ -126,7 +134,7 @@ int gabi_hv_rdmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t now_10
 		return GABI_ERR_ARG;
 	if (row == MSR_ROWS)
 		return GABI_ERR_UNKNOWN;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	if (!hv->msr_ok[row] || !infos[row].readable)
 		return GABI_HV_GP;
 	return gabi_hv_read_msr(hv, &hv->vp[vp], active_vtl(&hv->vp[vp]), msr, now_100ns, ret_value, turn);
@@ -329,7 +337,7 @@ int gabi_hv_wrmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t value,
 		return GABI_ERR_ARG;
 	if (row == MSR_ROWS)
 		return GABI_ERR_UNKNOWN;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	if (!hv->msr_ok[row] || !infos[row].writable)
 		return GABI_HV_GP;
 	return gabi_hv_write_msr(hv, &hv->vp[vp], active_vtl(&hv->vp[vp]), msr, value, now_100ns, turn);
@@ -341,7 +349,7 @@ int gabi_hv_reenlighten(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 	uint64_t control;
 	uint32_t target;
 
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	take(&hv->lock);
 	control = hv->reenlightenment;
 	hv->tsc_emulation_status = hv->tsc_emulation & ENABLE;

@@ -73,9 +73,6 @@ void gabi_hv_place_overlay(struct gabi_hv *hv, struct gabi_hv_turn *turn, enum p
 
 /* ---- contents ---- */
 
-/* Where the sequences start. A VTL may be of either width, so each has its own pair; see VsmCodePageOffsets. */
-enum { CALL_64 = 0x20, RETURN_64 = 0x40, CALL_32 = 0x60, RETURN_32 = 0x80 };
-
 static void code(uint8_t *at, const char *bytes, size_t len, const uint8_t *leave, size_t leave_len)
 {
 	memcpy(at, bytes, len);
@@ -99,17 +96,17 @@ void gabi_hv_fill_hypercall_page(const struct gabi_hv_config *config, uint8_t *p
 			port[i][1] = (uint8_t)(config->exit_port + i);
 		}
 		code(page, "", 0, port[0], 2);
-		code(page + CALL_64, "", 0, port[1], 2);
-		code(page + RETURN_64, "", 0, port[2], 2);
-		code(page + CALL_32, "", 0, port[1], 2);
-		code(page + RETURN_32, "", 0, port[2], 2);
+		code(page + PAGE_CALL_64, "", 0, port[1], 2);
+		code(page + PAGE_RETURN_64, "", 0, port[2], 2);
+		code(page + PAGE_CALL_32, "", 0, port[1], 2);
+		code(page + PAGE_RETURN_32, "", 0, port[2], 2);
 		return;
 	}
 	code(page, "", 0, leave, 3);
-	code(page + CALL_64, "\x48\x89\xc8\xb9\x11\0\0", 8, leave, 3);   /* mov rax, rcx; mov ecx, 0x11 */
-	code(page + RETURN_64, "\x48\x89\xc8\xb9\x12\0\0", 8, leave, 3);
-	code(page + CALL_32, "\x89\xc1\xb8\x11\0\0\0\x31\xd2", 9, leave, 3); /* mov ecx, eax; mov eax, 0x11; xor edx, edx */
-	code(page + RETURN_32, "\x89\xc1\xb8\x12\0\0\0\x31\xd2", 9, leave, 3);
+	code(page + PAGE_CALL_64, "\x48\x89\xc8\xb9\x11\0\0", 8, leave, 3);   /* mov rax, rcx; mov ecx, 0x11 */
+	code(page + PAGE_RETURN_64, "\x48\x89\xc8\xb9\x12\0\0", 8, leave, 3);
+	code(page + PAGE_CALL_32, "\x89\xc1\xb8\x11\0\0\0\x31\xd2", 9, leave, 3); /* mov ecx, eax; mov eax, 0x11; xor edx, edx */
+	code(page + PAGE_RETURN_32, "\x89\xc1\xb8\x12\0\0\0\x31\xd2", 9, leave, 3);
 }
 
 /* floor(2^64 * 10^7 / hz): reference time ticks in 100 ns. */

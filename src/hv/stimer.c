@@ -129,7 +129,7 @@ int gabi_hv_expire(struct gabi_hv *hv, unsigned vp, uint64_t now_100ns, struct g
 {
 	if (vp >= hv->vp_count)
 		return GABI_ERR_ARG;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	take(&hv->vp[vp].lock);
 	hv->vp[vp].timer_at = GABI_HV_NEVER; /* whatever was asked for has been used up */
 	gabi_hv_stimer_run(hv, &hv->vp[vp], now_100ns, turn);

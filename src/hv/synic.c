@@ -95,7 +95,7 @@ void gabi_hv_synic_deliver(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsi
 		drop_head(synic, sint);
 		fill(slot, buffer->type, buffer->origin, buffer->payload, buffer->len, something_waits(synic, sint));
 	} else if (gabi_hv_stimer_message(synic, sint, now, payload)) {
-		fill(slot, 0x80000010 /* HvMessageTimerExpired */, 0, payload, sizeof(payload), something_waits(synic, sint));
+		fill(slot, MESSAGE_TIMER, 0, payload, sizeof(payload), something_waits(synic, sint));
 	}
 	notify(hv, vp, vtl, sint, turn);
 }
@@ -147,7 +147,7 @@ int gabi_hv_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, u
 
 	if (!names_source(hv, vp, vtl, sint))
 		return GABI_ERR_ARG;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	if (!type || len > GABI_HV_MESSAGE_MAX)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	take(&hv->vp[vp].lock);
@@ -181,7 +181,7 @@ int gabi_hv_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint,
 
 	if (!names_source(hv, vp, vtl, sint))
 		return GABI_ERR_ARG;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	if (flag >= GABI_HV_FLAGS)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	take(&hv->vp[vp].lock);
@@ -194,7 +194,7 @@ int gabi_hv_eoi(struct gabi_hv *hv, unsigned vp, unsigned vtl, uint64_t now_100n
 {
 	if (!names_source(hv, vp, vtl, 0))
 		return GABI_ERR_ARG;
-	turn->count = 0;
+	turn->count = turn->changes = 0;
 	take(&hv->vp[vp].lock);
 	gabi_hv_synic_scan(hv, &hv->vp[vp], vtl, now_100ns, turn);
 	give(&hv->vp[vp].lock);

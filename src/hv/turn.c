@@ -13,7 +13,7 @@ const char *gabi_hv_act_text(unsigned kind)
 
 const char *gabi_hv_done_text(int done)
 {
-	static const char *const texts[] = { "done", "again", "wait", "#UD", "#GP" };
+	static const char *const texts[] = { "done", "again", "#UD", "#GP" };
 
 	if (done < 0)
 		return gabi_err_text(done);

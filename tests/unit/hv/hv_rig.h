@@ -8,9 +8,11 @@
 #include <gabi/hv_msr.h>
 #include <gabi/hv_synic.h>
 #include <gabi/hv_turn.h>
+#include <gabi/hv_vsm.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +24,8 @@
 #define RIG_VPS   200u
 #define ALL_BITS  0xffffffffu
 
+struct rig_reg;
+
 struct rig {
 	struct gabi_hv_config config;
 	struct gabi_hv *hv;
@@ -29,6 +33,8 @@ struct rig {
 	uint8_t ram[RAM_PAGES * 4096];
 	size_t reads, writes; /* questions asked */
 	uint8_t *pages;       /* of the overlays */
+	struct rig_reg *reg;
+	unsigned reg_count;
 };
 
 static inline int rig_read(void *ctx, uint64_t gpa, void *buf, size_t len)
@@ -55,24 +61,46 @@ static inline int rig_write(void *ctx, uint64_t gpa, const void *buf, size_t len
 	return 0;
 }
 
+#define RIG_REGS 512u
+
+struct rig_reg {
+	unsigned vp, vtl;
+	uint32_t name;
+	struct gabi_hv_value value;
+};
+
+/* The processor's registers: those that were set, and 0 for the others that there are. */
+static inline struct rig_reg *rig_reg(struct rig *rig, unsigned vp, unsigned vtl, uint32_t name)
+{
+	for (unsigned i = 0; i < rig->reg_count; i++)
+		if (rig->reg[i].vp == vp && rig->reg[i].vtl == vtl && rig->reg[i].name == name)
+			return &rig->reg[i];
+	assert_true(rig->reg_count < RIG_REGS);
+	rig->reg[rig->reg_count] = (struct rig_reg){ vp, vtl, name, { 0, 0 } };
+	return &rig->reg[rig->reg_count++];
+}
+
+static inline void rig_set(struct rig *rig, unsigned vp, unsigned vtl, uint32_t name, uint64_t low, uint64_t high)
+{
+	rig_reg(rig, vp, vtl, name)->value = (struct gabi_hv_value){ low, high };
+}
+
 static inline int rig_read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
 {
-	(void)ctx;
-	(void)vp;
-	(void)vtl;
-	(void)name;
-	*ret_value = (struct gabi_hv_value){ 0, 0 };
-	return GABI_ERR_UNKNOWN;
+	if (name == GABI_HV_REG_MtrrCap)
+		return GABI_ERR_UNKNOWN; /* a processor without */
+	*ret_value = rig_reg(ctx, vp, vtl, name)->value;
+	return 0;
 }
 
 static inline int rig_write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
 {
-	(void)ctx;
-	(void)vp;
-	(void)vtl;
-	(void)name;
-	(void)value;
-	return GABI_ERR_UNKNOWN;
+	if (name == GABI_HV_REG_MtrrCap)
+		return GABI_ERR_UNKNOWN;
+	if (name == GABI_HV_REG_Cr0 && value->low >> 32)
+		return GABI_ERR_RANGE;
+	rig_reg(ctx, vp, vtl, name)->value = *value;
+	return 0;
 }
 
 static inline struct gabi_hv_ops rig_ops(struct rig *rig)
@@ -92,6 +120,7 @@ static inline struct gabi_hv_config rig_config(void)
 		.tsc_hz = 2000000000u,
 		.apic_hz = 200000000u,
 		.protect_bytes = 1u << 20,
+		.mbec_vtls = 1 << 1,
 		.connections = 64,
 		.exit = GABI_HV_EXIT_PORT,
 		.exit_port = 0x60,
@@ -113,7 +142,9 @@ static inline struct rig *rig_with(const struct gabi_hv_config *config)
 	assert_non_null(rig);
 	rig->config = *config;
 	rig->pages = aligned_alloc(4096, gabi_hv_page_count(config) * 4096);
+	rig->reg = calloc(RIG_REGS, sizeof(*rig->reg));
 	assert_non_null(rig->pages);
+	assert_non_null(rig->reg);
 	memset(rig->pages, 0, gabi_hv_page_count(config) * 4096);
 	rig->config.pages = rig->pages;
 	ops = rig_ops(rig);
@@ -134,6 +165,7 @@ static inline void rig_free(struct rig *rig)
 {
 	gabi_hv_free(rig->hv);
 	free(rig->pages);
+	free(rig->reg);
 	free(rig);
 }
 
@@ -176,9 +208,120 @@ static inline unsigned rig_call(struct rig *rig, uint64_t control)
 	return status;
 }
 
+/* ---- trust levels ---- */
+
+static inline void rig_context(uint8_t *at)
+{
+	memset(at, 0, 224);
+	put(at, 0x1000, 8);          /* RIP */
+	put(at + 16, 2, 8);          /* RFLAGS */
+	put(at + 192, 0x80000001, 8); /* CR0: paging and protection */
+	put(at + 208, 0x20, 8);      /* CR4: PAE */
+	put(at + 184, 0x500, 8);     /* EFER: LME, LMA */
+}
+
+static inline unsigned rig_enable_partition(struct rig *rig, unsigned vtl, unsigned flags)
+{
+	memset(rig->ram + 0x1000, 0, 256);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	rig->ram[0x1008] = (uint8_t)vtl;
+	rig->ram[0x1009] = (uint8_t)flags;
+	return rig_call(rig, GABI_HV_CALL_EnablePartitionVtl);
+}
+
+static inline unsigned rig_target(struct rig *rig, uint16_t code, unsigned vp, unsigned vtl)
+{
+	memset(rig->ram + 0x1000, 0, 256);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, vp, 4);
+	rig->ram[0x100c] = (uint8_t)vtl;
+	rig_context(rig->ram + 0x1010);
+	return rig_call(rig, code);
+}
+
+/* VTL call and return on a virtual processor, by the port. */
+static inline int rig_vtl_call(struct rig *rig, unsigned vp)
+{
+	struct gabi_hv_regs regs = { .mode = GABI_HV_MODE_64 };
+
+	return gabi_hv_vtl_call(rig->hv, vp, &regs, 0, &rig->turn);
+}
+
+static inline int rig_vtl_return(struct rig *rig, unsigned vp, int fast)
+{
+	struct gabi_hv_regs regs = { .rcx = (uint64_t)fast, .mode = GABI_HV_MODE_64 };
+
+	return gabi_hv_vtl_return(rig->hv, vp, &regs, 0, &rig->turn);
+}
+
+static inline unsigned rig_set_reg(struct rig *rig, unsigned vp, unsigned input_vtl, uint32_t name, uint64_t value)
+{
+	unsigned status;
+
+	memset(rig->ram + 0x1000, 0, 64);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	rig->ram[0x100c] = (uint8_t)input_vtl;
+	put(rig->ram + 0x1010, name, 4);
+	put(rig->ram + 0x1020, value, 8);
+	assert_int_equal(rig_call_on(rig, vp, GABI_HV_CALL_SetVpRegisters | 1ull << 32, &status), GABI_HV_DONE);
+	return status;
+}
+
+static inline unsigned rig_get_reg(struct rig *rig, unsigned vp, unsigned input_vtl, uint32_t name, uint64_t *ret_value)
+{
+	unsigned status;
+
+	memset(rig->ram + 0x1000, 0, 64);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	rig->ram[0x100c] = (uint8_t)input_vtl;
+	put(rig->ram + 0x1010, name, 4);
+	assert_int_equal(rig_call_on(rig, vp, GABI_HV_CALL_GetVpRegisters | 1ull << 32, &status), GABI_HV_DONE);
+	*ret_value = get(rig->ram + 0x2000, 8);
+	return status;
+}
+
+/* VTL 1 on for the partition and for virtual processors 0 to 3; processor 0 is in it, with its identity, SynIC and pages set
+ * up: assist page at 0x30000, messages at 0x31000, source 0 at vector 0x40. All of RAM is known. */
+static inline struct rig *rig_secure_with(const struct gabi_hv_config *config)
+{
+	struct rig *rig = rig_with(config);
+
+	assert_int_equal(gabi_hv_set_ram(rig->hv, 0, 1u << 16), 0);
+	assert_int_equal(rig_enable_partition(rig, 1, config->mbec_vtls >> 1 & 1), GABI_HV_STATUS_SUCCESS);
+	for (unsigned vp = 0; vp < 4 && vp < config->vp_count; vp++)
+		assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, vp, 1), vp ? GABI_HV_STATUS_ACCESS_DENIED : 0);
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0x1040, 0, &rig->turn);
+	for (unsigned vp = 1; vp < 4 && vp < config->vp_count; vp++)
+		assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, vp, 1), GABI_HV_STATUS_SUCCESS);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_VP_ASSIST_PAGE, 0x30001, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SCONTROL, 1, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SIMP, 0x31001, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SINT0, 0x40, 0, &rig->turn);
+	return rig;
+}
+
+static inline struct rig *rig_secure(void)
+{
+	struct gabi_hv_config config = rig_config();
+
+	return rig_secure_with(&config);
+}
+
+/* VTL 1's pages on virtual processor 0. */
+static inline uint8_t *rig_page(struct rig *rig, unsigned vp, unsigned vtl, unsigned kind)
+{
+	return rig->pages + (vtl * (2 + rig->config.vp_count * 3) + 2 + vp * 3 + kind) * 4096;
+}
+
+enum { RIG_ASSIST, RIG_SIMP, RIG_SIEFP };
+
 #define FAST_CALL   (1ull << 16)
 #define VARIABLE(n) ((uint64_t)(n) << 17)
 #define REPS(n)     ((uint64_t)(n) << 32)
 #define START(n)    ((uint64_t)(n) << 48)
 
 #endif
+

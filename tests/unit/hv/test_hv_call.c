@@ -11,7 +11,7 @@ static const struct {
 } controls[] = {
 	{ "a known simple call", "HvCallNotifyLongSpinWait", 0x0008, GABI_HV_STATUS_SUCCESS },
 	{ "code 0", "hypercall-interface, Common Hypercall Status Codes", 0x0000, GABI_HV_STATUS_INVALID_HYPERCALL_CODE },
-	{ "an unused code", "hypercall-interface, Common Hypercall Status Codes", 0x0099 + 0x30, GABI_HV_STATUS_INVALID_HYPERCALL_CODE },
+	{ "an unused code", "hypercall-interface, Common Hypercall Status Codes", 0x00c9, GABI_HV_STATUS_INVALID_HYPERCALL_CODE },
 	{ "an unknown extended code", "hypercall-interface, Extended Hypercall Interface", 0x8002, GABI_HV_STATUS_INVALID_HYPERCALL_CODE },
 	{ "the highest code", "hypercall-interface, Common Hypercall Status Codes", 0xffff, GABI_HV_STATUS_INVALID_HYPERCALL_CODE },
 	{ "bit 27", "hypercall-interface, Hypercall Inputs: RsvdZ 30-27", 0x0008 | 1ull << 27, GABI_HV_STATUS_INVALID_HYPERCALL_INPUT },

@@ -36,6 +36,30 @@ static const struct {
 	CALL(GetVpIndexFromApicId, HVCALL_GET_VP_INDEX_FROM_APIC_ID),
 	CALL(QueryExtendedCapabilities, HV_EXT_CALL_QUERY_CAPABILITIES),
 	CALL(PostMessage, HVCALL_POST_MESSAGE), CALL(SignalEvent, HVCALL_SIGNAL_EVENT),
+	CALL(EnableVpVtl, HVCALL_ENABLE_VP_VTL), CALL(InstallIntercept, HVCALL_INSTALL_INTERCEPT),
+	CALL(GetVpRegisters, HVCALL_GET_VP_REGISTERS), CALL(SetVpRegisters, HVCALL_SET_VP_REGISTERS),
+	CALL(TranslateVirtualAddress, HVCALL_TRANSLATE_VIRTUAL_ADDRESS), CALL(StartVirtualProcessor, HVCALL_START_VP),
+#define REG(name, linux_name) { #linux_name, GABI_HV_REG_##name, linux_name }
+	REG(HypervisorVersion, HV_REGISTER_HYPERVISOR_VERSION),
+	REG(PrivilegesAndFeaturesInfo, HV_REGISTER_PRIVILEGES_AND_FEATURES_INFO), REG(FeaturesInfo, HV_REGISTER_FEATURES_INFO),
+	REG(ImplementationLimitsInfo, HV_REGISTER_IMPLEMENTATION_LIMITS_INFO),
+	REG(HardwareFeaturesInfo, HV_REGISTER_HARDWARE_FEATURES_INFO),
+	REG(CpuManagementFeaturesInfo, HV_REGISTER_CPU_MANAGEMENT_FEATURES_INFO),
+	REG(NestedVirtFeaturesInfo, HV_REGISTER_NESTED_VIRT_FEATURES_INFO), REG(IptFeaturesInfo, HV_REGISTER_IPT_FEATURES_INFO),
+	REG(GuestCrashP0, HV_REGISTER_GUEST_CRASH_P0), REG(GuestCrashP4, HV_REGISTER_GUEST_CRASH_P4),
+	REG(GuestCrashCtl, HV_REGISTER_GUEST_CRASH_CTL), REG(VpRuntime, HV_REGISTER_VP_RUNTIME),
+	REG(GuestOsId, HV_REGISTER_GUEST_OS_ID), REG(VpIndex, HV_REGISTER_VP_INDEX), REG(TimeRefCount, HV_REGISTER_TIME_REF_COUNT),
+	REG(VpAssistPage, HV_REGISTER_VP_ASSIST_PAGE), REG(ReferenceTsc, HV_REGISTER_REFERENCE_TSC),
+	REG(Sint0, HV_REGISTER_SINT0), REG(Sint15, HV_REGISTER_SINT15), REG(Scontrol, HV_REGISTER_SCONTROL),
+	REG(Sversion, HV_REGISTER_SVERSION), REG(Sifp, HV_REGISTER_SIEFP), REG(Sipp, HV_REGISTER_SIMP), REG(Eom, HV_REGISTER_EOM),
+	REG(Stimer0Config, HV_REGISTER_STIMER0_CONFIG), REG(Stimer0Count, HV_REGISTER_STIMER0_COUNT),
+	REG(VsmVpStatus, HV_REGISTER_VSM_VP_STATUS), REG(VsmCodePageOffsets, HV_REGISTER_VSM_CODE_PAGE_OFFSETS),
+	REG(VsmCapabilities, HV_REGISTER_VSM_CAPABILITIES), REG(VsmPartitionConfig, HV_REGISTER_VSM_PARTITION_CONFIG),
+	REG(Dr0, HV_X64_REGISTER_DR0), REG(Dr3, HV_X64_REGISTER_DR3), REG(Dr6, HV_X64_REGISTER_DR6), REG(Dr7, HV_X64_REGISTER_DR7),
+	REG(MtrrCap, HV_X64_REGISTER_MSR_MTRR_CAP), REG(MtrrDefType, HV_X64_REGISTER_MSR_MTRR_DEF_TYPE),
+	REG(MtrrPhysBase0, HV_X64_REGISTER_MSR_MTRR_PHYS_BASE0), REG(MtrrPhysBaseF, HV_X64_REGISTER_MSR_MTRR_PHYS_BASEF),
+	REG(MtrrPhysMask0, HV_X64_REGISTER_MSR_MTRR_PHYS_MASK0), REG(MtrrPhysMaskF, HV_X64_REGISTER_MSR_MTRR_PHYS_MASKF),
+	REG(MtrrFix64k00000, HV_X64_REGISTER_MSR_MTRR_FIX64K00000), REG(MtrrFix4kF8000, HV_X64_REGISTER_MSR_MTRR_FIX4KF8000),
 #define MSR(name) { "HV_X64_MSR_" #name, GABI_HV_MSR_##name, HV_X64_MSR_##name }
 	MSR(GUEST_OS_ID), MSR(HYPERCALL), MSR(VP_INDEX), MSR(RESET), MSR(VP_RUNTIME), MSR(TIME_REF_COUNT), MSR(REFERENCE_TSC),
 	MSR(TSC_FREQUENCY), MSR(APIC_FREQUENCY), MSR(EOI), MSR(ICR), MSR(TPR), MSR(VP_ASSIST_PAGE), MSR(SCONTROL), MSR(SVERSION),
@@ -94,6 +118,10 @@ static const struct {
 	{ GABI_HV_CALL_RetargetDeviceInterrupt,
 	  offsetof(struct hv_retarget_device_interrupt, int_target.vp_set.valid_bank_mask), 0, 0, 0 },
 	{ GABI_HV_CALL_AssertVirtualInterrupt, sizeof(struct hv_input_assert_virtual_interrupt), 0, 0, 0 },
+	{ GABI_HV_CALL_EnableVpVtl, sizeof(struct hv_enable_vp_vtl), 0, 0, 0 },
+	{ GABI_HV_CALL_StartVirtualProcessor, sizeof(struct hv_enable_vp_vtl), 0, 0, 0 },
+	{ GABI_HV_CALL_GetVpRegisters, sizeof(struct hv_input_get_vp_registers), sizeof(u32), 0, sizeof(union hv_register_value) },
+	{ GABI_HV_CALL_SetVpRegisters, sizeof(struct hv_input_set_vp_registers), sizeof(struct hv_register_assoc), 0, 0 },
 	{ GABI_HV_CALL_GetVpIndexFromApicId, sizeof(struct hv_get_vp_from_apic_id_in), 0, 0, 0 },
 };
 
@@ -118,11 +146,89 @@ static void sizes__are_those_of_linux(void **state)
 	}
 }
 
+#define SAME(ours, our_field, theirs, their_field) \
+	{ #theirs "." #their_field, offsetof(struct ours, our_field), offsetof(struct theirs, their_field) }
+#define CONTEXT(ours, theirs) SAME(gabi_hv_context, ours, hv_init_vp_context, theirs)
+
+static const struct {
+	const char *name;
+	size_t ours, linux_value;
+} layouts[] = {
+	CONTEXT(rip, rip), CONTEXT(rflags, rflags), CONTEXT(cs, cs), CONTEXT(ldtr, ldtr), CONTEXT(idtr, idtr), CONTEXT(gdtr, gdtr),
+	CONTEXT(efer, efer), CONTEXT(cr0, cr0), CONTEXT(cr4, cr4), CONTEXT(pat, msr_cr_pat),
+	SAME(gabi_hv_segment, limit, hv_x64_segment_register, limit),
+	SAME(gabi_hv_segment, attributes, hv_x64_segment_register, attributes),
+	SAME(gabi_hv_table, limit, hv_x64_table_register, limit), SAME(gabi_hv_table, base, hv_x64_table_register, base),
+	{ "sizeof(struct hv_init_vp_context)", sizeof(struct gabi_hv_context), sizeof(struct hv_init_vp_context) },
+};
+
+static void layouts__are_those_of_linux(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (layouts[i].ours != layouts[i].linux_value)
+			fail_msg("%s is at %zu in Linux and %zu here", layouts[i].name, layouts[i].linux_value, layouts[i].ours);
+}
+
+/* A memory intercept, read as Linux would read it. */
+static void memory_message__read_with_linuxs_structure__says_what_happened(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct gabi_hv_fault fault = {
+		.gpa = 0x7008, .gva = 0x1234567000, .access = GABI_HV_ACCESS_WRITE, .gva_valid = 1, .instruction_len = 4, .bytes = 2,
+		.instruction = { 0xaa, 0xbb },
+	};
+	struct hv_message message;
+	struct hv_x64_memory_intercept_message body;
+	struct hv_vp_assist_page assist;
+	struct rig *rig;
+
+	(void)state;
+	config.dialect = GABI_HV_DIALECT_SHORT_MEMORY_MESSAGE;
+	rig = rig_secure_with(&config);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, 1), 0); /* nothing is allowed */
+	rig_vtl_return(rig, 0, 1);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rip, 0xabcd, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rflags, 0x202, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Cs, 0x11, 0xa09b001000ffffffull);
+	rig_set(rig, 0, 0, GABI_HV_REG_Efer, 0x500, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_InterruptState, 1, 0);
+	assert_int_equal(gabi_hv_memory_fault(rig->hv, 0, &fault, 0, &rig->turn), GABI_HV_AGAIN);
+	memcpy(&message, rig_page(rig, 0, 1, RIG_SIMP), sizeof(message));
+	memcpy(&body, message.u.payload, sizeof(body));
+	assert_true(message.header.message_type == HVMSG_GPA_INTERCEPT);
+	assert_int_equal(message.header.payload_size, sizeof(body));
+	assert_int_equal(message.header.sender, 0x77);
+	assert_int_equal(body.header.vp_index, 0);
+	assert_int_equal(body.header.instruction_length, 4);
+	assert_int_equal(body.header.intercept_access_type, HV_INTERCEPT_ACCESS_WRITE);
+	assert_int_equal(body.header.execution_state.efer_lma, 1);
+	assert_int_equal(body.header.execution_state.interrupt_shadow, 1);
+	assert_int_equal(body.header.execution_state.vtl, 0);
+	assert_int_equal(body.header.cs_segment.base, 0x11);
+	assert_int_equal(body.header.cs_segment.limit, 0x00ffffff);
+	assert_int_equal(body.header.cs_segment.selector, 0x0010);
+	assert_int_equal(body.header.cs_segment._long, 1);
+	assert_int_equal(body.header.rip, 0xabcd);
+	assert_int_equal(body.header.rflags, 0x202);
+	assert_int_equal(body.memory_access_info.gva_valid, 1);
+	assert_int_equal(body.memory_access_info.gva_gpa_valid, 0);
+	assert_int_equal(body.instruction_byte_count, 2);
+	assert_int_equal(body.guest_virtual_address, fault.gva);
+	assert_int_equal(body.guest_physical_address, fault.gpa);
+	assert_memory_equal(body.instruction_bytes, fault.instruction, 16);
+	memcpy(&assist, rig_page(rig, 0, 1, RIG_ASSIST), sizeof(assist));
+	assert_int_equal(assist.vtl_entry_reason, GABI_HV_ENTRY_INTERCEPT);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers__are_those_of_linux),
 		cmocka_unit_test(sizes__are_those_of_linux),
+		cmocka_unit_test(layouts__are_those_of_linux),
+		cmocka_unit_test(memory_message__read_with_linuxs_structure__says_what_happened),
 	};
 
 	return cmocka_run_group_tests_name("hv_linux", tests, NULL, NULL);

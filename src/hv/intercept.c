@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* Secure intercepts and their messages: TLFS vsm, Secure Intercepts; layouts as in Linux include/hyperv/hvhdk.h. */
+#include "hv.h"
+
+enum { INTERCEPT_SOURCE = 0, HEAD = 40, WRITE_BACK = 6 };
+
+uint64_t gabi_hv_cpu_reg(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint32_t name)
+{
+	struct gabi_hv_value value = { 0, 0 };
+
+	return hv->ops.read_reg(hv->ops.ctx, vp->index, vtl, name, &value) ? 0 : value.low;
+}
+
+/* HV_X64_SEGMENT_REGISTER: base, limit, selector, attributes. */
+static void put_segment(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint32_t name, uint8_t *at)
+{
+	struct gabi_hv_value value = { 0, 0 };
+
+	if (hv->ops.read_reg(hv->ops.ctx, vp->index, vtl, name, &value))
+		value = (struct gabi_hv_value){ 0, 0 };
+	put64(at, value.low);
+	put64(at + 8, value.high);
+}
+
+/* HV_X64_VP_EXECUTION_STATE. */
+static uint16_t execution_state(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl)
+{
+	uint64_t cr0 = gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Cr0), efer = gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Efer);
+	uint8_t ss[16];
+	unsigned cpl;
+
+	put_segment(hv, vp, vtl, GABI_HV_REG_Ss, ss);
+	cpl = get16(ss + 14) >> 5 & 3;
+	return (uint16_t)(cpl | (cr0 & 1) << 2 | (cr0 >> 18 & 1) << 3 | (efer >> 10 & 1) << 4 |
+			  ((gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Dr7) & 0xff) != 0) << 5 |
+			  (gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_PendingInterruption) & 1) << 6 | vtl << 7 |
+			  (gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_InterruptState) & 1) << 12);
+}
+
+void gabi_hv_intercept_head(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, unsigned access, unsigned len,
+			    uint8_t head[HEAD])
+{
+	put32(head, vp->index);
+	head[4] = (uint8_t)((len & 15) | gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Cr8) << 4);
+	head[5] = (uint8_t)access;
+	put16(head + 6, execution_state(hv, vp, vtl));
+	put_segment(hv, vp, vtl, GABI_HV_REG_Cs, head + 8);
+	put64(head + 24, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rip));
+	put64(head + 32, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rflags));
+}
+
+/*
+ * A message that finds no buffer is dropped: the instruction is restarted and traps again when its VTL comes back to it. The
+ * sender is the partition itself.
+ */
+void gabi_hv_intercept(struct gabi_hv *hv, struct vp *vp, unsigned to, uint32_t type, const uint8_t *payload, unsigned len,
+		       uint64_t now, struct gabi_hv_turn *turn)
+{
+	gabi_hv_enter(hv, vp, to, GABI_HV_ENTRY_INTERCEPT, turn);
+	take(&vp->lock);
+	gabi_hv_synic_post(hv, vp, to, INTERCEPT_SOURCE, type, hv->partition_id, payload, len, now, turn);
+	give(&vp->lock);
+}
+
+/* ---- memory ---- */
+
+/* The registers behind the instruction bytes, in the order of their names. */
+static void put_registers(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint8_t *at)
+{
+	put_segment(hv, vp, vtl, GABI_HV_REG_Ds, at);
+	put_segment(hv, vp, vtl, GABI_HV_REG_Ss, at + 16);
+	for (unsigned i = 0; i < 16; i++)
+		put64(at + 32 + i * 8, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax + i));
+}
+
+int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_hv_fault *fault, uint64_t now_100ns,
+			 struct gabi_hv_turn *turn)
+{
+	enum { SHORT = 80, LONG = 240, GVA_VALID = 1, GVA_GPA_VALID = 2, INSTRUCTION = 16 };
+	uint8_t message[LONG] = { 0 }, bytes = fault->bytes < INSTRUCTION ? fault->bytes : INSTRUCTION;
+	bool brief = hv->dialect & GABI_HV_DIALECT_SHORT_MEMORY_MESSAGE;
+	unsigned vtl;
+	struct vp *vp;
+	int by;
+
+	if (index >= hv->vp_count || fault->access > GABI_HV_ACCESS_EXECUTE)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	vp = &hv->vp[index];
+	vtl = active_vtl(vp);
+	if (!atomic_load(&hv->common[vtl].protectors) || fault->gpa / GABI_HV_PAGE >= hv->gpa_pages)
+		return GABI_HV_DONE;
+	gabi_hv_intercept_head(hv, vp, vtl, fault->access, fault->instruction_len, message);
+	by = gabi_hv_forbidden_by(hv, vp, vtl, fault->gpa / GABI_HV_PAGE, fault->access, get16(message + 6) & 3);
+	if (by < 0)
+		return gabi_hv_protection(hv, vtl, fault->gpa / GABI_HV_PAGE) == GABI_HV_ALL_ACCESS ? GABI_HV_DONE : GABI_HV_AGAIN;
+	put32(message + 40, WRITE_BACK);
+	message[44] = bytes;
+	message[45] = (uint8_t)((fault->gva_valid ? GVA_VALID : 0) | (fault->gva_is_of_gpa ? GVA_GPA_VALID : 0));
+	message[46] = (uint8_t)(gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_ApicTpr) >> 4);
+	put64(message + 48, fault->gva);
+	put64(message + 56, fault->gpa);
+	memcpy(message + 64, fault->instruction, bytes);
+	if (!brief)
+		put_registers(hv, vp, vtl, message + 80);
+	gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_GPA, message, brief ? SHORT : LONG, now_100ns, turn);
+	return GABI_HV_AGAIN;
+}
+
+/* ---- registers ---- */
+
+enum form { REG, MSR };
+enum { MASK_NONE = -1, MASK_CR0, MASK_CR4, MASK_MISC_ENABLE };
+
+static const struct {
+	uint32_t reg, msr;
+	uint8_t form, access;
+	int8_t mask;
+} traps[GABI_HV_TRAP_COUNT] = {
+#define ACCESS_READ  GABI_HV_ACCESS_READ
+#define ACCESS_WRITE GABI_HV_ACCESS_WRITE
+#define GABI_HV_TRAP_ROW(bit, name, reg, form, access, msr, mask, source) \
+	[bit] = { GABI_HV_REG_##reg, msr, form, ACCESS_##access, MASK_##mask },
+#include <gabi/hv_trap.def>
+};
+
+uint64_t gabi_hv_traps(struct gabi_hv *hv, unsigned vp, unsigned vtl)
+{
+	uint64_t all = 0;
+
+	if (vp >= hv->vp_count)
+		return 0;
+	take(&hv->vp[vp].lock);
+	for (unsigned above = vtl + 1; above < hv->vtl_count; above++)
+		all |= hv->vp[vp].vtl[above].traps;
+	give(&hv->vp[vp].lock);
+	return all;
+}
+
+/* The nearest higher VTL that wants this; -1 if none. */
+static int trapped_by(const struct gabi_hv *hv, struct vp *vp, enum gabi_hv_trap trap, uint64_t changed)
+{
+	int by = -1;
+
+	take(&vp->lock);
+	for (unsigned above = active_vtl(vp) + 1; above < hv->vtl_count && by < 0; above++) {
+		const struct vtl *vtl = &vp->vtl[above];
+		bool masked = traps[trap].mask != MASK_NONE && !(vtl->trap_mask[traps[trap].mask] & changed);
+
+		if (enabled_vtls(vp) >> above & 1 && vtl->traps >> trap & 1 && !masked)
+			by = (int)above;
+	}
+	give(&vp->lock);
+	return by;
+}
+
+int gabi_hv_trap(struct gabi_hv *hv, unsigned index, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
+		 unsigned instruction_len, uint64_t now_100ns, struct gabi_hv_turn *turn)
+{
+	uint8_t message[64] = { 0 };
+	struct vp *vp;
+	unsigned vtl;
+	int by;
+
+	if (index >= hv->vp_count || trap >= GABI_HV_TRAP_COUNT)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	vp = &hv->vp[index];
+	vtl = active_vtl(vp);
+	by = trapped_by(hv, vp, trap, traps[trap].mask == MASK_NONE ? 0 : value->low ^ gabi_hv_cpu_reg(hv, vp, vtl, traps[trap].reg));
+	if (by < 0)
+		return GABI_HV_DONE;
+	gabi_hv_intercept_head(hv, vp, vtl, traps[trap].access, instruction_len, message);
+	if (traps[trap].form == MSR) {
+		put32(message + 40, traps[trap].msr);
+		put64(message + 48, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rdx));
+		put64(message + 56, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax));
+		gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_MSR, message, 64, now_100ns, turn);
+	} else {
+		put32(message + 44, traps[trap].reg);
+		put64(message + 48, value->low);
+		put64(message + 56, value->high);
+		gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_REGISTER, message, 64, now_100ns, turn);
+	}
+	return GABI_HV_AGAIN;
+}
+
+/* ---- I/O ports ---- */
+
+static bool names_port(const struct vtl_common *common, const struct gabi_hv_io *io)
+{
+	for (uint32_t i = 0; i < common->io_count; i++) {
+		const struct io_range *range = &common->io[i];
+
+		if (range->access >> io->write & 1 && io->port <= range->last && (uint32_t)io->port + io->size > range->first)
+			return true;
+	}
+	return false;
+}
+
+int gabi_hv_io(struct gabi_hv *hv, unsigned index, const struct gabi_hv_io *io, uint64_t now_100ns, struct gabi_hv_turn *turn)
+{
+	uint8_t message[128] = { 0 }, bytes = io->bytes < 16 ? io->bytes : 16;
+	struct vp *vp;
+	unsigned vtl, above;
+
+	if (index >= hv->vp_count || (io->size != 1 && io->size != 2 && io->size != 4) || io->write > 1)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	vp = &hv->vp[index];
+	vtl = active_vtl(vp);
+	take(&hv->lock);
+	for (above = vtl + 1; above < hv->vtl_count; above++)
+		if (enabled_vtls(vp) >> above & 1 && names_port(&hv->common[above], io))
+			break;
+	give(&hv->lock);
+	if (above >= hv->vtl_count)
+		return GABI_HV_DONE;
+	gabi_hv_intercept_head(hv, vp, vtl, io->write, io->instruction_len, message);
+	put16(message + 40, io->port);
+	message[42] = (uint8_t)(io->size | (io->string != 0) << 3 | (io->rep != 0) << 4);
+	message[43] = bytes;
+	put64(message + 48, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax));
+	memcpy(message + 56, io->instruction, bytes);
+	put_segment(hv, vp, vtl, GABI_HV_REG_Ds, message + 72);
+	put_segment(hv, vp, vtl, GABI_HV_REG_Es, message + 88);
+	put64(message + 104, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rcx));
+	put64(message + 112, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rsi));
+	put64(message + 120, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rdi));
+	gabi_hv_intercept(hv, vp, above, MESSAGE_IO, message, 128, now_100ns, turn);
+	return GABI_HV_AGAIN;
+}
