@@ -230,10 +230,10 @@ void gabi_hv_unlock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, uint
 	take(&hv->lock);
 	held = vp->locked[holder] & vtls;
 	vp->locked[holder] &= (uint16_t)~held;
-	hv->tlb_locks -= (uint32_t)__builtin_popcount(held);
-	for (unsigned vtl = 0; vtl < holder; vtl++)
-		if (held >> vtl & 1)
-			vp->vtl[holder].secure_config[vtl] &= (uint8_t)~SECURE_TLB_LOCKED;
+	for (unsigned left = held; left; left &= left - 1) {
+		vp->vtl[holder].secure_config[__builtin_ctz(left)] &= (uint8_t)~SECURE_TLB_LOCKED;
+		hv->tlb_locks--;
+	}
 	/* All that wait look again; whoever finds another lock waits anew. */
 	if (held && hv->waiting.valid) {
 		act(turn, GABI_HV_ACT_WAKE, GABI_HV_VP_SET, 0);
