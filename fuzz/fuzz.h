@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the fuzz targets share. A target is a file fuzz_<name>.c with LLVMFuzzerTestOneInput alone and a folder
+ * corpus/<name>; libFuzzer links it under clang, replay.c under any compiler, as a test over the corpus.
+ *
+ * A target holds a property against what its parser took. It says so each time with fuzz_reached(), so that a target whose
+ * inputs are all refused is seen to test nothing: its replay fails.
+ */
+#ifndef GABI_FUZZ_H
+#define GABI_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+void fuzz_reached(void);
+unsigned long fuzz_reached_count(void);
+
+/* The property: prints what was expected and aborts. */
+#define fuzz_expect(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
+_Noreturn void fuzz_broken(const char *condition, const char *file, int line);
+
+#endif
