@@ -61,27 +61,49 @@ INLINE void all_out(const uint8_t *restrict vmcs12, uint8_t *restrict evmcs)
 #include <gabi/evmcs1.def>
 }
 
+#define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out) \
+	_Static_assert(GABI_EVMCS_##group != GABI_EVMCS_ALL || !((in) || (out)), #name " would be forgotten below");
+#include <gabi/evmcs1.def>
+
+/* What is in no group first, then a jump for each dirty one. No field that is in all of them is copied on entry or exit. */
+INLINE void run_in(const void *from, void *to, uint32_t dirty)
+{
+	group_in(GABI_EVMCS_NONE, from, to);
+	for (dirty &= GABI_EVMCS_ALL_CLEAN; dirty; dirty &= dirty - 1) {
+		switch (__builtin_ctz(dirty)) {
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)    \
+		case bit:                        \
+			group_in(bit, from, to); \
+			break;
+#include <gabi/evmcs_group.def>
+		}
+	}
+}
+
+INLINE void run_out(const void *from, void *to, uint32_t dirty)
+{
+	group_out(GABI_EVMCS_NONE, from, to);
+	for (dirty &= GABI_EVMCS_ALL_CLEAN; dirty; dirty &= dirty - 1) {
+		switch (__builtin_ctz(dirty)) {
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)     \
+		case bit:                         \
+			group_out(bit, from, to); \
+			break;
+#include <gabi/evmcs_group.def>
+		}
+	}
+}
+
 INLINE void run(enum gabi_vmcs_set set, const void *from, void *to, uint32_t dirty)
 {
-	if (set == GABI_VMCS_SET_IN) {
-		if (dirty == UINT32_MAX) {
-			all_in(from, to);
-			return;
-		}
-#define GABI_EVMCS_GROUP_ROW(name, bit, text) \
-	if (dirty >> (bit) & 1)               \
-		group_in(bit, from, to);
-#include <gabi/evmcs_group.def>
-	} else {
-		if (dirty == UINT32_MAX) {
-			all_out(from, to);
-			return;
-		}
-#define GABI_EVMCS_GROUP_ROW(name, bit, text) \
-	if (dirty >> (bit) & 1)               \
-		group_out(bit, from, to);
-#include <gabi/evmcs_group.def>
-	}
+	if (set == GABI_VMCS_SET_IN && dirty == UINT32_MAX)
+		all_in(from, to);
+	else if (set == GABI_VMCS_SET_IN)
+		run_in(from, to, dirty);
+	else if (dirty == UINT32_MAX)
+		all_out(from, to);
+	else
+		run_out(from, to, dirty);
 }
 
 bool gabi_direct_has(const struct gabi_translation *t)

@@ -141,49 +141,78 @@ static size_t words_make(const struct items *items, struct word *out)
 	return count;
 }
 
-/* The words of one block whose source lies within 64 bytes of the lowest one that is still missing, as one load. */
-static uint32_t load_make(const struct word *word, size_t count, unsigned base, uint32_t done, struct gabi_wide_load *load)
+/* The words of one block that are still missing and whose source lies in the 64 bytes from `window` on, as one load. */
+static uint32_t load_make(const struct word *word, size_t count, uint32_t done, unsigned window, struct gabi_wide_load *load)
 {
-	unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
-
-	for (size_t i = 0; i < count; i++)
-		if (!(done >> (word[i].to - base) / 2 & 1) && word[i].from < lowest)
-			lowest = word[i].from;
-	*load = (struct gabi_wide_load){ .from = (uint16_t)lowest };
+	*load = (struct gabi_wide_load){ .from = (uint16_t)window };
 	for (size_t i = 0; i < count; i++) {
-		unsigned lane = (word[i].to - base) / 2;
+		unsigned lane = word[i].to % WIDE_BYTES / 2;
 
-		if (done >> lane & 1 || word[i].from < lowest || word[i].from + 2u > lowest + WIDE_BYTES)
+		if (done >> lane & 1 || word[i].from < window || word[i].from + 2u > window + WIDE_BYTES)
 			continue;
-		load->pick[lane] = (uint16_t)((word[i].from - lowest) / 2);
+		load->pick[lane] = (uint16_t)((word[i].from - window) / 2);
 		load->mask |= UINT32_C(1) << lane;
 	}
 	return load->mask;
 }
 
-/* Counts what it makes; writes it where there is room (blocks and loads not NULL). */
+/* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines; the
+ * permutation costs the same in either. */
+static unsigned loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct gabi_wide_load loads[WIDE_WORDS])
+{
+	unsigned n = 0;
+
+	for (uint32_t done = 0; done != mask; n++) {
+		unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
+
+		for (size_t i = 0; i < count; i++)
+			if (!(done >> word[i].to % WIDE_BYTES / 2 & 1) && word[i].from < lowest)
+				lowest = word[i].from;
+		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, &loads[n]);
+	}
+	return n;
+}
+
+static unsigned block_make(const struct word *word, size_t count, struct gabi_wide_block *block, struct gabi_wide_load loads[WIDE_WORDS])
+{
+	struct gabi_wide_load lines[WIDE_WORDS];
+	unsigned n, line_count;
+
+	*block = (struct gabi_wide_block){ .to = (uint16_t)(word[0].to / WIDE_BYTES * WIDE_BYTES) };
+	for (size_t i = 0; i < count; i++) {
+		block->mask |= UINT32_C(1) << word[i].to % WIDE_BYTES / 2;
+		block->group[word[i].to % WIDE_BYTES / 2] = word[i].group;
+	}
+	n = loads_make(word, count, block->mask, false, loads);
+	line_count = loads_make(word, count, block->mask, true, lines);
+	if (2 * line_count > 3 * n)
+		return n;
+	memcpy(loads, lines, sizeof(lines));
+	return line_count;
+}
+
+/* Blocks in order of the loads that they take, so that carrying them out needs one branch a number and not one a block. Counts what it
+ * makes, and writes it where there is room (blocks and loads not NULL). */
 static void wide_make(const struct word *word, size_t count, struct gabi_translation *t)
 {
 	t->block_count = t->load_count = 0;
-	for (size_t first = 0, next; first < count; first = next) {
-		unsigned base = word[first].to < GABI_VMCS_PAGE - WIDE_BYTES ? word[first].to : GABI_VMCS_PAGE - WIDE_BYTES;
-		struct gabi_wide_block block = { .to = (uint16_t)base };
+	for (unsigned n = 1; n <= WIDE_WORDS; n++) {
+		for (size_t first = 0, next; first < count; first = next) {
+			struct gabi_wide_load loads[WIDE_WORDS];
+			struct gabi_wide_block block;
 
-		for (next = first; next < count && word[next].to + 2u <= base + WIDE_BYTES; next++) {
-			block.mask |= UINT32_C(1) << (word[next].to - base) / 2;
-			block.group[(word[next].to - base) / 2] = word[next].group;
+			for (next = first; next < count && word[next].to / WIDE_BYTES == word[first].to / WIDE_BYTES;)
+				next++;
+			if (block_make(word + first, next - first, &block, loads) != n)
+				continue;
+			if (t->blocks && t->loads) {
+				t->blocks[t->block_count] = block;
+				memcpy(t->loads + t->load_count, loads, n * sizeof(*loads));
+			}
+			t->block_count++;
+			t->load_count = (uint16_t)(t->load_count + n);
 		}
-		for (uint32_t done = 0; done != block.mask; block.loads++) {
-			struct gabi_wide_load load;
-
-			done |= load_make(word + first, next - first, base, done, &load);
-			if (t->loads)
-				t->loads[t->load_count] = load;
-			t->load_count++;
-		}
-		if (t->blocks)
-			t->blocks[t->block_count] = block;
-		t->block_count++;
+		t->blocks_upto[n] = t->block_count;
 	}
 }
 
@@ -198,9 +227,9 @@ static bool path_here(const struct gabi_translation *t, unsigned path)
 	case PATH_AVX512:
 		return gabi_wide_here();
 	case PATH_AVX2:
-		return gabi_direct_has(t) && gabi_avx2_here();
+		return t->is_hot && gabi_avx2_here();
 	case PATH_DIRECT:
-		return gabi_direct_has(t);
+		return t->is_hot;
 	default:
 		return path == PATH_RUNS;
 	}
@@ -256,6 +285,7 @@ int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_
 	t->to = to;
 	t->set = (uint8_t)set;
 	t->is_evmcs = from_evmcs || to_evmcs;
+	t->is_hot = gabi_direct_has(t);
 	items_gather(t, &items);
 	if (fill(t, &items)) {
 		gabi_translation_free(t);
@@ -344,13 +374,26 @@ void gabi_translation_run(const struct gabi_translation *t, const void *from, vo
 	}
 }
 
+/* At most three groups: so few that a jump for each costs less than to look at all of them. */
+static bool few(uint32_t groups)
+{
+	groups &= groups - 1;
+	groups &= groups - 1;
+	return !(groups & (groups - 1));
+}
+
 void gabi_translation_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
 	uint32_t dirty = dirty_of(clean);
 
 	switch (t->path) {
 	case PATH_AVX512:
-		run_groups(t, from, to, DIRTY_NONE);
+		if (t->is_hot && few(dirty & GABI_EVMCS_ALL_CLEAN)) {
+			gabi_direct_avx2_run(t, from, to, dirty);
+			break;
+		}
+		if (!t->is_hot)
+			run_groups(t, from, to, DIRTY_NONE);
 		if (dirty & GABI_EVMCS_ALL_CLEAN)
 			gabi_wide_run_dirty(t, from, to, (uint16_t)dirty);
 		break;

@@ -20,11 +20,11 @@ struct gabi_wide_load {
 	uint16_t from;
 };
 
-/* One store of 64 bytes, of which those in `mask`, put together by `loads` loads. */
+/* One store of a line of 64 bytes, of which those in `mask`, put together by some loads. */
 struct gabi_wide_block {
 	uint16_t group[WIDE_WORDS]; /* word i is wanted if any of these groups is dirty */
 	uint32_t mask;
-	uint16_t to, loads;
+	uint16_t to;
 };
 
 struct gabi_translation {
@@ -33,9 +33,11 @@ struct gabi_translation {
 	uint8_t set;      /* enum gabi_vmcs_set */
 	uint8_t path;     /* enum path of translate.c */
 	uint8_t is_evmcs; /* clean-field groups mean something */
+	uint8_t is_hot;   /* one of the pairs that there is straight code for */
 	uint16_t run_count, block_count, load_count, bytes;
 	uint16_t group_first[GROUPS + 1];    /* into group_runs */
 	struct gabi_run *runs, *group_runs;  /* of everything, and of each group by itself */
+	uint16_t blocks_upto[WIDE_WORDS + 1]; /* how many blocks take that many loads or fewer */
 	struct gabi_wide_block *blocks;
 	struct gabi_wide_load *loads;
 };

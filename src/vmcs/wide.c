@@ -15,7 +15,9 @@ bool gabi_wide_here(void)
 	return __builtin_cpu_supports("avx512bw");
 }
 
-TARGET static inline __m512i gather(const struct gabi_wide_load *load, unsigned count, const uint8_t *from)
+#define INLINE TARGET static inline __attribute__((always_inline))
+
+INLINE __m512i gather(const struct gabi_wide_load *load, unsigned count, const uint8_t *from)
 {
 	__m512i words = _mm512_setzero_si512();
 
@@ -25,24 +27,63 @@ TARGET static inline __m512i gather(const struct gabi_wide_load *load, unsigned 
 	return words;
 }
 
-TARGET void gabi_wide_run(const struct gabi_translation *t, const void *from, void *to)
+/* The blocks that take `count` loads; NULL for dirty means all words. */
+INLINE const struct gabi_wide_load *run(const struct gabi_translation *t, unsigned count, const struct gabi_wide_load *load, const uint8_t *from,
+					uint8_t *to, const __m512i *dirty)
+{
+	const struct gabi_wide_block *block = t->blocks + t->blocks_upto[count - 1], *end = t->blocks + t->blocks_upto[count];
+
+	for (; block < end; block++, load += count) {
+		__mmask32 mask = block->mask;
+
+		if (dirty)
+			mask = _mm512_mask_test_epi16_mask(mask, _mm512_loadu_si512(block->group), *dirty);
+		_mm512_mask_storeu_epi16(to + block->to, mask, gather(load, count, from));
+	}
+	return load;
+}
+
+INLINE void run_all(const struct gabi_translation *t, const uint8_t *from, uint8_t *to, const __m512i *dirty)
 {
 	const struct gabi_wide_load *load = t->loads;
 
-	for (const struct gabi_wide_block *block = t->blocks, *end = block + t->block_count; block < end; load += block->loads, block++)
-		_mm512_mask_storeu_epi16((uint8_t *)to + block->to, block->mask, gather(load, block->loads, from));
+	load = run(t, 1, load, from, to, dirty);
+	load = run(t, 2, load, from, to, dirty);
+	load = run(t, 3, load, from, to, dirty);
+	load = run(t, 4, load, from, to, dirty);
+	load = run(t, 5, load, from, to, dirty);
+	load = run(t, 6, load, from, to, dirty);
+	for (unsigned count = 7; count <= WIDE_WORDS && t->blocks_upto[count - 1] < t->block_count; count++)
+		load = run(t, count, load, from, to, dirty);
+}
+
+/* The same as straight code, for the pairs that are copied on every entry and exit; `dirty` is NULL or a constant of the caller's. */
+#define WIDE       INLINE
+#define LOAD(from) _mm512_loadu_si512(from)
+#define STORE(to, mask, groups, words)                                                                         \
+	_mm512_mask_storeu_epi16(to, dirty ? _mm512_mask_test_epi16_mask(mask, LOAD(groups), *dirty) : (mask), words)
+#include "wide.inc"
+
+TARGET void gabi_wide_run(const struct gabi_translation *t, const void *from, void *to)
+{
+	if (!t->is_hot)
+		run_all(t, from, to, NULL);
+	else if (t->set == GABI_VMCS_SET_IN)
+		wide_in(from, to, NULL);
+	else
+		wide_out(from, to, NULL);
 }
 
 TARGET void gabi_wide_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint16_t dirty)
 {
 	const __m512i wanted = _mm512_set1_epi16((short)dirty);
-	const struct gabi_wide_load *load = t->loads;
 
-	for (const struct gabi_wide_block *block = t->blocks, *end = block + t->block_count; block < end; load += block->loads, block++) {
-		__mmask32 mask = _mm512_mask_test_epi16_mask(block->mask, _mm512_loadu_si512(block->group), wanted);
-
-		_mm512_mask_storeu_epi16((uint8_t *)to + block->to, mask, gather(load, block->loads, from));
-	}
+	if (!t->is_hot)
+		run_all(t, from, to, &wanted);
+	else if (t->set == GABI_VMCS_SET_IN)
+		wide_in(from, to, &wanted);
+	else
+		wide_out(from, to, &wanted);
 }
 #else
 bool gabi_wide_here(void)

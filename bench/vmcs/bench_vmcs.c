@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The copies that a hypervisor makes on every nested entry and exit: ours beside the kernel's own, in one run. vmcs.sh cuts the kernel's
+ * code out of an installed source package, compiles it twice and links it here; without it only ours are measured.
+ *
+ * One JSON line a case. Times are the best of several rounds, since whatever else the machine does can only add; cold ones are medians.
+ */
+#include <gabi/evmcs.h>
+#include <gabi/vmcs.h>
+
+#include "peer.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROUNDS 15
+#define CALLS  200000
+#define WORDS  4096 /* clean-fields words, gone through in turn */
+
+static uint8_t pages[2][GABI_VMCS_PAGE] __attribute__((aligned(4096)));
+static uint32_t words[WORDS];
+
+static double now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Something that copies: a translation, or a function of the kernel's. */
+struct copier {
+	const char *name;
+	struct gabi_translation *translation;
+	peer_copy *peer;
+	bool dirty; /* goes by the clean-fields word */
+};
+
+static inline void copy(const struct copier *copier, const void *from, void *to, uint32_t clean)
+{
+	if (copier->peer)
+		copier->peer(from, to, clean);
+	else if (copier->dirty)
+		gabi_translation_run_dirty(copier->translation, from, to, clean);
+	else
+		gabi_translation_run(copier->translation, from, to);
+	__asm__ volatile("" : : "r"(to) : "memory");
+}
+
+static double hot(const struct copier *copier)
+{
+	double best = 1e18;
+
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		double start = now_ns(), took;
+
+		for (unsigned i = 0; i < CALLS; i++)
+			copy(copier, pages[0], pages[1], words[i % WORDS]);
+		took = (now_ns() - start) / CALLS;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static uint64_t median(uint64_t *at, size_t count)
+{
+	qsort(at, count, sizeof(*at), compare);
+	return at[count / 2];
+}
+
+/* Both pages out of every cache before each call; the clock's own time is taken off. */
+static double cold(const struct copier *copier)
+{
+	enum { TIMES = 2001 };
+	static uint64_t took[TIMES], empty[TIMES];
+	double start_ns = now_ns();
+	uint64_t start = __rdtsc();
+	unsigned aux;
+
+	for (unsigned i = 0; i < TIMES; i++) {
+		uint64_t before;
+
+		for (size_t at = 0; at < 2 * GABI_VMCS_PAGE; at += 64)
+			_mm_clflush((uint8_t *)pages + at);
+		_mm_mfence();
+		_mm_lfence();
+		before = __rdtsc();
+		_mm_lfence();
+		copy(copier, pages[0], pages[1], 0);
+		_mm_lfence();
+		took[i] = __rdtscp(&aux) - before;
+		_mm_mfence();
+		_mm_lfence();
+		before = __rdtsc();
+		_mm_lfence();
+		_mm_lfence();
+		empty[i] = __rdtscp(&aux) - before;
+	}
+	{
+		double ns_per_tick = (now_ns() - start_ns) / (double)(__rdtsc() - start);
+		double ticks = (double)median(took, TIMES) - (double)median(empty, TIMES);
+
+		return ticks * ns_per_tick;
+	}
+}
+#else
+static double cold(const struct copier *copier)
+{
+	return hot(copier);
+}
+#endif
+
+static void print(const char *name, const char *path, size_t bytes, double ns, const char *peer, double peer_ns)
+{
+	printf("{\"bench\":\"vmcs\",\"case\":\"%s\",\"path\":\"%s\",\"n\":%zu,\"ns_per_op\":%.4g", name, path, bytes, ns);
+	if (peer)
+		printf(",\"peer\":\"%s\",\"peer_ns\":%.4g,\"ratio\":%.3g", peer, peer_ns, ns / peer_ns);
+	printf("}\n");
+	fflush(stdout);
+}
+
+enum direction { IN, OUT };
+
+static struct gabi_translation *make(const char *from, const char *to, enum gabi_vmcs_set set)
+{
+	struct gabi_translation *translation;
+
+	if (gabi_translation_new(gabi_vmcs_layout_by_name(from), gabi_vmcs_layout_by_name(to), set, NULL, &translation, NULL))
+		abort();
+	return translation;
+}
+
+/* One case: every path of ours, beside both builds of the kernel's. */
+static void measure(const char *name, enum direction direction, bool dirty, double (*clock)(const struct copier *))
+{
+	static const char *const paths[] = { "avx512", "avx2", "direct", "runs" };
+	struct gabi_translation *translation = direction == IN ? make("evmcs-7.2", "kvm-7.2", GABI_VMCS_SET_IN) :
+								 make("kvm-7.2", "evmcs-7.2", GABI_VMCS_SET_OUT);
+	const struct copier as_built = { .peer = direction == IN ? peer_kernel_in : peer_kernel_out };
+	const struct copier at_best = { .peer = direction == IN ? peer_native_in : peer_native_out };
+	size_t bytes;
+	double built = 0, best = 0;
+
+	gabi_translation_runs(translation, &bytes);
+	if (as_built.peer) {
+		built = clock(&as_built);
+		best = clock(&at_best);
+	}
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct copier ours = { .translation = translation, .dirty = dirty };
+		double ns;
+
+		if (gabi_translation_use(translation, paths[i]))
+			continue;
+		ns = clock(&ours);
+		print(name, paths[i], bytes, ns, built ? "kernel -O2" : NULL, built);
+		if (best)
+			print(name, paths[i], bytes, ns, "kernel -O3 -march=native", best);
+	}
+	gabi_translation_free(translation);
+}
+
+static void peer_memcpy(const void *from, void *to, uint32_t bytes)
+{
+	memcpy(to, from, bytes);
+}
+
+/* Any other pair, against a memcpy of as many bytes. */
+static void measure_pair(const char *from, const char *to)
+{
+	struct gabi_translation *translation = make(from, to, GABI_VMCS_SET_ALL);
+	const struct copier ours = { .translation = translation }, plain = { .peer = peer_memcpy };
+	char name[64];
+	size_t bytes;
+
+	gabi_translation_runs(translation, &bytes);
+	for (size_t i = 0; i < WORDS; i++)
+		words[i] = (uint32_t)bytes;
+	snprintf(name, sizeof(name), "%s to %s", from, to);
+	print(name, gabi_translation_path(translation), bytes, hot(&ours), "memcpy", hot(&plain));
+	if (!gabi_translation_use(translation, "runs"))
+		print(name, "runs", bytes, hot(&ours), "memcpy", hot(&plain));
+	gabi_translation_free(translation);
+}
+
+static void all_words(uint32_t clean)
+{
+	for (size_t i = 0; i < WORDS; i++)
+		words[i] = clean;
+}
+
+static void random_words(void)
+{
+	uint32_t seed = 1;
+
+	for (size_t i = 0; i < WORDS; i++) {
+		seed = seed * 1664525 + 1013904223;
+		words[i] = seed >> 16;
+	}
+}
+
+int main(void)
+{
+	for (size_t i = 0; i < sizeof(pages); i++)
+		((uint8_t *)pages)[i] = (uint8_t)(i * 7);
+	all_words(0);
+	measure("full in, hot", IN, false, hot);
+	measure("full out, hot", OUT, false, hot);
+	measure("full in, cold", IN, false, cold);
+	measure("full out, cold", OUT, false, cold);
+	random_words();
+	measure("random clean fields, in", IN, true, hot);
+	all_words(GABI_EVMCS_ALL_CLEAN);
+	measure("all clean, in", IN, true, hot);
+	all_words(GABI_EVMCS_ALL_CLEAN & ~(1u << GABI_EVMCS_GUEST_BASIC | 1u << GABI_EVMCS_CRDR));
+	measure("guest-basic and crdr dirty, in", IN, true, hot);
+	measure_pair("kvm-7.2", "kvm-4.14");
+	measure_pair("kvm-4.14", "kvm-7.2");
+	measure_pair("kvm-7.2", "virtualbox");
+	measure_pair("kvm-7.2", "acrn");
+	measure_pair("kvm-7.2", "xen");
+	measure_pair("kvm-7.2", "bochs");
+	measure_pair("evmcs-tlfs", "virtualbox");
+	return 0;
+}
