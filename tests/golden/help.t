@@ -20,6 +20,7 @@ Usage: gabi check [OPTION]... CONTRACT HOST...
 Use it to say whether a contract fits hosts, and why not.
 
   -h, --help               say how the command is used, and stop
+  -j, --json               print JSON instead of tables
       --offer FILE         lay the offer of a VMM over every host
   -a, --all                leave nothing out of the tables
 gabi 0.1.0

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi baseline: the largest contract that fits all these hosts, and what each of them costs. */
 #include "findings.h"
+#include "json.h"
 #include "load.h"
 #include "save.h"
 
@@ -98,7 +99,7 @@ static enum status hand_out(const struct args *args, const struct baseline *base
 		status = save_contract(args, baseline->contract);
 	if (status || (baseline->contract && output && !strcmp(output, "-")))
 		return status;
-	status = print_tables(baseline, fleet);
+	status = args->option[OPTION_JSON] ? json_report(baseline->report) : print_tables(baseline, fleet);
 	return status ? status : baseline->contract ? STATUS_YES : STATUS_NO;
 }
 

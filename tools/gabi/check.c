@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi check: does a contract fit these hosts? */
 #include "findings.h"
+#include "json.h"
 #include "load.h"
 
 #include <stdio.h>
@@ -198,7 +199,8 @@ static enum status check_fleet(const struct args *args, const struct gabi_contra
 	contract_title(contract, args->file[0], check.title);
 	status = check_all(&check);
 	if (!status)
-		status = print_tables(&check, args->option[OPTION_ALL]);
+		status = args->option[OPTION_JSON] ? json_reports(fleet, check.reports) :
+						      print_tables(&check, args->option[OPTION_ALL]);
 	if (!status)
 		status = worst_of(&check) <= GABI_FITS_WITH_ACTIONS ? STATUS_YES : STATUS_NO;
 	for (size_t i = 0; i < fleet->count; i++)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi diff: what a change of host, kernel or microcode means to the guests of the first host. */
 #include "findings.h"
+#include "json.h"
 #include "load.h"
 
 #include <stdio.h>
@@ -155,7 +156,10 @@ static enum status diff(const struct args *args, const struct gabi_host *from, c
 		return complain_diag(args->file[1], &diag);
 	host_title(from, args->file[0], from_title);
 	host_title(to, args->file[1], to_title);
-	status = print_tables(report, from_title, to_title, args->option[OPTION_ALL]);
+	if (args->option[OPTION_JSON])
+		status = json_report(report);
+	else
+		status = print_tables(report, from_title, to_title, args->option[OPTION_ALL]);
 	if (!status && gabi_report_verdict(report) != GABI_FITS)
 		status = STATUS_NO;
 	gabi_report_free(report);

@@ -2,8 +2,9 @@
 /* gabi plan: the ordered operations that put a contract onto a host. */
 #include "findings.h"
 #include "load.h"
+#include "save.h"
 
-#include <gabi/plan.h>
+#include <gabi/formats.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,6 +75,15 @@ static void print_plan(const struct args *args, const struct gabi_plan *plan, co
 	table_print(table);
 }
 
+static enum status save_plan(const struct args *args, const struct gabi_plan *plan)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int err = gabi_plan_write(plan, NULL, &text, &len);
+
+	return save_text(args, err, text, len);
+}
+
 static void say_why_not(const struct gabi_report *report, const char *contract, const char *host)
 {
 	char counts[128];
@@ -99,7 +109,10 @@ static enum status plan_checked(const struct args *args, const struct gabi_contr
 	}
 	if (gabi_plan_new(contract, host, report, NULL, &plan, &diag))
 		return complain_diag(args->file[1], &diag);
-	print_plan(args, plan, contract_name, host_name);
+	if (args->option[OPTION_JSON] || args->option[OPTION_OUTPUT])
+		status = save_plan(args, plan);
+	else
+		print_plan(args, plan, contract_name, host_name);
 	gabi_plan_free(plan);
 	return status;
 }

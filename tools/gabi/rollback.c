@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi rollback: may a guest go to the new host and come back to the old one? */
 #include "findings.h"
+#include "json.h"
 #include "load.h"
 
 #include <stdio.h>
@@ -86,7 +87,10 @@ static enum status rollback(const struct args *args, const struct gabi_contract 
 	contract_title(contract, args->file[0], title[0]);
 	host_title(old, args->option[OPTION_OLD], title[1]);
 	host_title(new, args->option[OPTION_NEW], title[2]);
-	status = print_tables(args, report, (const char *[]){ title[0], title[1], title[2] });
+	if (args->option[OPTION_JSON])
+		status = json_report(report);
+	else
+		status = print_tables(args, report, (const char *[]){ title[0], title[1], title[2] });
 	if (!status && gabi_report_verdict(report) > GABI_FITS_WITH_ACTIONS)
 		status = STATUS_NO;
 	gabi_report_free(report);

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# man.sh GABI SOURCE: the manual is well-formed, and says neither less nor more than there is: a page for every subcommand
+# with every option of it, and every function of a header that has a page.
+set -uo pipefail
+gabi=$(readlink -f "$1")
+cd "$2" || exit 1
+failed=0
+fail() {
+	echo "$*"
+	failed=1
+}
+command -v mandoc >/dev/null || { echo "mandoc is not installed"; exit 77; }
+for page in man/*.[1-9]; do
+	mandoc -T lint -W warning "$page" || fail "$page is not well-formed"
+done
+mapfile -t commands < <("$gabi" help --list)
+((${#commands[@]} > 5)) || fail "gabi help --list lists no commands"
+for command in "${commands[@]}"; do
+	page=man/gabi-$command.1
+	case $command in help | version) continue ;; esac
+	[[ -f $page ]] || { fail "gabi $command has no $page"; continue; }
+	grep -q "gabi-$command 1" man/gabi.1 || fail "man/gabi.1 does not name $page"
+	diff <("$gabi" help --list "$command" | tr -d = | sort) \
+		<(sed -n '/^\.Sh DESCRIPTION/,$p' "$page" | grep '^\.It' | grep -oE 'Fl -[a-z-]+' | sed 's/Fl -/--/' | sort -u) ||
+		fail "$page: its options (>) are not those of gabi $command (<)"
+done
+for page in man/gabi_*.3 man/libgabi.3; do
+	while read -r header; do
+		diff <(grep -hoE '\bgabi_[a-z0-9_]+\(' <(tr '\n' ' ' <"include/$header" | grep -oE 'GABI_API [^;(]*\bgabi_[a-z0-9_]+\(') | tr -d '(' | sort -u) \
+			<(sed -n 's/^\.Fo //p' "$page" | grep -Fxf <(grep -oE '\bgabi_[a-z0-9_]+' "include/$header" | sort -u) | sort -u) ||
+			fail "$page: its functions (>) are not those of $header (<)"
+	done < <(sed -n "s/^\.In //p" "$page")
+done
+exit $failed
