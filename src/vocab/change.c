@@ -30,6 +30,8 @@ static const struct touch {
 #include "changes/linux.def"
 };
 
+#include "touches.inc" /* touch_order and, for each space, touch_first: written by gen_names at build time */
+
 static const struct {
 	uint16_t lacks, has; /* enum change_id; has CHANGE_none: whatever it has */
 	uint64_t index;
@@ -144,7 +146,7 @@ int gabi_change_in(const struct gabi_change *change, const char *release)
 
 static bool is_touched(const struct touch *touch, const struct gabi_key *key, uint64_t bits)
 {
-	return touch->space == key->space && key->index >= touch->index && key->index <= touch->last &&
+	return key->index >= touch->index && key->index <= touch->last &&
 	       (touch->sub < 0 || touch->sub == (int64_t)key->sub) && (touch->part < 0 || touch->part == (int)key->part) &&
 	       (touch->bits & bits);
 }
@@ -152,11 +154,14 @@ static bool is_touched(const struct touch *touch, const struct gabi_key *key, ui
 const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
 					      const struct gabi_key *key, uint64_t bits)
 {
-	for (size_t i = 0; i < GABI_COUNT_OF(touches); i++) {
-		const struct gabi_change *change = &changes[touches[i].change];
+	if (key->space >= GABI_SPACE_COUNT)
+		return NULL;
+	for (size_t i = touch_first[key->space]; i < touch_first[key->space + 1]; i++) {
+		const struct touch *touch = &touches[touch_order[i]];
+		const struct gabi_change *change = &changes[touch->change];
 		int in_a, in_b;
 
-		if ((change->arch != arch && change->arch != GABI_ARCH_ANY) || !is_touched(&touches[i], key, bits))
+		if (!is_touched(touch, key, bits) || (change->arch != arch && change->arch != GABI_ARCH_ANY))
 			continue;
 		in_a = gabi_change_in(change, release_a);
 		in_b = gabi_change_in(change, release_b);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs at build time: writes the vocabulary's order by name, and for every row the row that its `when` names, so that the
- * library finds both without a search at run time and without a second list. */
+/*
+ * Runs at build time, so that the library searches less at run time and there is no second list to keep.
+ *
+ *   gen_names            the vocabulary's order by name, and for every row the row that its `when` names
+ *   gen_names touches    the order by space of the rows of data/changes that say which words a change touches
+ */
 #include <gabi/vocab.h>
 
 #include <stdio.h>
@@ -21,6 +25,11 @@ static const struct row fields[] = {
 static const struct row regs[] = {
 #define GABI_REG_ROW(space, index, first, last, scope, equal, zero, name, when, from) { GABI_SPACE_##space, name, when },
 #include "tables.h"
+};
+
+static const unsigned touches[] = {
+#define GABI_TOUCH_ROW(id, space, index, last, sub, part, bits) GABI_SPACE_##space,
+#include "changes/linux.def"
 };
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields)[0])
@@ -71,8 +80,30 @@ static void print_when(const char *array, const struct row *rows, size_t count)
 	printf("};\n");
 }
 
-int main(void)
+/* Within one space the rows stay in their order: the first that explains a difference counts. */
+static void print_touches(void)
 {
+	unsigned first[GABI_SPACE_COUNT + 1] = { 0 };
+
+	printf("static const uint16_t touch_order[] = {\n");
+	for (unsigned space = 0; space < GABI_SPACE_COUNT; space++) {
+		first[space + 1] = first[space];
+		for (unsigned i = 0; i < sizeof(touches) / sizeof(touches[0]); i++)
+			if (touches[i] == space)
+				printf("%u,%c", i, first[space + 1]++ % 16 == 15 ? '\n' : ' ');
+	}
+	printf("};\nstatic const uint16_t touch_first[] = {");
+	for (unsigned space = 0; space <= GABI_SPACE_COUNT; space++)
+		printf(" %u,", first[space]);
+	printf(" };\n");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "touches")) {
+		print_touches();
+		return 0;
+	}
 	for (unsigned i = 0; i < FIELD_COUNT; i++)
 		order[i] = i;
 	qsort(order, FIELD_COUNT, sizeof(order[0]), by_name);
