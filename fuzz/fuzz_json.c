@@ -5,6 +5,7 @@
 #include "formats/syntax.h"
 
 #include <jansson.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -16,6 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	fuzz_expect(at >= text && at <= text + len);
 	if (found == GABI_SYNTAX_DEEP)
 		return 0;
+	if (memchr(text, '\0', len)) { /* jansson 2.14 passes over a bare one between values; RFC 8259 has no place for it */
+		fuzz_expect(found != GABI_SYNTAX_GOOD);
+		return 0;
+	}
 	root = json_loadb(text, len, 0, &error);
 	if (!root && found == GABI_SYNTAX_GOOD)
 		fuzz_expect(json_error_code(&error) == json_error_numeric_overflow);
