@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The laws of verdicts, over the manifests of real hosts in data/hosts. */
 #define _GNU_SOURCE /* scandir */
+#include <gabi/compiled.h>
 #include <gabi/formats.h>
 #include <gabi/verdict.h>
 
@@ -284,6 +285,53 @@ static void baseline__does_not_depend_on_the_order_of_its_hosts(void **state)
 	assert_true(same > 0);
 }
 
+/* Compiles a contract and a host and says what they come to. */
+static enum gabi_verdict compiled_verdict(const struct gabi_universe *universe, const struct gabi_contract *contract,
+					  const struct gabi_host *host, uint64_t *contract_set, uint64_t *host_set)
+{
+	enum gabi_verdict verdict = GABI_FITS;
+
+	assert_int_equal(gabi_universe_contract(universe, contract, contract_set, NULL), 0);
+	for (unsigned least = GABI_FITS_WITH_ACTIONS; least <= GABI_DOES_NOT_FIT; least++) {
+		assert_int_equal(gabi_universe_host(universe, host, least, host_set, NULL), 0);
+		if (!gabi_universe_fits(universe, contract_set, host_set))
+			verdict = least;
+	}
+	return verdict;
+}
+
+/* The universe knows the contracts of every second host alone: the others are new to it. */
+static void compiled__gives_the_verdict_of_check__of_hosts_learned_or_not(void **state)
+{
+	size_t compared = 0;
+
+	(void)state;
+	for (enum gabi_arch arch = GABI_ARCH_X86; arch <= GABI_ARCH_ARM64; arch++) {
+		struct gabi_universe *universe = gabi_universe_new(arch, NULL);
+		struct gabi_contract *contracts[MOST_HOSTS] = { 0 };
+		uint64_t *sets;
+
+		for (size_t i = 0; i < host_count; i += 2)
+			if (gabi_host_arch(hosts[i]) == arch) {
+				contracts[i] = pin(hosts[i]);
+				assert_int_equal(gabi_universe_learn(universe, contracts[i], NULL), 0);
+			}
+		assert_int_equal(gabi_universe_seal(universe, NULL), 0);
+		sets = calloc(2 * gabi_universe_words(universe), sizeof(*sets));
+		assert_non_null(sets);
+		for (size_t i = 0; i < host_count; i++)
+			for (size_t j = 0; contracts[i] && j < host_count; j++, compared++)
+				if (compiled_verdict(universe, contracts[i], hosts[j], sets, sets + gabi_universe_words(universe)) !=
+				    gabi_check_verdict(contracts[i], hosts[j]))
+					fail_msg("%s on %s", names[i], names[j]);
+		for (size_t i = 0; i < host_count; i++)
+			gabi_contract_free(contracts[i]);
+		free(sets);
+		gabi_universe_free(universe);
+	}
+	assert_true(compared >= host_count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +340,7 @@ int main(void)
 		cmocka_unit_test(check__and_its_verdict_alone__agree),
 		cmocka_unit_test(baseline__fits_its_hosts_and_nothing_can_be_added),
 		cmocka_unit_test(baseline__does_not_depend_on_the_order_of_its_hosts),
+		cmocka_unit_test(compiled__gives_the_verdict_of_check__of_hosts_learned_or_not),
 	};
 
 	return cmocka_run_group_tests_name("corpus", tests, read_all, free_all);
