@@ -30,7 +30,7 @@ blade-3  avx512f         yes     no
 blade-3  xsave-size-max  832     576
 both: fits 2 of 2 hosts
 
-VERDICT  HOST     FILES  WHY
+VERDICT  HOST     WHY
 fits     blade-3
 fits     blade-4
 both: contract, x86, 10 words, sha256:275f2d3cbc04d911010384352abe72b661ab6ff93445dcdf06a9cd3af9ec1ee9

@@ -34,10 +34,10 @@ gabi check web-8.json old.json new.json third.json copy.json
 === out
 web-8: fits 1 of 4 hosts
 
-VERDICT       HOST     FILES  WHY
-does not fit  blade-3      2  missing: avx512f and 1 more
-fits          blade-4
-does not fit  blade-5         missing: avx2 and 2 more
+VERDICT       HOST     WHY                          FILES
+does not fit  blade-3  missing: avx512f and 1 more      2
+fits          blade-4                                   1
+does not fit  blade-5  missing: avx2 and 2 more         1
 
 WHAT            PROMISED  HOST HAS  CAUSE            REMEDY                     HOSTS
 

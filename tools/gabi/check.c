@@ -59,20 +59,20 @@ static void why_text(const struct gabi_report *report, char *out, size_t cap)
 static void print_hosts(const struct check *check)
 {
 	static const struct column columns[] = {
-		{ "VERDICT" }, { "HOST", .wraps = true }, { "FILES", .right = true }, { "WHY", .wraps = true },
+		{ "VERDICT" }, { "HOST", .wraps = true }, { "WHY", .wraps = true }, { "FILES", .right = true },
 	};
-	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	bool copies = check->fleet->files > check->fleet->count;
+	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns) - !copies);
 
 	for (size_t i = 0; i < check->fleet->count; i++) {
 		const struct fleet_host *host = &check->fleet->at[i];
 		unsigned verdict = gabi_report_verdict(check->reports[i]);
-		char files[24] = "", why[256];
+		char files[24], why[256];
 
-		if (host->files > 1)
-			snprintf(files, sizeof(files), "%zu", host->files);
+		snprintf(files, sizeof(files), "%zu", host->files);
 		why_text(check->reports[i], why, sizeof(why));
 		table_row(table, color_of_verdict(verdict),
-			  (const char *[]){ gabi_verdict_text(verdict), host->title, files, why });
+			  (const char *[]){ gabi_verdict_text(verdict), host->title, why, files });
 	}
 	table_print(table);
 }
