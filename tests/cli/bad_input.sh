@@ -125,6 +125,23 @@ other_architecture() {
 		fails 3 'offer.json: the offer is for another architecture' ./gabi check contract.json --offer offer.json host.json
 }
 
+imports() {
+	: >empty
+	truncate -s 1G huge
+	printf 'CPU 0:\n   0x00000000 0x00: eax=0xffffffffff' >cut.txt
+	mkdir -p folder
+	fails 3 'empty' ./gabi import empty && fails 3 'longer than 64 MiB' ./gabi import huge && fails 3 'cut.txt:' ./gabi import cut.txt &&
+		fails 3 'host.json:' ./gabi import host.json && fails 3 'is a directory' ./gabi import folder &&
+		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt
+}
+
+probe_without_kvm() {
+	local as=()
+	((EUID)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	"${as[@]}" test -r /dev/kvm -a -w /dev/kvm && { echo "everyone may use /dev/kvm here"; return 77; }
+	fails 4 '/dev/kvm' "${as[@]}" ./gabi probe
+}
+
 no_offer() {
 	fails 3 "host.json: only a VMM's offer" ./gabi check contract.json --offer host.json host.json
 }
