@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#include "contract/named.h"
+
+#include <string.h>
+
+#define LEAF(leaf, reg) { .space = GABI_SPACE_CPUID, .part = (reg), .index = (leaf) }
+
+static bool same(const char *name, const char *other, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((name[i] == '_' ? '-' : name[i]) != (other[i] == '_' ? '-' : other[i]))
+			return false;
+	return !name[len];
+}
+
+int gabi_field_has_qemu_name(const struct gabi_field *field, const char *name)
+{
+	static const char tool[] = "qemu:";
+
+	if (same(name, field->name, strlen(field->name)))
+		return 1;
+	for (const char *at = field->aliases; *at; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+
+		if (len > sizeof(tool) - 1 && !memcmp(at, tool, sizeof(tool) - 1) &&
+		    same(name, at + sizeof(tool) - 1, len - (sizeof(tool) - 1)))
+			return 1;
+		at += len;
+	}
+	return 0;
+}
+
+/* The word of that key, added as 0 if it is not there; NULL if memory is short. */
+static struct gabi_word *word_at(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key)
+{
+	struct gabi_word word = { .key = *key, .vp = GABI_VP_ALL, .bits = key->space == GABI_SPACE_MSR ? 64 : 32 };
+
+	for (size_t i = 0; i < words->count; i++)
+		if (!gabi_key_compare(&words->at[i].key, key))
+			return &words->at[i];
+	return gabi_words_add(words, mem, &word) ? NULL : &words->at[words->count - 1];
+}
+
+static int set_bits(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, unsigned lo, unsigned bits,
+		    uint64_t value)
+{
+	struct gabi_word *word;
+
+	if (value & ~gabi_mask(bits))
+		return GABI_ERR_RANGE;
+	word = word_at(words, mem, key);
+	if (!word)
+		return GABI_ERR_NOMEM;
+	word->value = (word->value & ~(gabi_mask(bits) << lo)) | value << lo;
+	return 0;
+}
+
+/* ---- numbers that are not one field ---- */
+
+static const struct gabi_key signature = LEAF(1, GABI_EAX);
+
+/* SDM, CPUID.01H: DisplayFamily is the family, and beyond 15 the sum of both fields. */
+static int set_family(struct gabi_words *words, const struct gabi_mem *mem, uint64_t value)
+{
+	uint64_t base = value > 0xf ? 0xf : value;
+
+	if (value > 0xf + 0xff)
+		return GABI_ERR_RANGE;
+	if (set_bits(words, mem, &signature, 8, 4, base))
+		return GABI_ERR_NOMEM;
+	return set_bits(words, mem, &signature, 20, 8, value - base);
+}
+
+static int set_model(struct gabi_words *words, const struct gabi_mem *mem, uint64_t value)
+{
+	if (value > 0xff)
+		return GABI_ERR_RANGE;
+	if (set_bits(words, mem, &signature, 4, 4, value & 0xf))
+		return GABI_ERR_NOMEM;
+	return set_bits(words, mem, &signature, 16, 4, value >> 4);
+}
+
+/* ---- names of fields ---- */
+
+static bool is_of_guest(const struct gabi_field *field)
+{
+	return field->key.space == GABI_SPACE_CPUID || field->key.space == GABI_SPACE_KVM || field->key.space == GABI_SPACE_HYPERV ||
+	       field->key.space == GABI_SPACE_MSR;
+}
+
+int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value)
+{
+	const struct gabi_field *field, *main;
+	size_t count, found = 0;
+
+	if (!strcmp(name, "family"))
+		return set_family(words, mem, value);
+	if (!strcmp(name, "model"))
+		return set_model(words, mem, value);
+	field = gabi_fields(&count);
+	for (size_t i = 0; i < count; i++) {
+		int err;
+
+		if (!is_of_guest(&field[i]) || !gabi_field_has_qemu_name(&field[i], name))
+			continue;
+		err = set_bits(words, mem, &field[i].key, field[i].lo, field[i].bits, value);
+		if (err)
+			return err;
+		found++;
+	}
+	if (found)
+		return 0;
+	main = gabi_field_by_name(name, GABI_ARCH_X86); /* another tool's name for it */
+	if (!main || !is_of_guest(main))
+		return GABI_ERR_UNKNOWN;
+	return set_bits(words, mem, &main->key, main->lo, main->bits, value);
+}
+
+/* ---- texts ---- */
+
+/* Four bytes from `at`, lowest first; what lies behind the end is 0. */
+static uint64_t bytes_at(const char *text, size_t len, size_t at)
+{
+	uint64_t value = 0;
+
+	for (size_t i = 0; i < 4 && at + i < len; i++)
+		value |= (uint64_t)(unsigned char)text[at + i] << (8 * i);
+	return value;
+}
+
+int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const char *text, size_t len)
+{
+	static const uint16_t order[] = { GABI_EBX, GABI_EDX, GABI_ECX };
+	bool is_vendor = !strcmp(name, "vendor");
+
+	if (!is_vendor && strcmp(name, "model-id"))
+		return GABI_ERR_UNKNOWN;
+	if (is_vendor ? len != 12 : len > 48)
+		return GABI_ERR_RANGE;
+	for (unsigned i = 0; i < (is_vendor ? 3 : 12); i++) {
+		const struct gabi_key vendor = LEAF(0, order[i % 3]), id = LEAF(0x80000002 + i / 4, i % 4);
+
+		if (set_bits(words, mem, is_vendor ? &vendor : &id, 0, 32, bytes_at(text, len, 4 * (size_t)i)))
+			return GABI_ERR_NOMEM;
+	}
+	return 0;
+}
+
+/* ---- levels ---- */
+
+/* The word that says how far the range of that leaf goes. */
+static struct gabi_key level_of(uint64_t leaf)
+{
+	const struct gabi_key level = LEAF(leaf & 0xf0000000, GABI_EAX);
+
+	return level;
+}
+
+/* Does the word hold features, and not what identifies the CPU? QEMU 7.2, x86_cpu_expand_features. */
+static bool has_features(const struct gabi_word *word)
+{
+	uint64_t leaf = word->key.index;
+	bool identity = (leaf & 0x0fffffff) == 0 || (leaf >= 0x80000002 && leaf <= 0x80000004);
+
+	return word->key.space == GABI_SPACE_CPUID && word->value && !identity;
+}
+
+static int raise(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, uint64_t least)
+{
+	struct gabi_word *word = word_at(words, mem, key);
+
+	if (!word)
+		return GABI_ERR_NOMEM;
+	if (word->value < least)
+		word->value = least;
+	return 0;
+}
+
+int gabi_words_raise_levels(struct gabi_words *words, const struct gabi_mem *mem)
+{
+	static const struct gabi_key subleaves = LEAF(7, GABI_EAX), ecx = LEAF(0x80000001, GABI_ECX);
+	size_t count = words->count;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i++) {
+		const struct gabi_key key = words->at[i].key, level = level_of(key.index);
+
+		if (!has_features(&words->at[i]))
+			continue;
+		err = raise(words, mem, &level, key.index);
+		if (!err && key.index == 7 && key.sub)
+			err = raise(words, mem, &subleaves, key.sub);
+		if (!err && !gabi_key_compare(&key, &ecx) && words->at[i].value & 1u << 2) /* svm */
+			err = raise(words, mem, &level, 0x8000000a);
+	}
+	return err;
+}

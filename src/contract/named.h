@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Words by the names that QEMU's -cpu has for what is in them. */
+#ifndef GABI_NAMED_H
+#define GABI_NAMED_H
+
+#include <gabi/vocab.h>
+
+#include "base/base.h"
+
+/*
+ * Sets in the words, which need not be sorted, all that the name stands for (QEMU's hv-time is two bits, family is two
+ * fields), adding words as needed. GABI_ERR_UNKNOWN where it is no name of x86, GABI_ERR_RANGE where it cannot hold value.
+ */
+int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value);
+
+/* The same for the names whose value is a text: vendor (12 bytes) and model-id (up to 48). */
+int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const char *text, size_t len);
+
+/* Raises level, xlevel, xlevel2 and leaf 7's highest subleaf to what the features in the words are found at, as QEMU does. */
+int gabi_words_raise_levels(struct gabi_words *words, const struct gabi_mem *mem);
+
+/* 1 if QEMU calls the field so. '_' and '-' are the same. */
+int gabi_field_has_qemu_name(const struct gabi_field *field, const char *name);
+
+#endif
