@@ -133,6 +133,12 @@ static struct gabi_host *copy_with_less(struct fleet *fleet, const struct gabi_h
 	for (unsigned space = GABI_SPACE_NONE + 1; space < GABI_SPACE_COUNT; space++)
 		if (gabi_host_covers(from, space))
 			gabi_host_cover(host, space);
+	for (size_t i = 0; i < gabi_host_fact_count(from); i++) {
+		const char *value, *name = gabi_host_fact_at(from, i, &value);
+
+		if (gabi_host_set_fact(host, name, value, NULL))
+			stop("fleet", "out of memory");
+	}
 	if (gabi_host_seal(host, NULL))
 		stop("fleet", "out of memory");
 	return host;

@@ -20,6 +20,7 @@ struct gabi_host {
 	struct gabi_words words;
 	struct fact *facts; /* sorted by name */
 	size_t fact_count, fact_cap;
+	const char *release; /* the one that tells what was backported: a fact's value. Every finding asks for it */
 };
 
 struct gabi_host *gabi_host_new(enum gabi_arch arch, enum gabi_view view, const struct gabi_mem *mem)
@@ -110,7 +111,7 @@ static size_t fact_place(const struct gabi_host *host, const char *name, bool *r
 	return low;
 }
 
-int gabi_host_set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)
+static int set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)
 {
 	bool there;
 	size_t at = fact_place(host, name, &there);
@@ -139,6 +140,15 @@ short_of_memory:
 	return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 }
 
+int gabi_host_set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)
+{
+	int err = set_fact(host, name, value, diag);
+
+	if (!err)
+		host->release = gabi_change_release(gabi_host_fact(host, "kernel.release"), gabi_host_fact(host, "kernel.build"));
+	return err;
+}
+
 const char *gabi_host_fact(const struct gabi_host *host, const char *name)
 {
 	bool there;
@@ -149,7 +159,7 @@ const char *gabi_host_fact(const struct gabi_host *host, const char *name)
 
 const char *gabi_host_release(const struct gabi_host *host)
 {
-	return gabi_change_release(gabi_host_fact(host, "kernel.release"), gabi_host_fact(host, "kernel.build"));
+	return host->release;
 }
 
 size_t gabi_host_fact_count(const struct gabi_host *host)
