@@ -102,10 +102,11 @@ static void hosts_text(const struct check *check, const struct line *line, char 
 		snprintf(out, cap, "%zu of %zu", line->host_count, check->fleet->count);
 }
 
-static void add_line(struct table *table, const struct check *check, const struct line *line)
+static void add_line(struct table *table, const struct check *check, const struct line *lines, size_t at)
 {
+	const struct line *line = &lines[at];
 	char hosts[TITLE_LEN];
-	const char *cells[] = { line->names, line->want, line->have, line->cause, line->remedy, hosts };
+	const char *cells[] = { line->names, line->want, line->have, line->cause, remedy_of(lines, at), hosts };
 
 	hosts_text(check, line, hosts, sizeof(hosts));
 	table_row(table, color_of_weight(line->finding->weight), cells);
@@ -143,7 +144,7 @@ static bool print_findings(const struct check *check, struct findings *findings,
 		if (line[i].finding->kind != kind)
 			add_kind(table, line[i].finding);
 		kind = line[i].finding->kind;
-		add_line(table, check, &line[i]);
+		add_line(table, check, line, i);
 	}
 	if (count)
 		putchar('\n');

@@ -180,7 +180,13 @@ static void cause_text(const struct gabi_finding *finding, char *out, size_t cap
 			 finding->change ? finding->change->id : "");
 }
 
-/* The remedy, with "them" for the name, so that it can be said of several. */
+/* What stands for the names of several in a remedy: "without them", "write each=0x0", "drop each if it is 0x0". */
+static const char *pronoun(const char *after_name)
+{
+	return *after_name == '=' || !strncmp(after_name, " if it", 6) ? "each" : "them";
+}
+
+/* The remedy, so that it can be said of several. */
 static char *remedy_text(const struct gabi_finding *finding, const char *name, bool of_several)
 {
 	char text[512];
@@ -194,7 +200,7 @@ static char *remedy_text(const struct gabi_finding *finding, const char *name, b
 		return strdup(text);
 	out = malloc(room);
 	if (out)
-		snprintf(out, room, "%.*sthem%s", (int)(at - text), text, at + strlen(name));
+		snprintf(out, room, "%.*s%s%s", (int)(at - text), text, pronoun(at + strlen(name)), at + strlen(name));
 	return out;
 }
 
@@ -319,6 +325,15 @@ const struct line *findings_lines(struct findings *findings, size_t *ret_count)
 }
 
 /* ---- words ---- */
+
+const char *remedy_of(const struct line *lines, size_t at)
+{
+	const struct line *line = &lines[at], *above = at ? line - 1 : NULL;
+	bool same = above && above->finding->kind == line->finding->kind && above->finding->host == line->finding->host &&
+		    !strcmp(above->remedy, line->remedy);
+
+	return same && strlen(line->remedy) > strlen("the same") ? "the same" : line->remedy;
+}
 
 void count_findings(const struct gabi_report *report, char *out, size_t cap)
 {

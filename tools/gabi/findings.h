@@ -34,6 +34,9 @@ void findings_print_left_out(const struct findings *findings);
 /* The lines, heaviest first. NULL if memory is short. */
 const struct line *findings_lines(struct findings *findings, size_t *ret_count);
 
+/* The remedy of a line; "the same" where the line above in its section has it already. */
+const char *remedy_of(const struct line *lines, size_t at);
+
 /* "3 block it, 2 are unknown": how many findings of each weight there are. */
 void count_findings(const struct gabi_report *report, char *out, size_t cap);
 

@@ -46,7 +46,7 @@ static void print_lines(const struct line *line, size_t count)
 		if (!i || finding->kind != line[i - 1].finding->kind || finding->host != line[i - 1].finding->host)
 			add_section(table, finding);
 		table_row(table, color_of_weight(finding->weight),
-			  (const char *[]){ line[i].names, line[i].want, line[i].have, line[i].cause, line[i].remedy });
+			  (const char *[]){ line[i].names, line[i].want, line[i].have, line[i].cause, remedy_of(line, i) });
 	}
 	putchar('\n');
 	table_print(table);
