@@ -88,6 +88,13 @@ static bool is_of_guest(const struct gabi_field *field)
 	       field->key.space == GABI_SPACE_MSR;
 }
 
+/* AMD's CPUs repeat bits of leaf 1 there. They follow from leaf 1 and the vendor, and no name sets them. */
+static bool is_copy(const struct gabi_field *field)
+{
+	return field->key.space == GABI_SPACE_CPUID && field->key.index == 0x80000001 && field->key.part == GABI_EDX &&
+	       field->bits == 1 && GABI_AMD_COPIES >> field->lo & 1;
+}
+
 int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value)
 {
 	const struct gabi_field *field, *main;
@@ -101,7 +108,7 @@ int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, c
 	for (size_t i = 0; i < count; i++) {
 		int err;
 
-		if (!is_of_guest(&field[i]) || !gabi_field_has_qemu_name(&field[i], name))
+		if (!is_of_guest(&field[i]) || is_copy(&field[i]) || !gabi_field_has_qemu_name(&field[i], name))
 			continue;
 		err = set_bits(words, mem, &field[i].key, field[i].lo, field[i].bits, value);
 		if (err)

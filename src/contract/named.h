@@ -7,6 +7,9 @@
 
 #include "base/base.h"
 
+/* The bits of CPUID 0x80000001 EDX that repeat those of CPUID 1 EDX: APM vol. 3, CPUID Fn8000_0001_EDX; QEMU CPUID_EXT2_AMD_ALIASES. */
+#define GABI_AMD_COPIES 0x0183f3ffu
+
 /*
  * Sets in the words, which need not be sorted, all that the name stands for (QEMU's hv-time is two bits, family is two
  * fields), adding words as needed. GABI_ERR_UNKNOWN where it is no name of x86, GABI_ERR_RANGE where it cannot hold value.

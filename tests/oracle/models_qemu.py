@@ -17,6 +17,7 @@ from x86_qemu import qmp
 NO_MODELS = {'base', 'host', 'max'}
 SPACES = {'cpuid', 'kvm', 'hyperv', 'msr'}
 ASKED = {'vmx'}  # because we asked for it
+AMD_COPIES = 0x0183f3ff  # of leaf 1's bits in 0x80000001 EDX: QEMU makes them from leaf 1 when the CPU is started
 NONE = ['-machine', 'none']
 
 # Where a QEMU gives a name another meaning than the oldest one that has it: (release, name, property).
@@ -49,7 +50,8 @@ def qemu_names(fields):
     """{name: the bits that QEMU means by it}"""
     bits = collections.defaultdict(set)
     for field in fields:
-        if field.space not in SPACES or field.bits != 1:
+        copy = (field.space, field.index, field.part) == ('cpuid', 0x80000001, 3) and AMD_COPIES >> field.lo & 1
+        if field.space not in SPACES or field.bits != 1 or copy:
             continue
         for name in {field.name, *(alias[5:] for alias in field.aliases if alias.startswith('qemu:'))}:
             bits[rows.same(name)].add((field.space, field.index, field.sub, field.part, field.lo))
@@ -68,7 +70,7 @@ def identity(words):
     family = eax >> 8 & 15
     return {'family': family + (eax >> 20 & 255 if family == 15 else 0), 'model': (eax >> 4 & 15) | (eax >> 12 & 0xf0),
             'stepping': eax & 15, 'level': leaf(0), 'xlevel': leaf(0x80000000), 'xlevel2': leaf(0xc0000000),
-            'level-func7': leaf(7), 'vendor': text_of(words, [(0, 1), (0, 3), (0, 2)]),
+            'level-func7': leaf(7), 'avx10-version': words.get(('cpuid', 0x24, 0, 1), 0) & 0xff, 'vendor': text_of(words, [(0, 1), (0, 3), (0, 2)]),
             'model-id': text_of(words, [(0x80000002 + i // 4, i % 4) for i in range(12)])}
 
 
@@ -76,7 +78,8 @@ def set_bits(words):
     """All bits but those of identity."""
     return {(*key, bit) for key, value in words.items() for bit in range(64) if value >> bit & 1
             if key[0] != 'cpuid' or not (key[1] in (0, 0x80000000, 0xc0000000) or 0x80000002 <= key[1] <= 0x80000004 or
-                                         (key[1] in (1, 7) and key[2] == 0 and key[3] == 0))}
+                                         (key[1] in (1, 7) and key[2] == 0 and key[3] == 0) or
+                                         (key[1] == 0x24 and key[3] == 1 and bit < 8))}
 
 
 def differences(words, theirs, names):
@@ -89,7 +92,7 @@ def differences(words, theirs, names):
         if (bits <= ours) != value or (not value and bits & ours):
             yield name, f'{name} is {value} there'
     for name, value in identity(words).items():
-        if theirs[name] != value:
+        if theirs.get(name, 0) != value:
             yield name, f'{name} is {theirs[name]!r} there and {value!r} here'
     for bit in ours - known:
         yield bit, f'we set {bit}, which no name of QEMU does'
