@@ -181,7 +181,11 @@ GABI_API void gabi_translation_free(struct gabi_translation *translation); /* NU
  * any number of threads. */
 GABI_API void gabi_translation_run(const struct gabi_translation *translation, const void *from, void *to);
 
-/* The same for what is dirty: a bit of `clean` that is 1 says that nothing of that group has changed since `to` was last written. Where
+/* Writes a whole new page of the target's layout: its revision id (that of `from` where the layout fixes none), bit 31 as in `from`, what
+ * `from` has no field for as such a hypervisor behaves, and the copied fields. */
+GABI_API void gabi_translation_make(const struct gabi_translation *translation, const void *from, void *to);
+
+/* As gabi_translation_run for what is dirty: a bit of `clean` that is 1 says that nothing of that group has changed since `to` was last written. Where
  * neither side is an enlightened VMCS, everything is copied unless `clean` is GABI_EVMCS_ALL_CLEAN. */
 GABI_API void gabi_translation_run_dirty(const struct gabi_translation *translation, const void *from, void *to, uint32_t clean);
 

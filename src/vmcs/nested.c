@@ -111,19 +111,13 @@ const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 	return newest;
 }
 
-#define SHADOW_BIT (UINT32_C(1) << 31)
-
-/* One page into a fresh one of the other layout; bit 31 of the first word says shadow VMCS in either. */
-static size_t convert_page(const struct gabi_translation *translation, const struct gabi_vmcs_layout *to, const uint8_t *page, uint8_t *out,
-			   struct gabi_vmcs_finding *findings, size_t cap)
+static size_t convert_page(const struct gabi_translation *translation, const uint8_t *page, uint8_t *out, struct gabi_vmcs_finding *findings,
+			   size_t cap)
 {
-	uint32_t word = (uint32_t)gabi_le_load(page, 0, 4);
 	size_t total;
 
 	gabi_translation_check(translation, page, 0, findings, cap, &total);
-	gabi_vmcs_init(to, word & ~SHADOW_BIT, out);
-	gabi_le_store(out, 0, 4, gabi_le_load(out, 0, 4) | (word & SHADOW_BIT));
-	gabi_translation_run(translation, page, out);
+	gabi_translation_make(translation, page, out);
 	return total;
 }
 
@@ -149,12 +143,12 @@ int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_lay
 		return err;
 	memcpy(out, blob, nested.size);
 	if (nested.vmcs12)
-		total = convert_page(translation, to, nested.vmcs12, (uint8_t *)out + AT_DATA, findings, findings_cap);
+		total = convert_page(translation, nested.vmcs12, (uint8_t *)out + AT_DATA, findings, findings_cap);
 	if (nested.shadow) {
 		size_t room = total < findings_cap ? findings_cap - total : 0, more;
 		struct gabi_vmcs_finding *rest = room ? findings + total : NULL;
 
-		more = convert_page(translation, to, nested.shadow, (uint8_t *)out + AT_SHADOW, rest, room);
+		more = convert_page(translation, nested.shadow, (uint8_t *)out + AT_SHADOW, rest, room);
 		for (size_t i = 0; i < more && i < room; i++)
 			rest[i].offset = (uint16_t)(rest[i].offset + GABI_VMCS_PAGE);
 		total += more;

@@ -410,6 +410,8 @@ void gabi_translation_run_dirty(const struct gabi_translation *t, const void *fr
 
 /* ---- what stays behind ---- */
 
+#define SHADOW_BIT (UINT32_C(1) << 31) /* of the first word: a shadow VMCS, in any layout */
+
 struct findings {
 	struct gabi_vmcs_finding *out;
 	size_t cap, total;
@@ -423,10 +425,10 @@ static void found(struct findings *findings, unsigned kind, unsigned id, size_t 
 	findings->total++;
 }
 
-/* What a hypervisor without the field behaves like. */
-static uint64_t implied(unsigned id)
+/* What a hypervisor without the field behaves like; an unused field is as it was never written. */
+static uint64_t implied(unsigned id, bool used)
 {
-	switch (id) {
+	switch (used ? id : GABI_VMCS_COUNT) {
 	case GABI_VMCS_TSC_MULTIPLIER:
 		return UINT64_C(1) << 48; /* SDM vol. 3, 25.6.5: 48 fraction bits, so the guest's TSC runs at the host's rate */
 	case GABI_VMCS_VMCS_LINK_POINTER:
@@ -460,7 +462,7 @@ static void check_field(const struct gabi_translation *t, const void *page, unsi
 	if (!t->to->offset[id]) {
 		bool used = gabi_vmcs_used(id, value_of, &of);
 
-		if (value != implied(id) && (value || used))
+		if (value != implied(id, used))
 			found(findings, used ? GABI_VMCS_FINDING_LOST : GABI_VMCS_FINDING_UNUSED, id, at, value);
 	} else if (flags & GABI_VMCS_NARROW_HOST && natural && value >> 32) {
 		found(findings, GABI_VMCS_FINDING_NARROW, id, at, value);
@@ -499,6 +501,19 @@ void gabi_translation_check(const struct gabi_translation *t, const void *from, 
 		found(&findings, GABI_VMCS_FINDING_LAUNCHED, GABI_VMCS_COUNT, t->from->launch, gabi_le_load(from, t->from->launch, 4));
 	check_stray(t, from, &findings);
 	*ret_total = findings.total;
+}
+
+void gabi_translation_make(const struct gabi_translation *t, const void *from, void *to)
+{
+	const struct page_of of = { t->from, from };
+	uint32_t word = (uint32_t)gabi_le_load(from, 0, 4);
+
+	gabi_vmcs_init(t->to, word & ~SHADOW_BIT, to);
+	gabi_le_store(to, 0, 4, gabi_le_load(to, 0, 4) | (word & SHADOW_BIT));
+	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++)
+		if (t->to->offset[id] && !t->from->offset[id])
+			gabi_vmcs_set(t->to, to, id, implied(id, gabi_vmcs_used(id, value_of, &of)));
+	gabi_translation_run(t, from, to);
 }
 
 static const struct {

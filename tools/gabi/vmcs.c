@@ -573,10 +573,7 @@ static enum status vmcs_convert(const struct args *args)
 	if (gabi_translation_new(from, to, GABI_VMCS_SET_ALL, NULL, &translation, &diag))
 		return complain_diag(NULL, &diag);
 	gabi_translation_check(translation, page, 0, findings, FINDINGS, &total);
-	/* A fresh page has the new layout's revision id; the page that was read keeps its own. */
-	gabi_vmcs_init(to, ((uint32_t)page[3] & 0x7f) << 24 | (uint32_t)page[2] << 16 | (uint32_t)page[1] << 8 | page[0], out);
-	out[3] |= page[3] & 0x80;
-	gabi_translation_run(translation, page, out);
+	gabi_translation_make(translation, page, out); /* the page that was read keeps its revision id */
 	gabi_translation_free(translation);
 	rows_begin(&rows, args->option[OPTION_JSON]);
 	rows_text(&rows, "from", "From", from->name);

@@ -214,6 +214,7 @@ static void check__tells_what_stays_behind(void **state)
 		{ "another ratio in use", GABI_VMCS_TSC_MULTIPLIER, UINT64_C(3) << 47, 1u << 31, 1u << 25, GABI_VMCS_FINDING_LOST },
 		{ "another ratio, control off", GABI_VMCS_TSC_MULTIPLIER, UINT64_C(3) << 47, 1u << 31, 0, GABI_VMCS_FINDING_UNUSED },
 		{ "another ratio, secondary controls off", GABI_VMCS_TSC_MULTIPLIER, 7, 0, 1u << 25, GABI_VMCS_FINDING_UNUSED },
+		{ "a ratio of one, control off", GABI_VMCS_TSC_MULTIPLIER, UINT64_C(1) << 48, 1u << 31, 0, GABI_VMCS_FINDING_UNUSED },
 		{ "never written, control off", GABI_VMCS_TSC_MULTIPLIER, 0, 1u << 31, 0, -1 },
 		{ "a ratio of zero in use", GABI_VMCS_TSC_MULTIPLIER, 0, 1u << 31, 1u << 25, GABI_VMCS_FINDING_LOST },
 		{ "a bitmap of zeroes in use", GABI_VMCS_ENCLS_EXITING_BITMAP, 0, 1u << 31, 1u << 15, -1 },
@@ -228,7 +229,6 @@ static void check__tells_what_stays_behind(void **state)
 		size_t total;
 
 		gabi_vmcs_init(from, 0, page);
-		gabi_vmcs_set(from, page, GABI_VMCS_TSC_MULTIPLIER, UINT64_C(1) << 48);
 		gabi_vmcs_set(from, page, rows[i].id, rows[i].value);
 		gabi_vmcs_set(from, page, GABI_VMCS_CPU_BASED_VM_EXEC_CONTROL, rows[i].proc);
 		gabi_vmcs_set(from, page, GABI_VMCS_SECONDARY_VM_EXEC_CONTROL, rows[i].proc2);
@@ -236,6 +236,29 @@ static void check__tells_what_stays_behind(void **state)
 		if (total != (rows[i].kind >= 0) || (total && (finding[0].kind != rows[i].kind || finding[0].id != rows[i].id)))
 			fail_msg("%s: %zu findings, first %s", rows[i].name, total, total ? gabi_vmcs_finding_text(finding[0].kind) : "none");
 	}
+	gabi_translation_free(made);
+}
+
+/* What the target lacks and implies comes back as it was. */
+static void make__fills_in_what_the_source_implies(void **state)
+{
+	const struct gabi_vmcs_layout *old = layout_of("kvm-5.10"), *new = layout_of("kvm-7.2");
+	struct gabi_translation *made = translation(old, new, GABI_VMCS_SET_ALL);
+	uint8_t page[GABI_VMCS_PAGE], out[GABI_VMCS_PAGE];
+	uint64_t value;
+
+	(void)state;
+	gabi_vmcs_init(old, 0, page);
+	page[3] |= 0x80;
+	gabi_translation_make(made, page, out);
+	assert_int_equal(gabi_vmcs_get(new, out, GABI_VMCS_TSC_MULTIPLIER, &value), 0);
+	assert_int_equal(value, 0);
+	gabi_vmcs_set(old, page, GABI_VMCS_CPU_BASED_VM_EXEC_CONTROL, 1u << 31);
+	gabi_vmcs_set(old, page, GABI_VMCS_SECONDARY_VM_EXEC_CONTROL, 1u << 25);
+	gabi_translation_make(made, page, out);
+	assert_int_equal(gabi_vmcs_get(new, out, GABI_VMCS_TSC_MULTIPLIER, &value), 0);
+	assert_int_equal(value, UINT64_C(1) << 48);
+	assert_memory_equal(page, out, 4);
 	gabi_translation_free(made);
 }
 
@@ -383,6 +406,7 @@ int main(void)
 		cmocka_unit_test(dirty__copies_the_dirty_groups_and_no_other),
 		cmocka_unit_test(changed__names_the_group_of_each_field),
 		cmocka_unit_test(check__tells_what_stays_behind),
+		cmocka_unit_test(make__fills_in_what_the_source_implies),
 		cmocka_unit_test(check__finds_stray_bytes_narrow_hosts_and_launch_states),
 		cmocka_unit_test(new__refuses_entry_copies_without_an_enlightened_side),
 		cmocka_unit_test(new__survives_every_shortage_of_memory),
