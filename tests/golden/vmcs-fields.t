@@ -1,0 +1,28 @@
+Fields by name and by encoding, whether known or not.
+=== run
+gabi vmcs fields tsc
+gabi vmcs fields 0x2011
+gabi vmcs fields 0x2bfe || echo status $?
+gabi vmcs fields 0x4403 || echo status $?
+gabi vmcs layouts | head -3
+gabi vmcs fields --layout nonsense || echo status $?
+gabi vmcs nonsense
+=== status 2
+=== out
+ENCODING  NAME            WIDTH    TYPE     OFFSET  USED IF             TLFS           SDM
+0x2010    TSC_OFFSET      64       control          vmx-tsc-offset      TscOffset      TSC offset
+0x2032    TSC_MULTIPLIER  64       control          vmx-tsc-scaling     TscMultiplier  TSC multiplier
+0x6828    GUEST_S_CET     natural  guest            vmx-entry-load-cet  GuestSCet      Guest IA32_S_CET
+0x6c18    HOST_S_CET      natural  host             vmx-exit-save-cet   HostSCet       Host IA32_S_CET
+0x2011: 64-bit, control, index 8: TSC_OFFSET, upper 32 bits
+0x2bfe: 64-bit, guest, index 511: not a field known here
+status 1
+status 3
+LAYOUT       FAMILY  REVISION    BYTES  FIELDS  WHAT
+kvm-3.1      vmcs12  0x11e57ed0    936     127  Linux 3.1 to 3.9
+kvm-3.10     vmcs12  0x11e57ed0    936     128  Linux 3.10 to 3.15: the preemption timer in what was
+status 2
+=== err
+gabi: vmcs fields: 0x4403: only 64-bit fields have a high access, bit 0 must be 0
+gabi: 'nonsense' is no layout; 'gabi vmcs layouts' lists them
+gabi: vmcs: there is no 'nonsense'; see gabi-vmcs(1)
