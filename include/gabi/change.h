@@ -8,6 +8,7 @@
 #ifndef GABI_CHANGE_H
 #define GABI_CHANGE_H
 
+#include <gabi/facts.h>
 #include <gabi/word.h>
 
 GABI_BEGIN
@@ -26,6 +27,9 @@ GABI_API const struct gabi_change *gabi_changes(size_t *ret_count);
 /* Which of a kernel's two version texts to compare by: uname -r, unless it hides the stable release that the distribution's
  * package version tells ("6.1.0-50-amd64" is "6.1.176-1"). Either may be NULL; NULL if release is. */
 GABI_API const char *gabi_change_release(const char *release, const char *build);
+
+/* The same of a host's facts; NULL if they do not tell. */
+GABI_API const char *gabi_facts_release(const struct gabi_facts *facts);
 
 /* 1 if a kernel of that release ("6.1.176-1") has the change, 0 if not, -1 if the release does not tell: it cannot be read,
  * hides its stable release and the change was backported, or is of a distribution that carries whole subsystems back. */

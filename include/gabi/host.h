@@ -9,6 +9,7 @@
 #define GABI_HOST_H
 
 #include <gabi/err.h>
+#include <gabi/facts.h>
 #include <gabi/mem.h>
 #include <gabi/word.h>
 
@@ -49,9 +50,8 @@ GABI_API const char *gabi_host_fact(const struct gabi_host *host, const char *na
 /* The kernel release to compare with data/changes (gabi_change_release of the facts); NULL if not known. */
 GABI_API const char *gabi_host_release(const struct gabi_host *host);
 
-/* Facts in order of name; at < count. */
-GABI_API size_t gabi_host_fact_count(const struct gabi_host *host);
-GABI_API const char *gabi_host_fact_at(const struct gabi_host *host, size_t at, const char **ret_value);
+/* All facts; valid as long as the manifest. */
+GABI_API const struct gabi_facts *gabi_host_facts(const struct gabi_host *host);
 
 /* Sorts and checks the words and adds what data/changes says the kernel implies (GABI_WORD_IMPLIED). To be called once,
  * after the last word and fact; every function below and every verdict wants a sealed manifest. */

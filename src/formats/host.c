@@ -58,7 +58,7 @@ static int read_facts(struct gabi_host *host, struct gabi_value facts, const str
 	int err = 0;
 
 	while (!err && gabi_items_next(&items, &step.key, &value)) {
-		if (gabi_host_fact_count(host) == MAX_FACTS)
+		if (gabi_facts_count(gabi_host_facts(host)) == MAX_FACTS)
 			return GABI_LOAD_FAIL(diag, &up, GABI_ERR_LIMIT, "the manifest lists more facts than gabi takes");
 		err = read_fact(host, &step, value, mem, diag);
 	}
@@ -191,8 +191,8 @@ int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, str
 
 static bool facts_valid(const struct gabi_host *host)
 {
-	for (size_t i = 0; i < gabi_host_fact_count(host); i++) {
-		const char *value, *name = gabi_host_fact_at(host, i, &value);
+	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(host)); i++) {
+		const char *value, *name = gabi_facts_at(gabi_host_facts(host), i, &value);
 
 		if (!is_fact(name) || !gabi_text_valid(name) || !gabi_text_valid(value))
 			return false;
@@ -203,8 +203,8 @@ static bool facts_valid(const struct gabi_host *host)
 static void write_facts(struct gabi_json *json, const struct gabi_host *host)
 {
 	gabi_json_open(json, "facts", '{');
-	for (size_t i = 0; i < gabi_host_fact_count(host); i++) {
-		const char *value, *name = gabi_host_fact_at(host, i, &value);
+	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(host)); i++) {
+		const char *value, *name = gabi_facts_at(gabi_host_facts(host), i, &value);
 
 		gabi_json_text(json, name, value);
 	}

@@ -3,13 +3,9 @@
 
 #include <gabi/change.h>
 
-#include "base/base.h"
+#include "vocab/facts.h"
 
 #include <string.h>
-
-struct fact {
-	char *name, *value;
-};
 
 struct gabi_host {
 	struct gabi_mem mem;
@@ -18,9 +14,7 @@ struct gabi_host {
 	bool sealed;
 	uint8_t covers[GABI_SPACE_COUNT];
 	struct gabi_words words;
-	struct fact *facts; /* sorted by name */
-	size_t fact_count, fact_cap;
-	const char *release; /* the one that tells what was backported: a fact's value. Every finding asks for it */
+	struct gabi_facts facts;
 };
 
 struct gabi_host *gabi_host_new(enum gabi_arch arch, enum gabi_view view, const struct gabi_mem *mem)
@@ -40,11 +34,7 @@ void gabi_host_free(struct gabi_host *host)
 {
 	if (!host)
 		return;
-	for (size_t i = 0; i < host->fact_count; i++) {
-		gabi_mem_put(&host->mem, host->facts[i].name);
-		gabi_mem_put(&host->mem, host->facts[i].value);
-	}
-	gabi_mem_put(&host->mem, host->facts);
+	gabi_facts_free(&host->facts, &host->mem);
 	gabi_words_free(&host->words, &host->mem);
 	gabi_mem_put(&host->mem, host);
 }
@@ -89,90 +79,26 @@ int gabi_host_covers(const struct gabi_host *host, unsigned space)
 	return space < GABI_SPACE_COUNT && host->covers[space];
 }
 
-/* Where a fact of that name is, or belongs. */
-static size_t fact_place(const struct gabi_host *host, const char *name, bool *ret_there)
-{
-	size_t low = 0, high = host->fact_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int order = strcmp(host->facts[middle].name, name);
-
-		if (order == 0) {
-			*ret_there = true;
-			return middle;
-		}
-		if (order < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_there = false;
-	return low;
-}
-
-static int set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)
-{
-	bool there;
-	size_t at = fact_place(host, name, &there);
-	char *name_copy = NULL, *value_copy = gabi_mem_copy_text(&host->mem, value);
-	void *facts = host->facts;
-
-	if (!value_copy)
-		goto short_of_memory;
-	if (there) {
-		gabi_mem_put(&host->mem, host->facts[at].value);
-		host->facts[at].value = value_copy;
-		return 0;
-	}
-	name_copy = gabi_mem_copy_text(&host->mem, name);
-	if (!name_copy || gabi_mem_room(&host->mem, &facts, &host->fact_cap, host->fact_count, sizeof(*host->facts)))
-		goto short_of_memory;
-	host->facts = facts;
-	memmove(&host->facts[at + 1], &host->facts[at], (host->fact_count - at) * sizeof(*host->facts));
-	host->facts[at] = (struct fact){ name_copy, value_copy };
-	host->fact_count++;
-	return 0;
-
-short_of_memory:
-	gabi_mem_put(&host->mem, name_copy);
-	gabi_mem_put(&host->mem, value_copy);
-	return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-}
-
 int gabi_host_set_fact(struct gabi_host *host, const char *name, const char *value, struct gabi_diag *diag)
 {
-	int err = set_fact(host, name, value, diag);
+	if (gabi_facts_set(&host->facts, &host->mem, name, value))
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	return 0;
+}
 
-	if (!err)
-		host->release = gabi_change_release(gabi_host_fact(host, "kernel.release"), gabi_host_fact(host, "kernel.build"));
-	return err;
+const struct gabi_facts *gabi_host_facts(const struct gabi_host *host)
+{
+	return &host->facts;
 }
 
 const char *gabi_host_fact(const struct gabi_host *host, const char *name)
 {
-	bool there;
-	size_t at = fact_place(host, name, &there);
-
-	return there ? host->facts[at].value : NULL;
+	return gabi_facts_get(&host->facts, name);
 }
 
 const char *gabi_host_release(const struct gabi_host *host)
 {
-	return host->release;
-}
-
-size_t gabi_host_fact_count(const struct gabi_host *host)
-{
-	return host->fact_count;
-}
-
-const char *gabi_host_fact_at(const struct gabi_host *host, size_t at, const char **ret_value)
-{
-	if (at >= host->fact_count)
-		return NULL;
-	*ret_value = host->facts[at].value;
-	return host->facts[at].name;
+	return gabi_facts_release(&host->facts);
 }
 
 static int add_implied(void *ctx, const struct gabi_word *word, const struct gabi_change *change)
@@ -250,8 +176,8 @@ int gabi_host_overlay(const struct gabi_host *host, const struct gabi_host *offe
 	err = copy_into(both, host, 0, offer, diag);
 	if (!err)
 		err = copy_into(both, offer, GABI_WORD_OFFER, NULL, diag);
-	for (size_t i = 0; !err && i < host->fact_count; i++)
-		err = gabi_host_set_fact(both, host->facts[i].name, host->facts[i].value, diag);
+	for (size_t i = 0; !err && i < host->facts.count; i++)
+		err = gabi_host_set_fact(both, host->facts.at[i].name, host->facts.at[i].value, diag);
 	if (!err && provider)
 		err = gabi_host_set_fact(both, "provider", provider, diag);
 	if (!err)

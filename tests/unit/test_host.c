@@ -230,14 +230,14 @@ static void facts__are_copied_replaced_and_listed_by_name(void **state)
 		snprintf(scratch, sizeof(scratch), "new %zu", i);
 		assert_int_equal(gabi_host_set_fact(host, names[i], scratch, NULL), 0);
 	}
-	assert_int_equal(gabi_host_fact_count(host), COUNT_OF(names));
+	assert_int_equal(gabi_facts_count(gabi_host_facts(host)), COUNT_OF(names));
 	for (size_t i = 0; i < COUNT_OF(names); i++) {
 		snprintf(scratch, sizeof(scratch), "new %zu", i);
-		assert_string_equal(gabi_host_fact_at(host, i, &value), names[i]);
+		assert_string_equal(gabi_facts_at(gabi_host_facts(host), i, &value), names[i]);
 		assert_string_equal(value, scratch);
 		assert_string_equal(gabi_host_fact(host, names[i]), scratch);
 	}
-	assert_null(gabi_host_fact_at(host, COUNT_OF(names), &value));
+	assert_null(gabi_facts_at(gabi_host_facts(host), COUNT_OF(names), &value));
 	assert_null(gabi_host_fact(host, "kernel"));
 	assert_null(gabi_host_fact(host, ""));
 	gabi_host_free(host);

@@ -277,8 +277,8 @@ static void print_facts(const struct gabi_host *host)
 	static const struct column columns[] = { { "FACT" }, { "VALUE", .wraps = true } };
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 
-	for (size_t i = 0; i < gabi_host_fact_count(host); i++) {
-		const char *value, *name = gabi_host_fact_at(host, i, &value);
+	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(host)); i++) {
+		const char *value, *name = gabi_facts_at(gabi_host_facts(host), i, &value);
 
 		table_row(table, COLOR_NONE, (const char *[]){ name, value });
 	}
