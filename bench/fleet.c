@@ -133,8 +133,8 @@ static struct gabi_host *copy_with_less(struct fleet *fleet, const struct gabi_h
 	for (unsigned space = GABI_SPACE_NONE + 1; space < GABI_SPACE_COUNT; space++)
 		if (gabi_host_covers(from, space))
 			gabi_host_cover(host, space);
-	for (size_t i = 0; i < gabi_host_fact_count(from); i++) {
-		const char *value, *name = gabi_host_fact_at(from, i, &value);
+	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(from)); i++) {
+		const char *value, *name = gabi_facts_at(gabi_host_facts(from), i, &value);
 
 		if (gabi_host_set_fact(host, name, value, NULL))
 			stop("fleet", "out of memory");

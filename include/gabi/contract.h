@@ -34,6 +34,12 @@ GABI_API int gabi_contract_set_note(struct gabi_contract *contract, const char *
 GABI_API const char *gabi_contract_name(const struct gabi_contract *contract); /* "" if none */
 GABI_API const char *gabi_contract_note(const struct gabi_contract *contract); /* "" if none */
 
+/* What is known of the host that the contract was pinned from: facts as a manifest's, for people and for naming the cause
+ * of a finding; not part of the digest. */
+GABI_API int gabi_contract_set_origin(struct gabi_contract *contract, const char *name, const char *value,
+				      struct gabi_diag *diag);
+GABI_API const struct gabi_facts *gabi_contract_origin(const struct gabi_contract *contract);
+
 /* Sorts the words, clears free fields, and checks that nothing is there twice. To be called once, after the last word. */
 GABI_API int gabi_contract_seal(struct gabi_contract *contract, struct gabi_diag *diag);
 

@@ -3,7 +3,7 @@
 
 #include <gabi/vocab.h>
 
-#include "base/base.h"
+#include "vocab/facts.h"
 #include "contract/pin.h"
 
 #include <string.h>
@@ -12,6 +12,7 @@ struct gabi_contract {
 	struct gabi_mem mem;
 	enum gabi_arch arch;
 	char *name, *note;
+	struct gabi_facts origin;
 	struct gabi_words words;
 };
 
@@ -33,6 +34,7 @@ void gabi_contract_free(struct gabi_contract *contract)
 		return;
 	gabi_mem_put(&contract->mem, contract->name);
 	gabi_mem_put(&contract->mem, contract->note);
+	gabi_facts_free(&contract->origin, &contract->mem);
 	gabi_words_free(&contract->words, &contract->mem);
 	gabi_mem_put(&contract->mem, contract);
 }
@@ -104,6 +106,18 @@ const char *gabi_contract_name(const struct gabi_contract *contract)
 const char *gabi_contract_note(const struct gabi_contract *contract)
 {
 	return contract->note ? contract->note : "";
+}
+
+int gabi_contract_set_origin(struct gabi_contract *contract, const char *name, const char *value, struct gabi_diag *diag)
+{
+	if (gabi_facts_set(&contract->origin, &contract->mem, name, value))
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	return 0;
+}
+
+const struct gabi_facts *gabi_contract_origin(const struct gabi_contract *contract)
+{
+	return &contract->origin;
 }
 
 /* Clears what is not promised: the fields that the VMM sets per VM. */

@@ -2,6 +2,8 @@
 /* Contracts from hosts: pinning, and what both pinning and a baseline do to their words. */
 #include "contract/pin.h"
 
+#include "vocab/module.h"
+
 #include <string.h>
 
 uint64_t gabi_word_off(const struct gabi_key *key, uint64_t value, bool (*is_off)(const struct gabi_field *, const void *),
@@ -166,6 +168,21 @@ int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const 
 	return 0;
 }
 
+/* Where the contract comes from: the facts that can cause a difference, less names and parameters that no guest notices. */
+static int take_origin(const struct gabi_host *host, struct gabi_contract *contract, struct gabi_diag *diag)
+{
+	const struct gabi_facts *facts = gabi_host_facts(host);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < gabi_facts_count(facts); i++) {
+		const char *value, *name = gabi_facts_at(facts, i, &value);
+
+		if (strcmp(name, "name") && strcmp(name, "provider") && (strncmp(name, "module.", 7) || gabi_module_matters(name)))
+			err = gabi_contract_set_origin(contract, name, value, diag);
+	}
+	return err;
+}
+
 int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options, const struct gabi_mem *mem,
 		      struct gabi_contract **ret_contract, struct gabi_diag *diag)
 {
@@ -173,6 +190,7 @@ int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_option
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_words words = { 0 };
 	struct left_out out = { 0 };
+	struct gabi_contract *contract = NULL;
 	int err;
 
 	if (!options)
@@ -186,8 +204,14 @@ int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_option
 	if (!err && take_words(host, &out, &own, &words))
 		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	if (!err)
-		err = gabi_contract_of_words(gabi_host_arch(host), &words, mem, ret_contract, diag);
+		err = gabi_contract_of_words(gabi_host_arch(host), &words, mem, &contract, diag);
 	gabi_mem_put(&own, out.fields);
 	gabi_words_free(&words, &own);
+	if (!err)
+		err = take_origin(host, contract, diag);
+	if (err)
+		gabi_contract_free(contract);
+	else
+		*ret_contract = contract;
 	return err;
 }

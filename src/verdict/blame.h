@@ -7,14 +7,11 @@
 
 #include "base/base.h"
 
-/* Fills in cause, change and param of a finding that a host makes by itself. */
-void gabi_finding_blame(struct gabi_finding *finding, const struct gabi_host *host);
+/* Fills in cause, change and param of a finding that a host makes against a contract (NULL: against none in particular). */
+void gabi_finding_blame(struct gabi_finding *finding, const struct gabi_contract *contract, const struct gabi_host *host);
 
 /* The same for a difference between two hosts. */
 void gabi_finding_blame_between(struct gabi_finding *finding, const struct gabi_host *from, const struct gabi_host *to);
-
-/* The value of a module parameter that takes nothing away. */
-const char *gabi_module_remedy(const char *param);
 
 /* Is that one of arm64's firmware pseudo-registers: 0x14 PSCI version and workaround levels, 0x16 service bitmaps? The
  * kernel makes both. */

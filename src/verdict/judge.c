@@ -53,7 +53,7 @@ static int find(struct gabi_judge *judge, const struct question *q, unsigned kin
 		.have = q->have,
 	};
 
-	gabi_finding_blame(&finding, judge->host);
+	gabi_finding_blame(&finding, judge->contract, judge->host);
 	return judge->sink->take(judge->sink, &finding);
 }
 

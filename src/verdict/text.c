@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "verdict/judge.h"
+#include "vocab/module.h"
 
 static void print_bits(struct gabi_out *out, const struct gabi_finding *finding)
 {
