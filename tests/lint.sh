@@ -15,7 +15,7 @@ mapfile -t scripts < <(git ls-files | while read -r file; do
 	[[ -f $file ]] && head -c 64 "$file" | head -n 1 | grep -aqE '^#!.*\b(bash|sh)$' && echo "$file"
 done)
 ((${#scripts[@]})) || { note 'no scripts were found'; exit 1; }
-shellcheck "${scripts[@]}" || failed=1
+shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}" || failed=1
 
 note 'manuals'
 for page in man/*.[1-9]; do

@@ -183,6 +183,8 @@ void gabi_matrix_row(struct gabi_matrix *matrix, const uint64_t *contract, uint6
 {
 	size_t count = 0;
 
+	if (!matrix->row_words) /* no hosts: ret_row may be NULL */
+		return;
 	for (size_t i = 0; i < matrix->set_words; i++) {
 		uint64_t columns = contract[i] & matrix->failed[i];
 

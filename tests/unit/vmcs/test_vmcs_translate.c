@@ -169,11 +169,12 @@ static void dirty__copies_the_dirty_groups_and_no_other(void **state)
 				gabi_translation_run_dirty(made, source, got, clean);
 				for (unsigned id = 0; id < GABI_VMCS_COUNT; id++) {
 					int group = gabi_evmcs_group_of(id);
-					int wanted = group == GABI_EVMCS_NONE || (group == GABI_EVMCS_ALL ? clean != 0xffff : !(clean >> group & 1));
+					int wanted;
 					uint64_t now, then = 0;
 
 					if (group < 0 || gabi_vmcs_get(to, got, id, &now))
 						continue;
+					wanted = group == GABI_EVMCS_NONE || (group == GABI_EVMCS_ALL ? clean != 0xffff : !(clean >> group & 1));
 					gabi_vmcs_get(to, wanted ? full : untouched, id, &then);
 					if (now != then)
 						fail_msg("%s to %s by %s, clean %#x: field %u", from->name, to->name, paths[path], clean, id);
