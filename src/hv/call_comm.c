@@ -80,6 +80,19 @@ int gabi_hv_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_port *
 	return 0;
 }
 
+bool gabi_hv_valid_connection(const struct gabi_hv *hv, uint64_t what, uint64_t flags)
+{
+	unsigned kind = kind_of(what), vp = (unsigned)(what >> VP_SHIFT);
+
+	if (kind == UNUSED)
+		return !what && !flags;
+	if (kind > CUT || flags >> 32 || (flags & 0xffff) + (flags >> 16) > GABI_HV_FLAGS || what >> 29 & 7)
+		return false;
+	if (what >> HOST_BIT & 1 || kind == PORT_GONE || kind == CUT)
+		return !(what >> VTL_SHIFT);
+	return (vp == PORT_ANY || vp < hv->vp_count) && (what >> VTL_SHIFT & 15) < hv->vtl_count;
+}
+
 static int become(struct gabi_hv *hv, uint32_t id, unsigned kind)
 {
 	struct connection *place;

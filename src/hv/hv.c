@@ -213,18 +213,27 @@ static void start_once(struct gabi_hv *hv, const struct gabi_hv_config *config)
 	gabi_hv_fill_ref_tsc_pages(hv);
 }
 
+int gabi_hv_start_over(struct gabi_hv *hv)
+{
+	gabi_hv_protect_pool_free(&hv->pool);
+	if (gabi_hv_protect_pool_init(&hv->pool, &hv->mem, hv->protect_bytes))
+		return GABI_ERR_NOMEM;
+	start(hv);
+	return 0;
+}
+
 int gabi_hv_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 {
 	bool zero = false;
+	int err;
 
 	turn->count = turn->changes = 0;
 	/* TLFS vsm, Zero Memory on Reset. Only a VTL that was there had secrets. */
 	for (unsigned vtl = 1; vtl < hv->vtl_count; vtl++)
 		zero |= hv->enabled >> vtl & 1 && hv->common[vtl].config & CONFIG_ZERO_MEMORY;
-	gabi_hv_protect_pool_free(&hv->pool);
-	if (gabi_hv_protect_pool_init(&hv->pool, &hv->mem, hv->protect_bytes))
-		return GABI_ERR_NOMEM;
-	start(hv);
+	err = gabi_hv_start_over(hv);
+	if (err)
+		return err;
 	if (zero)
 		act(turn, GABI_HV_ACT_ZERO_MEMORY, GABI_HV_VP_ANY, 0);
 	return 0;

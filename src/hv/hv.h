@@ -279,6 +279,17 @@ static inline struct gabi_hv_act *act(struct gabi_hv_turn *turn, enum gabi_hv_ac
 
 /* ---- what the parts do for each other ---- */
 
+/* Puts everything but connections and RAM back to where it started. */
+int gabi_hv_start_over(struct gabi_hv *hv);
+
+/* Could gabi_hv_connect have made this place? */
+bool gabi_hv_valid_connection(const struct gabi_hv *hv, uint64_t what, uint64_t flags);
+
+uint64_t gabi_hv_checksum(const uint8_t *at, size_t len);
+
+/* Says what is to be seen at a page of a VTL. */
+void gabi_hv_show_overlay(const struct gabi_hv *hv, struct gabi_hv_turn *turn, unsigned vtl, uint64_t gfn);
+
 void gabi_hv_fill_hypercall_page(const struct gabi_hv_config *config, uint8_t *page);
 void gabi_hv_fill_ref_tsc_pages(struct gabi_hv *hv);
 

@@ -47,6 +47,11 @@ static void show(const struct gabi_hv *hv, struct gabi_hv_turn *turn, unsigned v
 	next->overlay.prot = number == GABI_HV_NO_PAGE ? 0 : (uint8_t)prot_of(kind_of(hv, number));
 }
 
+void gabi_hv_show_overlay(const struct gabi_hv *hv, struct gabi_hv_turn *turn, unsigned vtl, uint64_t gfn)
+{
+	show(hv, turn, vtl, gfn, top(hv, vtl, gfn));
+}
+
 void gabi_hv_place_overlay(struct gabi_hv *hv, struct gabi_hv_turn *turn, enum page_kind kind, unsigned vp, unsigned vtl,
 			   uint64_t msr)
 {

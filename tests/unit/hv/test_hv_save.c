@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Save and restore: at every step the same as not saving. */
+#include "hv_drive.h"
+
+uint64_t gabi_hv_checksum(const uint8_t *at, size_t len);
+
+/* Test vectors: xxhsum -H64 of the xxHash project. */
+static void checksum__is_xxh64(void **state)
+{
+	(void)state;
+	assert_int_equal(gabi_hv_checksum((const uint8_t *)"", 0), 0xef46db3751d8e999u);
+	assert_int_equal(gabi_hv_checksum((const uint8_t *)"a", 1), 0xd24ec4f1a98c6e5bu);
+	assert_int_equal(gabi_hv_checksum((const uint8_t *)"abc", 3), 0x44bc2cf5ad770999u);
+	assert_int_equal(gabi_hv_checksum((const uint8_t *)"Nobody inspects the spammish repetition", 39), 0xfbcea83c8a378bf1u);
+}
+
+static void save__at_every_step__is_the_same_as_not_saving(void **state)
+{
+	struct rig *straight = drive_rig(), *moved = drive_rig();
+	uint64_t random = 0x123456789abcdef, now = 1000, switched = 0, changed = 0;
+
+	(void)state;
+	for (unsigned step = 0; step < 20000; step++) {
+		uint64_t r = random_next(&random), a, b;
+		uint8_t *stream, *again;
+		size_t len, again_len;
+
+		now += r >> 50 & 255;
+		a = drive(straight, r, now);
+		b = drive(moved, r, now);
+		if (a != b)
+			fail_msg("step %u, %llx: differs after a restore", step, (unsigned long long)r);
+		for (unsigned i = 0; i < straight->turn.count; i++)
+			switched += straight->turn.act[i].kind == GABI_HV_ACT_SWITCH;
+		changed += straight->turn.changes;
+		if (step % 8)
+			continue;
+		stream = rig_save(moved, &len);
+		memset(moved->pages, 0xee, gabi_hv_page_count(&moved->config) * 4096);
+		gabi_hv_free(moved->hv);
+		memset(moved->pages, 0, gabi_hv_page_count(&moved->config) * 4096);
+		{
+			struct gabi_hv_ops ops = rig_ops(moved);
+
+			assert_int_equal(gabi_hv_new(&moved->config, &ops, NULL, &moved->hv, NULL), 0);
+		}
+		rig_restore(moved, stream, len);
+		again = rig_save(moved, &again_len);
+		assert_int_equal(len, again_len);
+		assert_memory_equal(stream, again, len);
+		free(stream);
+		free(again);
+	}
+	/* The walk went where it should. */
+	assert_true(switched > 100);
+	assert_true(changed > 20);
+	rig_free(straight);
+	rig_free(moved);
+}
+
+static struct rig *busy_rig(void)
+{
+	struct rig *rig = drive_rig();
+	uint64_t random = 42, now = 0;
+
+	for (unsigned step = 0; step < 3000; step++)
+		drive(rig, random_next(&random), now += 50);
+	return rig;
+}
+
+static void restore__damage_anywhere__is_refused_and_leaves_a_new_partition(void **state)
+{
+	struct rig *rig = busy_rig(), *target = drive_rig(), *fresh = drive_rig();
+	size_t len, fresh_len;
+	uint8_t *stream = rig_save(rig, &len), *empty;
+
+	(void)state;
+	for (size_t at = 0; at < len; at += 1 + len / 3000) {
+		stream[at] ^= 0x10;
+		assert_true(gabi_hv_restore(target->hv, stream, len, NULL) < 0);
+		stream[at] ^= 0x10;
+	}
+	for (size_t cut = 0; cut < len; cut += 1 + len / 500)
+		assert_true(gabi_hv_restore(target->hv, stream, cut, NULL) < 0);
+	(void)fresh_len;
+	empty = rig_save(fresh, &fresh_len);
+	free(empty);
+	rig_restore(target, stream, len);
+	free(stream);
+	rig_free(rig);
+	rig_free(target);
+	rig_free(fresh);
+}
+
+/* Damage with a right checksum, as an attacker would do it: refused or taken, never a crash, and what is taken can be saved. */
+static void restore__hostile_stream__never_breaks_the_engine(void **state)
+{
+	struct rig *rig = busy_rig(), *target = drive_rig();
+	uint64_t random = 99;
+	size_t len, taken = 0, refused = 0;
+	uint8_t *stream = rig_save(rig, &len);
+
+	(void)state;
+	for (unsigned round = 0; round < 3000; round++) {
+		size_t at = 96 + random_next(&random) % (len - 104);
+		uint8_t before = stream[at], *again;
+		size_t again_len;
+
+		stream[at] = (uint8_t)random_next(&random);
+		put(stream + len - 8, gabi_hv_checksum(stream, len - 8), 8);
+		if (gabi_hv_restore(target->hv, stream, len, NULL)) {
+			refused++;
+		} else {
+			uint64_t walk = round + 1;
+
+			taken++;
+			again = rig_save(target, &again_len);
+			free(again);
+			for (unsigned step = 0; step < 20; step++)
+				drive(target, random_next(&walk), step * 1000);
+		}
+		stream[at] = before;
+	}
+	assert_true(taken > 100);
+	assert_true(refused > 100);
+	free(stream);
+	rig_free(rig);
+	rig_free(target);
+}
+
+static void restore__other_partition__is_refused_with_the_reason(void **state)
+{
+	struct rig *rig = drive_rig(), *other;
+	struct gabi_hv_config config = drive_config();
+	struct gabi_diag diag;
+	size_t len;
+	uint8_t *stream = rig_save(rig, &len);
+
+	(void)state;
+	config.digest[3] = 1;
+	other = rig_with(&config);
+	assert_int_equal(gabi_hv_restore(other->hv, stream, len, &diag), GABI_ERR_CONFLICT);
+	assert_string_equal(diag.text, "the partition was saved under another contract");
+	rig_free(other);
+	config = drive_config();
+	config.vp_count = 3;
+	other = rig_with(&config);
+	assert_int_equal(gabi_hv_restore(other->hv, stream, len, &diag), GABI_ERR_CONFLICT);
+	rig_free(other);
+	stream[4] = 2;
+	assert_int_equal(gabi_hv_restore(rig->hv, stream, len, &diag), GABI_ERR_VERSION);
+	free(stream);
+	rig_free(rig);
+}
+
+static void resume__says_what_the_vmm_must_set_up(void **state)
+{
+	struct rig *rig = rig_secure(), *target;
+	struct gabi_hv_config config = rig_config();
+	size_t len;
+	uint8_t *stream;
+	unsigned overlays = 0, timers = 0;
+
+	(void)state;
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_STIMER0_CONFIG, 8 | 1 << 12 | 0x50 << 4, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_STIMER0_COUNT, 777, 0, &rig->turn);
+	stream = rig_save(rig, &len);
+	target = rig_with(&config);
+	rig_restore(target, stream, len);
+	for (unsigned vtl = 0; vtl < 2; vtl++) {
+		assert_int_equal(gabi_hv_resume(target->hv, 0, vtl, &target->turn), 0);
+		for (unsigned i = 0; i < target->turn.count; i++) {
+			const struct gabi_hv_act *act = &target->turn.act[i];
+
+			if (act->kind == GABI_HV_ACT_OVERLAY && act->vtl == 1 && (act->overlay.gpa == 0x30000 || act->overlay.gpa == 0x31000))
+				overlays++;
+			timers += act->kind == GABI_HV_ACT_TIMER && act->at_100ns == 777;
+		}
+	}
+	assert_int_equal(overlays, 2);
+	assert_int_equal(timers, 1);
+	assert_int_equal(gabi_hv_active_vtl(target->hv, 0), 1);
+	free(stream);
+	rig_free(rig);
+	rig_free(target);
+}
+
+/* The streams of all versions, kept for ever. GABI_HV_GOLDEN=write in the environment makes the one of this version. */
+static void restore__golden_stream__reads_and_writes_back_the_same(void **state)
+{
+	static uint8_t stream[1 << 20];
+	struct rig *rig = drive_rig();
+	uint8_t *again;
+	size_t len, again_len;
+	FILE *file;
+
+	(void)state;
+	if (getenv("GABI_HV_GOLDEN")) {
+		struct rig *busy = busy_rig();
+
+		again = rig_save(busy, &len);
+		file = fopen(GOLDEN "/stream-1.bin", "wb");
+		assert_non_null(file);
+		assert_int_equal(fwrite(again, 1, len, file), len);
+		fclose(file);
+		free(again);
+		rig_free(busy);
+	}
+	file = fopen(GOLDEN "/stream-1.bin", "rb");
+	assert_non_null(file);
+	len = fread(stream, 1, sizeof(stream), file);
+	fclose(file);
+	assert_true(len > 1000);
+	rig_restore(rig, stream, len);
+	again = rig_save(rig, &again_len);
+	assert_int_equal(again_len, len);
+	assert_memory_equal(again, stream, len);
+	free(again);
+	rig_free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(checksum__is_xxh64),
+		cmocka_unit_test(save__at_every_step__is_the_same_as_not_saving),
+		cmocka_unit_test(restore__damage_anywhere__is_refused_and_leaves_a_new_partition),
+		cmocka_unit_test(restore__hostile_stream__never_breaks_the_engine),
+		cmocka_unit_test(restore__other_partition__is_refused_with_the_reason),
+		cmocka_unit_test(resume__says_what_the_vmm_must_set_up),
+		cmocka_unit_test(restore__golden_stream__reads_and_writes_back_the_same),
+	};
+
+	return cmocka_run_group_tests_name("hv_save", tests, NULL, NULL);
+}
