@@ -15,6 +15,7 @@
 
 #include <gabi/contract.h>
 #include <gabi/err.h>
+#include <gabi/host.h>
 #include <gabi/mem.h>
 
 GABI_BEGIN
@@ -102,6 +103,13 @@ GABI_API int gabi_hv_config_from_contract(struct gabi_hv_config *config, const s
 
 /* 1 if a leaf of the configuration has that bit, else 0. */
 GABI_API int gabi_hv_config_has(const struct gabi_hv_config *config, enum gabi_hv_feature feature);
+
+/*
+ * What the engine can give a guest, as an offer to be laid over a host (gabi_host_overlay). Of the configuration only the number
+ * of virtual processors and of VTLs counts. mem NULL: malloc and free.
+ */
+GABI_API int gabi_hv_offer(const struct gabi_hv_config *config, const struct gabi_mem *mem, struct gabi_host **ret_host,
+			   struct gabi_diag *diag);
 
 /* Pages that the overlays of such a partition take; 0 if the counts are out of range. */
 GABI_API size_t gabi_hv_page_count(const struct gabi_hv_config *config);
