@@ -108,7 +108,7 @@ GABI_API int gabi_hv_config_has(const struct gabi_hv_config *config, enum gabi_h
  * What the engine can give a guest, as an offer to be laid over a host (gabi_host_overlay). Of the configuration only the number
  * of virtual processors and of VTLs counts. mem NULL: malloc and free.
  */
-GABI_API int gabi_hv_offer(const struct gabi_hv_config *config, const struct gabi_mem *mem, struct gabi_host **ret_host,
+GABI_API int gabi_hv_engine_offer(const struct gabi_hv_config *config, const struct gabi_mem *mem, struct gabi_host **ret_host,
 			   struct gabi_diag *diag);
 
 /* Pages that the overlays of such a partition take; 0 if the counts are out of range. */

@@ -308,7 +308,8 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 			return finish(regs, status, call.rep_at);
 	}
 	/* TLFS: where padding is overwritten, it is with zeros. */
-	memset(call.out, 0, round_up(place.out, 8));
+	if (place.out)
+		memset(call.out, 0, round_up(place.out, 8));
 	call.in_len = (uint16_t)place.in;
 	return run(&call, regs, row, &place, control);
 }

@@ -51,7 +51,7 @@ static uint64_t value_of(const struct gabi_hv_config *config, unsigned leaf, uns
 	return 0;
 }
 
-int gabi_hv_offer(const struct gabi_hv_config *config, const struct gabi_mem *mem, struct gabi_host **ret_host,
+int gabi_hv_engine_offer(const struct gabi_hv_config *config, const struct gabi_mem *mem, struct gabi_host **ret_host,
 		  struct gabi_diag *diag)
 {
 	struct gabi_host *host;

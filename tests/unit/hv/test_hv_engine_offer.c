@@ -46,7 +46,7 @@ static void offer__laid_over_a_host__decides_what_fits(void **state)
 		config.vtl_count = promises[i].vtls;
 		assert_int_equal(gabi_contract_add(contract, &word, NULL), 0);
 		assert_int_equal(gabi_contract_seal(contract, NULL), 0);
-		assert_int_equal(gabi_hv_offer(&config, NULL, &offer, NULL), 0);
+		assert_int_equal(gabi_hv_engine_offer(&config, NULL, &offer, NULL), 0);
 		assert_int_equal(gabi_host_view(offer), GABI_VIEW_OFFER);
 		assert_int_equal(gabi_host_overlay(host, offer, &both, NULL), 0);
 		if (gabi_check_verdict(contract, host) != GABI_DOES_NOT_FIT)
@@ -71,7 +71,7 @@ static void offer__pinned__makes_a_partition(void **state)
 	struct rig *rig;
 
 	(void)state;
-	assert_int_equal(gabi_hv_offer(&config, NULL, &offer, NULL), 0);
+	assert_int_equal(gabi_hv_engine_offer(&config, NULL, &offer, NULL), 0);
 	assert_int_equal(gabi_host_overlay(host, offer, &both, NULL), 0);
 	if (gabi_contract_pin(both, &options, NULL, &contract, &diag))
 		fail_msg("%s", diag.text);
@@ -95,5 +95,5 @@ int main(void)
 		cmocka_unit_test(offer__pinned__makes_a_partition),
 	};
 
-	return cmocka_run_group_tests_name("hv_offer", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("hv_engine_offer", tests, NULL, NULL);
 }
