@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "formats/facts.h"
 #include "formats/text.h"
 #include "formats/words.h"
 
@@ -153,7 +154,7 @@ static int check_digest(const struct gabi_contract *contract, struct gabi_value 
 
 /* ---- the document ---- */
 
-enum { GABI, SCHEMA, NAME, NOTE, DIGEST, PROMISES, COUNT };
+enum { GABI, SCHEMA, NAME, NOTE, ORIGIN, DIGEST, PROMISES, COUNT };
 
 static int set_text(struct gabi_contract *contract, int (*set)(struct gabi_contract *, const char *), struct gabi_value value,
 		    const struct gabi_mem *mem)
@@ -163,6 +164,11 @@ static int set_text(struct gabi_contract *contract, int (*set)(struct gabi_contr
 
 	gabi_text_free(text, mem);
 	return err;
+}
+
+static int set_origin(void *contract, const char *name, const char *value, struct gabi_diag *diag)
+{
+	return gabi_contract_set_origin(contract, name, value, diag);
 }
 
 static int fill(struct gabi_contract *contract, const struct gabi_value *values, const struct gabi_mem *mem, struct gabi_diag *diag)
@@ -180,6 +186,10 @@ static int fill(struct gabi_contract *contract, const struct gabi_value *values,
 		return gabi_read_sealed(err, &step, words, count, diag);
 	if (values[DIGEST].at)
 		err = check_digest(contract, values[DIGEST], values[PROMISES], diag);
+	if (err)
+		return err;
+	if (values[ORIGIN].at)
+		err = gabi_facts_read(values[ORIGIN], "origin", gabi_contract_origin(contract), set_origin, contract, mem, diag);
 	if (err)
 		return err;
 	if (set_text(contract, gabi_contract_set_name, values[NAME], mem) ||
@@ -206,6 +216,7 @@ int gabi_contract_read(const char *text, size_t len, const struct gabi_mem *mem,
 	static const struct gabi_member members[COUNT] = {
 		[GABI] = { "gabi", GABI_TYPE_TEXT, true },      [SCHEMA] = { "schema", GABI_TYPE_NUMBER, true },
 		[NAME] = { "name", GABI_TYPE_TEXT, false },     [NOTE] = { "note", GABI_TYPE_TEXT, false },
+		[ORIGIN] = { "origin", GABI_TYPE_OBJECT, false },
 		[DIGEST] = { "digest", GABI_TYPE_TEXT, false }, [PROMISES] = { "promises", GABI_TYPE_OBJECT, true },
 	};
 	struct gabi_contract *contract;
@@ -251,7 +262,7 @@ int gabi_contract_write(const struct gabi_contract *contract, const struct gabi_
 	uint8_t digest[GABI_DIGEST_LEN];
 	char digest_text[GABI_FORMATS_DIGEST_CAP];
 
-	if (!gabi_text_valid(name) || !gabi_text_valid(note))
+	if (!gabi_text_valid(name) || !gabi_text_valid(note) || !gabi_facts_valid(gabi_contract_origin(contract)))
 		return GABI_ERR_ARG;
 	gabi_contract_digest(contract, digest);
 	gabi_digest_print(digest, digest_text);
@@ -262,6 +273,8 @@ int gabi_contract_write(const struct gabi_contract *contract, const struct gabi_
 		gabi_json_text(&json, "name", name);
 	if (*note)
 		gabi_json_text(&json, "note", note);
+	if (gabi_facts_count(gabi_contract_origin(contract)))
+		gabi_facts_write(&json, "origin", gabi_contract_origin(contract));
 	gabi_json_text(&json, "digest", digest_text);
 	gabi_json_key(&json, "promises");
 	if (!json.stopped)

@@ -1,68 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+#include "formats/facts.h"
 #include "formats/text.h"
 #include "formats/words.h"
 
 #include <string.h>
 
-#define MAX_FACTS 4096 /* a kernel with all its modules has some hundred parameters */
-
 static const char *const views[] = {
 	[GABI_VIEW_KVM] = "kvm", [GABI_VIEW_GUEST] = "guest", [GABI_VIEW_CPU] = "cpu", [GABI_VIEW_OFFER] = "offer",
 };
 
-/* ---- facts ---- */
-
-static bool is_fact(const char *name)
+static int set_fact(void *host, const char *name, const char *value, struct gabi_diag *diag)
 {
-	static const char *const names[] = {
-#define GABI_FACT_ROW(name, cause, what) name,
-#include <gabi/fact.def>
-	};
-	const char *dot;
-
-	for (size_t i = 0; i < GABI_COUNT_OF(names); i++)
-		if (!strcmp(names[i], name))
-			return true;
-	if (strncmp(name, "module.", 7))
-		return false;
-	dot = strchr(name + 7, '.');
-	return dot && dot > name + 7 && dot[1];
-}
-
-static int read_fact(struct gabi_host *host, const struct gabi_step *step, struct gabi_value value, const struct gabi_mem *mem,
-		     struct gabi_diag *diag)
-{
-	int err = gabi_load_type(value, step, GABI_TYPE_TEXT, diag);
-	char name[128], *text;
-
-	if (err)
-		return err;
-	if (!gabi_slice_copy(step->key, name, sizeof(name)) || !is_fact(name))
-		return GABI_LOAD_FAIL(diag, step, GABI_ERR_SCHEMA, "no fact of that name is known");
-	if (gabi_host_fact(host, name))
-		return GABI_LOAD_FAIL(diag, step, GABI_ERR_DUPLICATE, "the fact is there twice");
-	text = gabi_value_text(value, mem);
-	if (!text)
-		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = gabi_host_set_fact(host, name, text, diag);
-	gabi_text_free(text, mem);
-	return err;
-}
-
-static int read_facts(struct gabi_host *host, struct gabi_value facts, const struct gabi_mem *mem, struct gabi_diag *diag)
-{
-	const struct gabi_step up = GABI_STEP("facts");
-	struct gabi_step step = { .up = &up };
-	struct gabi_items items = gabi_items_of(facts, NULL);
-	struct gabi_value value;
-	int err = 0;
-
-	while (!err && gabi_items_next(&items, &step.key, &value)) {
-		if (gabi_facts_count(gabi_host_facts(host)) == MAX_FACTS)
-			return GABI_LOAD_FAIL(diag, &up, GABI_ERR_LIMIT, "the manifest lists more facts than gabi takes");
-		err = read_fact(host, &step, value, mem, diag);
-	}
-	return err;
+	return gabi_host_set_fact(host, name, value, diag);
 }
 
 /* ---- covers ---- */
@@ -175,7 +124,7 @@ int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, str
 	host = gabi_host_new(arch, view, mem);
 	if (!host)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = read_facts(host, values[FACTS], mem, diag);
+	err = gabi_facts_read(values[FACTS], "facts", gabi_host_facts(host), set_fact, host, mem, diag);
 	if (!err)
 		err = read_covers(host, values[COVERS], diag);
 	if (!err)
@@ -188,28 +137,6 @@ int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, str
 }
 
 /* ---- writing ---- */
-
-static bool facts_valid(const struct gabi_host *host)
-{
-	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(host)); i++) {
-		const char *value, *name = gabi_facts_at(gabi_host_facts(host), i, &value);
-
-		if (!is_fact(name) || !gabi_text_valid(name) || !gabi_text_valid(value))
-			return false;
-	}
-	return true;
-}
-
-static void write_facts(struct gabi_json *json, const struct gabi_host *host)
-{
-	gabi_json_open(json, "facts", '{');
-	for (size_t i = 0; i < gabi_facts_count(gabi_host_facts(host)); i++) {
-		const char *value, *name = gabi_facts_at(gabi_host_facts(host), i, &value);
-
-		gabi_json_text(json, name, value);
-	}
-	gabi_json_close(json, '}');
-}
 
 static void write_covers(struct gabi_json *json, const struct gabi_host *host)
 {
@@ -225,14 +152,14 @@ int gabi_host_write(const struct gabi_host *host, const struct gabi_mem *mem, ch
 	struct gabi_text text = { .mem = gabi_mem_or_default(mem), .flat = 4 };
 	struct gabi_json json = { .sink = gabi_text_sink, .ctx = &text };
 
-	if (!facts_valid(host))
+	if (!gabi_facts_valid(gabi_host_facts(host)))
 		return GABI_ERR_ARG;
 	gabi_json_open(&json, NULL, '{');
 	gabi_json_text(&json, "gabi", "host");
 	gabi_json_uint(&json, "schema", GABI_HOST_SCHEMA);
 	gabi_json_text(&json, "arch", gabi_arch_text(gabi_host_arch(host)));
 	gabi_json_text(&json, "view", views[gabi_host_view(host)]);
-	write_facts(&json, host);
+	gabi_facts_write(&json, "facts", gabi_host_facts(host));
 	write_covers(&json, host);
 	gabi_json_key(&json, "words");
 	if (!json.stopped)

@@ -721,10 +721,32 @@ static void memory_short__is_said_and_leaves_nothing(void **state)
 	}
 }
 
+static void origin__is_kept_and_no_part_of_the_digest(void **state)
+{
+	struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_X86, NULL), *again;
+	uint8_t before[GABI_DIGEST_LEN], after[GABI_DIGEST_LEN];
+	char *text;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(gabi_contract_seal(contract, NULL), 0);
+	gabi_contract_digest(contract, before);
+	assert_int_equal(gabi_contract_set_origin(contract, "kernel.release", "6.1.0-50-amd64", NULL), 0);
+	assert_int_equal(gabi_contract_write(contract, NULL, &text, &len), 0);
+	assert_int_equal(gabi_contract_read(text, len, NULL, &again, NULL), 0);
+	assert_string_equal(gabi_facts_get(gabi_contract_origin(again), "kernel.release"), "6.1.0-50-amd64");
+	gabi_contract_digest(again, after);
+	assert_memory_equal(before, after, sizeof(before));
+	gabi_text_free(text, NULL);
+	gabi_contract_free(contract);
+	gabi_contract_free(again);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(contract__written_and_read__is_the_same),
+		cmocka_unit_test(origin__is_kept_and_no_part_of_the_digest),
 		cmocka_unit_test(canonical__is_the_text_that_was_read),
 		cmocka_unit_test(host__written_and_read__is_the_same),
 		cmocka_unit_test(wide_value__highest_digits_are_the_last_part),
