@@ -28,18 +28,25 @@ struct gabi_op {
 	uint16_t vp;         /* GABI_VP_ALL or one virtual processor */
 	struct gabi_key key;
 	uint64_t value;
-	uint64_t mask;       /* VERIFY: the bits that count */
+	uint64_t mask;       /* the bits that are promised; the others are free: the VMM's, or run-time state */
 };
 
 struct gabi_plan;
 
 #define GABI_PLAN_SCHEMA 1 /* of the JSON form */
 
-/* The plan for a contract that fits; a report that does not say so is GABI_ERR_ARG. */
+/*
+ * The plan for a contract that fits; a report that does not say so is GABI_ERR_ARG. report NULL: the plan as if it did, to
+ * let the kernel itself say no.
+ */
 GABI_API int gabi_plan_new(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
 			   const struct gabi_mem *mem, struct gabi_plan **ret_plan, struct gabi_diag *diag);
 GABI_API void gabi_plan_free(struct gabi_plan *plan); /* NULL is fine */
 GABI_API const struct gabi_op *gabi_plan_ops(const struct gabi_plan *plan, size_t *ret_count);
+
+/* x86: where the guest finds KVM's own leaves, which operations number from 0x40000000: there, or at 0x40000100 where
+ * Hyper-V's are, unless the contract says otherwise. */
+GABI_API uint32_t gabi_plan_kvm_leaf_base(const struct gabi_plan *plan);
 GABI_API const char *gabi_op_text(unsigned kind); /* "set-cpuid" */
 
 GABI_END

@@ -128,6 +128,14 @@ static bool is_offered_only(const struct gabi_word *word)
 	return count > 0;
 }
 
+uint64_t gabi_msr_at_start(const struct gabi_host *host, const struct gabi_word *offer)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_MSR_DEFAULT, .index = offer->key.index };
+	const struct gabi_word *start = gabi_host_find(host, &key);
+
+	return start ? (offer->value & offer->settable) | (start->value & ~offer->settable) : offer->value;
+}
+
 static int take_words(const struct gabi_host *host, const struct left_out *out, const struct gabi_mem *mem,
 		      struct gabi_words *words)
 {
@@ -140,6 +148,8 @@ static int take_words(const struct gabi_host *host, const struct left_out *out, 
 
 		if (!gabi_space_is_promise(taken.key.space) || out->space[taken.key.space] || is_offered_only(&taken))
 			continue;
+		if (taken.key.space == GABI_SPACE_MSR)
+			taken.value = gabi_msr_at_start(host, &word[i]);
 		taken.settable = 0;
 		taken.flags = 0;
 		taken.value = gabi_word_off(&taken.key, taken.value, is_minus, &minus) & gabi_mask(taken.bits);

@@ -18,6 +18,10 @@ void gabi_words_prune(struct gabi_words *words);
 int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const struct gabi_mem *mem,
 			   struct gabi_contract **ret_contract, struct gabi_diag *diag);
 
+/* What a guest sees of a feature MSR whose VMM writes all that KVM offers and lets it write: of the rest, what a virtual
+ * processor starts with. */
+uint64_t gabi_msr_at_start(const struct gabi_host *host, const struct gabi_word *offer);
+
 /* May a contract list words of that space? */
 bool gabi_space_is_promise(unsigned space);
 

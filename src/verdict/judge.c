@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "verdict/judge.h"
 
+#include "contract/pin.h"
 
 
 static const struct gabi_key tsc_control = { .space = GABI_SPACE_CAP, .index = GABI_KVM_CAP_TSC_CONTROL };
@@ -97,11 +98,15 @@ static int scale(struct gabi_judge *judge, const struct question *q)
 	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
 }
 
-/* Some MSRs KVM computes for the guest and takes no other value of. */
-static bool is_fixed(const struct question *q)
+/* Some MSRs KVM computes for the guest and takes no other value of: a guest sees what a virtual processor starts with, which
+ * need not be what KVM says that it supports. */
+static bool is_fixed(const struct gabi_judge *judge, const struct question *q)
 {
-	return q->key->space == GABI_SPACE_MSR && q->offer && q->span->rule != GABI_RULE_DERIVED &&
-	       ((q->want ^ q->have) << q->span->lo & ~q->offer->settable);
+	const struct gabi_span *span = q->span;
+
+	if (q->key->space != GABI_SPACE_MSR || !q->offer || span->rule == GABI_RULE_DERIVED)
+		return false;
+	return (q->want ^ gabi_span_get(span, gabi_msr_at_start(judge->host, q->offer))) << span->lo & ~q->offer->settable;
 }
 
 /* A word that the VMM always writes (CPUID, MSRs): the guest sees the contract's value if the host supports it. */
@@ -112,7 +117,7 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 
 	if (!q->promise && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register cannot be off: a guest that was promised nothing of it takes what it gets */
-	if (q->promise && is_fixed(q))
+	if (q->promise && is_fixed(judge, q))
 		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;

@@ -13,6 +13,7 @@ struct gabi_plan {
 	struct gabi_mem mem;
 	struct gabi_op *ops;
 	size_t count, cap;
+	uint32_t kvm_leaf_base;
 };
 
 struct making {
@@ -48,12 +49,6 @@ static unsigned scope_of(const struct gabi_key *key)
 	return reg ? reg->scope : gabi_is_fw(key) ? GABI_SCOPE_VM : GABI_SCOPE_VP;
 }
 
-static struct gabi_op op_of(unsigned kind, const struct gabi_word *word, uint64_t value)
-{
-	return (struct gabi_op){ .kind = (uint8_t)kind, .scope = (uint8_t)scope_of(&word->key), .before_run = 1,
-				 .bits = word->bits, .vp = word->vp, .key = word->key, .value = value };
-}
-
 /* ---- what a word's fields say about writing it ---- */
 
 /* The bits of a word whose fields have that rule. */
@@ -67,6 +62,13 @@ static uint64_t bits_of_rule(const struct gabi_word *word, unsigned rule)
 		if (span.rule == rule)
 			mask |= gabi_span_mask(&span);
 	return mask;
+}
+
+static struct gabi_op op_of(unsigned kind, const struct gabi_word *word, uint64_t value)
+{
+	return (struct gabi_op){ .kind = (uint8_t)kind, .scope = (uint8_t)scope_of(&word->key), .before_run = 1,
+				 .bits = word->bits, .vp = word->vp, .key = word->key, .value = value,
+				 .mask = gabi_mask(word->bits) & ~bits_of_rule(word, GABI_RULE_FREE) };
 }
 
 static bool is_derived(const struct gabi_word *word)
@@ -107,11 +109,73 @@ static int enable(struct making *m, unsigned number, unsigned cap, unsigned scop
 	return add(m->plan, &op);
 }
 
+static bool has_cap(const struct making *m, unsigned cap)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_CAP, .index = cap };
+	const struct gabi_word *word = gabi_host_find(m->host, &key);
+
+	return word && word->value;
+}
+
+static int enable_where_there(struct making *m, unsigned cap, uint64_t value)
+{
+	struct gabi_op op = { .kind = GABI_OP_ENABLE_CAP, .scope = GABI_SCOPE_VP, .before_run = 1, .bits = 64, .vp = GABI_VP_ALL,
+			      .key = { .space = GABI_SPACE_CAP, .index = cap }, .value = value };
+
+	return has_cap(m, cap) ? add(m->plan, &op) : 0;
+}
+
+static bool promises(const struct making *m, const char *name)
+{
+	return gabi_contract_promises(m->contract, gabi_field_by_name(name, GABI_ARCH_X86));
+}
+
+static struct gabi_range promised_in(const struct making *m, unsigned space)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
+
+	return gabi_range_of(word, count, space);
+}
+
+static bool promises_hyperv(const struct making *m)
+{
+	struct gabi_range range = promised_in(m, GABI_SPACE_HYPERV);
+
+	return range.at < range.end;
+}
+
+/* KVM has a SynIC only where it was switched on, whatever CPUID says; and only told so does it keep from a guest the Hyper-V
+ * MSRs and hypercalls that CPUID does not list (Documentation/virt/kvm/api.rst, KVM_CAP_HYPERV_SYNIC2, KVM_CAP_HYPERV_ENFORCE_CPUID). */
+static int add_hyperv_caps(struct making *m)
+{
+	int err;
+
+	if (!promises_hyperv(m))
+		return 0;
+	err = promises(m, "hv-synic") ? enable_where_there(m, GABI_KVM_CAP_HYPERV_SYNIC2, 0) : 0;
+	return err ? err : enable_where_there(m, GABI_KVM_CAP_HYPERV_ENFORCE_CPUID, 1);
+}
+
 static int add_caps(struct making *m)
 {
 	int err = enable(m, GABI_VM_QUIRKS, GABI_KVM_CAP_DISABLE_QUIRKS2, GABI_SCOPE_VM);
 
+	if (!err)
+		err = add_hyperv_caps(m);
 	return err ? err : enable(m, GABI_VM_EVMCS_VERSION, GABI_KVM_CAP_HYPERV_ENLIGHTENED_VMCS, GABI_SCOPE_VP);
+}
+
+#define KVM_LEAVES             0x40000000u
+#define KVM_LEAVES_BESIDE_HV   0x40000100u /* Linux arch/x86/include/asm/cpuid: a guest looks every 0x100 leaves */
+
+static uint32_t kvm_leaf_base(const struct making *m)
+{
+	const struct gabi_word *word = promise_at(m, GABI_VM_KVM_LEAF_BASE);
+
+	if (word && word->value)
+		return (uint32_t)word->value;
+	return promises_hyperv(m) ? KVM_LEAVES_BESIDE_HV : KVM_LEAVES;
 }
 
 static int add_frequency(struct making *m)
@@ -127,9 +191,7 @@ static int add_frequency(struct making *m)
 
 static int add_space(struct making *m, unsigned space, unsigned kind)
 {
-	size_t count;
-	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
-	struct gabi_range range = gabi_range_of(word, count, space);
+	struct gabi_range range = promised_in(m, space);
 
 	for (; range.at < range.end; range.at++) {
 		struct gabi_op op = op_of(kind, range.at, range.at->value);
@@ -196,9 +258,7 @@ static int add_register(struct making *m, const struct gabi_word *offer, unsigne
 /* A promise to one virtual processor alone. */
 static int add_own_registers(struct making *m)
 {
-	size_t count;
-	const struct gabi_word *word = gabi_contract_words(m->contract, &count);
-	struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_ARM64);
+	struct gabi_range range = promised_in(m, GABI_SPACE_ARM64);
 
 	for (; range.at < range.end; range.at++) {
 		struct gabi_op op = op_of(GABI_OP_SET_REG, range.at, range.at->value);
@@ -229,8 +289,11 @@ static int add_registers(struct making *m)
 static int add_drops(struct making *m)
 {
 	size_t count;
-	const struct gabi_finding *finding = gabi_report_findings(m->report, &count);
+	const struct gabi_finding *finding;
 
+	if (!m->report)
+		return 0;
+	finding = gabi_report_findings(m->report, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct gabi_op op = { .kind = GABI_OP_DROP_IF_EQUAL, .scope = GABI_SCOPE_VP, .bits = finding[i].bits,
 				      .vp = GABI_VP_ALL, .key = finding[i].key, .value = finding[i].want };
@@ -261,7 +324,6 @@ static int add_verifies(struct making *m)
 
 		if (!can_be_read_back(word[i].key.space) || (offer && (offer->flags & GABI_WORD_IMPLIED)))
 			continue;
-		op.mask = gabi_mask(word[i].bits) & ~bits_of_rule(&word[i], GABI_RULE_FREE);
 		err = add(m->plan, &op);
 		if (err)
 			return err;
@@ -295,7 +357,7 @@ int gabi_plan_new(const struct gabi_contract *contract, const struct gabi_host *
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct making m = { .contract = contract, .host = host, .report = report };
-	enum gabi_verdict verdict = gabi_report_verdict(report);
+	enum gabi_verdict verdict = report ? gabi_report_verdict(report) : GABI_FITS;
 
 	if (verdict != GABI_FITS && verdict != GABI_FITS_WITH_ACTIONS)
 		return gabi_fail(diag, GABI_ERR_ARG, "there is no plan for a contract whose verdict is \"", gabi_verdict_text(verdict),
@@ -304,6 +366,7 @@ int gabi_plan_new(const struct gabi_contract *contract, const struct gabi_host *
 	if (!m.plan)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	m.plan->mem = own;
+	m.plan->kvm_leaf_base = kvm_leaf_base(&m);
 	if (make(&m)) {
 		gabi_plan_free(m.plan);
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
@@ -324,4 +387,9 @@ const struct gabi_op *gabi_plan_ops(const struct gabi_plan *plan, size_t *ret_co
 {
 	*ret_count = plan->count;
 	return plan->ops;
+}
+
+uint32_t gabi_plan_kvm_leaf_base(const struct gabi_plan *plan)
+{
+	return plan->kvm_leaf_base;
 }

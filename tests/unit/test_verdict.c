@@ -409,6 +409,24 @@ static void baseline__takes_the_value_that_a_host_cannot_be_moved_from(void **st
 	gabi_host_free(hosts[1]);
 }
 
+/* KVM says that it supports the bits, but its virtual processors show 0 and take no write: seen on a software KVM. */
+static void check__msr_that_takes_no_write_and_starts_otherwise__is_missing(void **state)
+{
+	static const struct words offer = { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0), WORD(MSR_DEFAULT, 0x10a, 0, 64, 0, ~0ull) } };
+	static const struct words promise = { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0) } };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &offer);
+	struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &promise), *pinned;
+
+	(void)state;
+	assert_int_equal(gabi_check_verdict(contract, host), GABI_DOES_NOT_FIT);
+	assert_int_equal(gabi_contract_pin(host, NULL, NULL, &pinned, NULL), 0);
+	assert_int_equal(gabi_contract_find(pinned, &offer.at[1].key, GABI_VP_ALL)->value, 0);
+	assert_int_equal(gabi_check_verdict(pinned, host), GABI_FITS);
+	gabi_contract_free(pinned);
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+}
+
 /* ---- plan ---- */
 
 static struct gabi_plan *plan_of(enum gabi_arch arch, const struct words *promise, const struct words *offer, int *ret_err)
@@ -482,6 +500,71 @@ static void plan__writes_firmware_registers_once_before_the_first_run(void **sta
 	gabi_plan_free(plan);
 }
 
+static void plan__without_a_report__is_made_all_the_same(void **state)
+{
+	static const struct words promise = { { LEAF_1_ECX(SSE3) } }, offer = { { LEAF_1_ECX(0) } };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &offer);
+	struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &promise);
+	struct gabi_plan *plan = NULL;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(gabi_plan_new(contract, host, NULL, NULL, &plan, NULL), 0);
+	gabi_plan_ops(plan, &count);
+	assert_int_equal(count, 2); /* set and verify */
+	gabi_plan_free(plan);
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+}
+
+static void plan__leaves_free_bits_to_the_vmm(void **state)
+{
+	static const struct words words = { { WORD(CPUID, 1, GABI_EBX, 32, 0x00000800, 0) } };
+	int err;
+	struct gabi_plan *plan = plan_of(GABI_ARCH_X86, &words, &words, &err);
+	const struct gabi_op *op;
+	size_t count;
+
+	(void)state;
+	assert_non_null(plan);
+	op = gabi_plan_ops(plan, &count);
+	assert_int_equal(op[0].kind, GABI_OP_SET_CPUID);
+	assert_int_equal(op[0].mask, 0x0000ffff); /* not the APIC id, nor the number of processors */
+	gabi_plan_free(plan);
+}
+
+/* A guest with Hyper-V's leaves has a SynIC only if KVM was told, and KVM hides what is not listed only if told. */
+static void plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves(void **state)
+{
+	static const struct words promise = { { WORD(KVM, 0x40000001, GABI_EAX, 32, 1, 0), WORD(HYPERV, 0x40000003, GABI_EAX, 32, 1u << 2, 0) } };
+	static const struct words offer = { { WORD(KVM, 0x40000001, GABI_EAX, 32, 1, 0), WORD(HYPERV, 0x40000003, GABI_EAX, 32, 1u << 2, 0),
+					      WORD(CAP, GABI_KVM_CAP_HYPERV_SYNIC2, 0, 32, 1, 0),
+					      WORD(CAP, GABI_KVM_CAP_HYPERV_ENFORCE_CPUID, 0, 32, 1, 0) } };
+	static const struct words without = { { WORD(KVM, 0x40000001, GABI_EAX, 32, 1, 0) } };
+	int err;
+	struct gabi_plan *plan = plan_of(GABI_ARCH_X86, &promise, &offer, &err);
+	const struct gabi_op *op;
+	size_t count;
+
+	(void)state;
+	assert_non_null(plan);
+	op = gabi_plan_ops(plan, &count);
+	assert_int_equal(op[0].kind, GABI_OP_ENABLE_CAP);
+	assert_int_equal(op[0].key.index, GABI_KVM_CAP_HYPERV_SYNIC2);
+	assert_int_equal(op[1].kind, GABI_OP_ENABLE_CAP);
+	assert_int_equal(op[1].key.index, GABI_KVM_CAP_HYPERV_ENFORCE_CPUID);
+	assert_int_equal(op[1].value, 1);
+	assert_int_equal(op[2].kind, GABI_OP_SET_CPUID);
+	assert_int_equal(gabi_plan_kvm_leaf_base(plan), 0x40000100);
+	gabi_plan_free(plan);
+
+	plan = plan_of(GABI_ARCH_X86, &without, &offer, &err);
+	assert_non_null(plan);
+	assert_int_equal(gabi_plan_ops(plan, &count)[0].kind, GABI_OP_SET_CPUID);
+	assert_int_equal(gabi_plan_kvm_leaf_base(plan), 0x40000000);
+	gabi_plan_free(plan);
+}
+
 /* ---- pinning ---- */
 
 static void pin__fits_the_host_it_was_made_of(void **state)
@@ -532,9 +615,13 @@ int main(void)
 		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
 		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),
 		cmocka_unit_test(baseline__takes_the_value_that_a_host_cannot_be_moved_from),
+		cmocka_unit_test(check__msr_that_takes_no_write_and_starts_otherwise__is_missing),
 		cmocka_unit_test(plan__of_a_contract_that_does_not_fit__is_refused),
 		cmocka_unit_test(plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back),
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
+		cmocka_unit_test(plan__without_a_report__is_made_all_the_same),
+		cmocka_unit_test(plan__leaves_free_bits_to_the_vmm),
+		cmocka_unit_test(plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves),
 		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
 		cmocka_unit_test(pin__minus_a_feature__leaves_it_out),
 	};
