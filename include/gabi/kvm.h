@@ -2,13 +2,14 @@
 /*
  * libgabi-kvm: this machine's KVM.
  *
- * The only library of gabi that does I/O. It reads a host manifest out of /dev/kvm; everything else about manifests is
- * in gabi/host.h and needs no kernel.
+ * The only library of gabi that does I/O. It reads a host manifest out of /dev/kvm, and carries out plans on virtual
+ * machines; everything else about manifests and contracts needs no kernel.
  */
 #ifndef GABI_KVM_H
 #define GABI_KVM_H
 
 #include <gabi/host.h>
+#include <gabi/plan.h>
 
 GABI_BEGIN
 
@@ -34,6 +35,49 @@ struct gabi_kvm_probe_options {
  */
 GABI_API int gabi_kvm_probe(const struct gabi_kvm_probe_options *options, const struct gabi_mem *mem, struct gabi_host **ret_host,
 			    struct gabi_diag *diag);
+
+/* A virtual machine whose descriptors the caller owns: its VMM's, or one of gabi_kvm_vm_create. */
+struct gabi_kvm_vm {
+	size_t size;    /* sizeof(struct gabi_kvm_vm); bytes that this library does not know must be 0 */
+	int vm;
+	const int *vcpu; /* of each virtual processor, by its index */
+	unsigned vcpus;
+	/*
+	 * x86: fills in what the contract leaves free in one leaf of virtual processor vp (topology, APIC id): regs is EAX to EDX
+	 * as it would be set, with the APIC id vp. Bits that are promised are put back afterwards. May be NULL.
+	 */
+	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
+	void *ctx;
+};
+
+/*
+ * Carries out a plan on a VM that has never run: its operations in their order, and last the reading back of all of it on
+ * every virtual processor. All virtual processors must be there; on arm64 they are initialized, and SVE is not finalized,
+ * which is done here once the vector lengths are set. Operations on saved state (DROP_IF_EQUAL) have no meaning here and are
+ * passed over.
+ *
+ * The first refusal ends it: GABI_ERR_KVM, with diag->key, the errno if there is one, and a sentence that names the value
+ * that was wanted. The VM is then neither the old nor the promised one, and must not be run.
+ */
+GABI_API int gabi_kvm_apply(const struct gabi_plan *plan, const struct gabi_kvm_vm *vm, const struct gabi_mem *mem,
+			    struct gabi_diag *diag);
+
+struct gabi_kvm_vm_options {
+	size_t size;        /* sizeof(struct gabi_kvm_vm_options); bytes that this library does not know must be 0 */
+	const char *device; /* NULL: /dev/kvm */
+	unsigned vcpus;     /* 0: 1 */
+};
+
+/*
+ * Makes a VM that a plan for that contract can be carried out on: with an interrupt controller in the kernel, virtual
+ * processors, and on arm64 the features that the contract promises (PSCI 0.2, PMU, SVE, pointer authentication, MTE). It has
+ * no memory yet. A feature that the kernel does not give is left out; gabi_kvm_apply then names the register that differs.
+ */
+GABI_API int gabi_kvm_vm_create(const struct gabi_contract *contract, const struct gabi_kvm_vm_options *options,
+				const struct gabi_mem *mem, struct gabi_kvm_vm **ret_vm, struct gabi_diag *diag);
+
+/* Closes the descriptors of one that gabi_kvm_vm_create made; NULL is fine. */
+GABI_API void gabi_kvm_vm_free(struct gabi_kvm_vm *vm);
 
 GABI_END
 #endif

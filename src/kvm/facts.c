@@ -33,7 +33,7 @@ static bool read_line(int dir, const char *path, char *line, size_t cap)
 	ssize_t len = fd < 0 ? -1 : read(fd, line, cap - 1);
 	size_t from = 0, end;
 
-	probe_fd_close(fd);
+	kvm_close(fd);
 	if (len <= 0)
 		return false;
 	line[len] = '\0';
@@ -94,7 +94,7 @@ static int module_parameters(struct probe *probe, const char *module, int module
 	fd = openat(modules, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
-		probe_fd_close(fd);
+		kvm_close(fd);
 		return 0;
 	}
 	while (!err && (entry = readdir(dir))) {

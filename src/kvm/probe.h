@@ -6,6 +6,7 @@
 #include <gabi/kvm.h>
 
 #include "base/base.h"
+#include "kvm/io.h"
 
 struct probe {
 	struct gabi_mem mem;
@@ -30,19 +31,6 @@ int probe_add(struct probe *probe, const struct gabi_key *key, unsigned bits, ui
 
 /* Adds one word of the space VM. */
 int probe_add_vm(struct probe *probe, unsigned number, uint64_t value, uint64_t settable);
-
-/* ioctl that starts again when a signal came in between; -1 with errno, as ioctl(2). */
-int probe_ioctl(int fd, unsigned long request, void *arg);
-
-/* The value of KVM_CHECK_EXTENSION, 0 where the capability is not known. */
-unsigned probe_cap(int fd, unsigned cap);
-
-/* GABI_ERR_KVM with errno and the sentence "KVM refused to <what>: <errno's meaning>". */
-int probe_refused(struct probe *probe, const char *what);
-
-/* A new VM, or an error; probe_fd_close closes any descriptor that is not negative. */
-int probe_vm_new(struct probe *probe, unsigned long type, int *ret_vm);
-void probe_fd_close(int fd);
 
 /* KVM_CHECK_EXTENSION of every number on that VM. */
 int probe_caps(struct probe *probe, int vm);

@@ -10,6 +10,7 @@
 
 #include <gabi/vocab.h>
 
+#include "machine_arm64.h"
 #include "uapi.h"
 
 #include <errno.h>
@@ -28,7 +29,6 @@ enum {
 	REG_MAX_LEN = 256, /* the widest size that a register id can say */
 	NIBBLES_MAX = 2 * REG_MAX_LEN,
 	REGS_MAX = 1 << 16, /* a longer list is no list */
-	IPA_BITS_DEFAULT = 40,
 	PSCI_VERSIONS = 2 + 16,
 	CNT_CTL_ISTATUS = 1 << 2, /* the timer's time has come */
 };
@@ -40,88 +40,20 @@ struct machine {
 	uint32_t features; /* bits KVM_ARM_VCPU_* that it was given */
 };
 
-static const struct feature {
-	unsigned cap, bit;
-} features[] = {
-	{ KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_ARM_VCPU_PTRAUTH_ADDRESS },
-	{ KVM_CAP_ARM_PTRAUTH_GENERIC, KVM_ARM_VCPU_PTRAUTH_GENERIC },
-	{ KVM_CAP_ARM_SVE, KVM_ARM_VCPU_SVE },
-	{ KVM_CAP_ARM_PMU_V3, KVM_ARM_VCPU_PMU_V3 },
-};
-
-static uint32_t features_of(int vm)
-{
-	uint32_t bits = 0;
-
-	for (size_t i = 0; i < GABI_COUNT_OF(features); i++)
-		if (probe_cap(vm, features[i].cap))
-			bits |= 1u << features[i].bit;
-	return bits;
-}
-
-static void enable_cap(int vm, unsigned cap)
-{
-	struct kvm_enable_cap enable = { .cap = cap };
-
-	if (probe_cap(vm, cap))
-		probe_ioctl(vm, KVM_ENABLE_CAP, &enable);
-}
-
-/* ID_AA64PFR0_EL1.GIC follows the interrupt controller, which every VMM makes. */
-static void give_gic(int vm)
-{
-	static const uint32_t types[] = { KVM_DEV_TYPE_ARM_VGIC_V3, KVM_DEV_TYPE_ARM_VGIC_V2 };
-
-	for (size_t i = 0; i < GABI_COUNT_OF(types); i++) {
-		struct kvm_create_device device = { .type = types[i] };
-
-		if (probe_ioctl(vm, KVM_CREATE_DEVICE, &device))
-			continue;
-		probe_fd_close((int)device.fd);
-		return;
-	}
-}
-
-/* Initializes the virtual processor with as many of the features as the kernel really gives: one that it announces and
- * then refuses (a PMU whose driver is missing) is given up, the last first. */
-static int init_vcpu(struct probe *probe, struct machine *machine)
-{
-	struct kvm_vcpu_init init = { 0 };
-
-	if (probe_ioctl(machine->vm, KVM_ARM_PREFERRED_TARGET, &init))
-		return probe_refused(probe, "name the processor that it can virtualize");
-	for (size_t i = GABI_COUNT_OF(features);; i--) {
-		init.features[0] = machine->features | 1u << KVM_ARM_VCPU_PSCI_0_2;
-		if (!probe_ioctl(machine->vcpu, KVM_ARM_VCPU_INIT, &init))
-			return 0;
-		if (!i)
-			return probe_refused(probe, "initialize a virtual processor");
-		machine->features &= ~(1u << features[i - 1].bit);
-	}
-}
-
-/* A host whose addresses are shorter than the default wants to be told the size. */
-static int make_vm(struct probe *probe, int *ret_vm)
-{
-	unsigned bits = probe_cap(probe->kvm, KVM_CAP_ARM_VM_IPA_SIZE);
-
-	return probe_vm_new(probe, bits && bits < IPA_BITS_DEFAULT ? KVM_VM_TYPE_ARM_IPA_SIZE(bits) : 0, ret_vm);
-}
-
 static int make_machine(struct probe *probe, bool full, struct machine *machine)
 {
-	int err = make_vm(probe, &machine->vm);
+	int err = machine_new(probe->kvm, &machine->vm, probe->diag);
 
 	if (err)
 		return err;
 	if (full) {
-		enable_cap(machine->vm, KVM_CAP_ARM_MTE);
-		enable_cap(machine->vm, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS);
-		machine->features = features_of(machine->vm);
+		machine_enable(machine->vm, KVM_CAP_ARM_MTE);
+		machine_enable(machine->vm, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS);
+		machine->features = machine_features(machine->vm);
 	}
-	give_gic(machine->vm);
-	machine->vcpu = ioctl(machine->vm, KVM_CREATE_VCPU, 0);
-	return machine->vcpu < 0 ? probe_refused(probe, "make a virtual processor") : init_vcpu(probe, machine);
+	machine_give_gic(machine->vm, 3, NULL);
+	err = machine_add_vcpu(machine->vm, 0, &machine->vcpu, probe->diag);
+	return err ? err : machine_init_vcpu(machine->vm, machine->vcpu, &machine->features, probe->diag);
 }
 
 /* Fixes the vector lengths, without which there is no register list. */
@@ -129,15 +61,15 @@ static int finalize(struct probe *probe, const struct machine *machine)
 {
 	int feature = KVM_ARM_VCPU_SVE;
 
-	if (machine->features & 1u << KVM_ARM_VCPU_SVE && probe_ioctl(machine->vcpu, KVM_ARM_VCPU_FINALIZE, &feature))
-		return probe_refused(probe, "finalize SVE");
+	if (machine->features & 1u << KVM_ARM_VCPU_SVE && kvm_ioctl(machine->vcpu, KVM_ARM_VCPU_FINALIZE, &feature))
+		return kvm_refused(probe->diag, "finalize SVE");
 	return 0;
 }
 
 static void close_machine(struct machine *machine)
 {
-	probe_fd_close(machine->vcpu);
-	probe_fd_close(machine->vm);
+	kvm_close(machine->vcpu);
+	kvm_close(machine->vm);
 }
 
 /* ---- one register ---- */
@@ -146,14 +78,14 @@ static bool get_reg(const struct machine *machine, uint64_t id, void *value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
 
-	return !probe_ioctl(machine->vcpu, KVM_GET_ONE_REG, &reg);
+	return !kvm_ioctl(machine->vcpu, KVM_GET_ONE_REG, &reg);
 }
 
 static bool set_reg(const struct machine *machine, uint64_t id, const void *value)
 {
 	struct kvm_one_reg reg = { .id = id, .addr = (uintptr_t)value };
 
-	return !probe_ioctl(machine->vcpu, KVM_SET_ONE_REG, &reg);
+	return !kvm_ioctl(machine->vcpu, KVM_SET_ONE_REG, &reg);
 }
 
 /* What is known of a register from trying. */
@@ -309,8 +241,8 @@ static void read_masks(struct arm *arm)
 {
 	struct reg_mask_range range = { .addr = (uintptr_t)arm->masks, .range = KVM_ARM_FEATURE_ID_RANGE };
 
-	if (!probe_cap(arm->full.vm, KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES) ||
-	    probe_ioctl(arm->full.vm, KVM_ARM_GET_REG_WRITABLE_MASKS, &range))
+	if (!kvm_cap(arm->full.vm, KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES) ||
+	    kvm_ioctl(arm->full.vm, KVM_ARM_GET_REG_WRITABLE_MASKS, &range))
 		memset(arm->masks, 0xff, sizeof(arm->masks));
 }
 
@@ -398,15 +330,15 @@ static int read_list(struct arm *arm, struct kvm_reg_list **ret_list)
 {
 	struct kvm_reg_list count = { 0 }, *list;
 
-	if (!probe_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, &count) || errno != E2BIG || count.n > REGS_MAX)
-		return probe_refused(arm->probe, "count a virtual processor's registers");
+	if (!kvm_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, &count) || errno != E2BIG || count.n > REGS_MAX)
+		return kvm_refused(arm->probe->diag, "count a virtual processor's registers");
 	list = gabi_mem_get(&arm->probe->mem, sizeof(*list) + count.n * sizeof(list->reg[0]));
 	if (!list)
 		return gabi_fail(arm->probe->diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	list->n = count.n;
-	if (probe_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, list)) {
+	if (kvm_ioctl(arm->full.vcpu, KVM_GET_REG_LIST, list)) {
 		gabi_mem_put(&arm->probe->mem, list);
-		return probe_refused(arm->probe, "list a virtual processor's registers");
+		return kvm_refused(arm->probe->diag, "list a virtual processor's registers");
 	}
 	*ret_list = list;
 	return 0;
@@ -433,9 +365,9 @@ static int probe_regs(struct arm *arm)
 
 static uint64_t ipa_bits(const struct arm *arm)
 {
-	unsigned bits = probe_cap(arm->full.vm, KVM_CAP_ARM_VM_IPA_SIZE);
+	unsigned bits = kvm_cap(arm->full.vm, KVM_CAP_ARM_VM_IPA_SIZE);
 
-	return bits ? bits : IPA_BITS_DEFAULT;
+	return bits ? bits : MACHINE_IPA_BITS;
 }
 
 static uint64_t cntfrq(const struct arm *arm)
@@ -451,7 +383,7 @@ static uint64_t smccc_filter(const struct arm *arm)
 {
 	struct kvm_device_attr attr = { .group = KVM_ARM_VM_SMCCC_CTRL, .attr = KVM_ARM_VM_SMCCC_FILTER };
 
-	return !probe_ioctl(arm->full.vm, KVM_HAS_DEVICE_ATTR, &attr);
+	return !kvm_ioctl(arm->full.vm, KVM_HAS_DEVICE_ATTR, &attr);
 }
 
 static uint64_t pmu(const struct arm *arm)

@@ -8,22 +8,17 @@
  */
 #include "probe.h"
 
+#include "machine_x86.h"
 #include "uapi.h"
 
-#include <asm/prctl.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 const enum gabi_arch probe_arch = GABI_ARCH_X86;
 
-#ifndef ARCH_REQ_XCOMP_GUEST_PERM
-#define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
-#endif
 #ifndef KVM_X86_XCOMP_GUEST_SUPP
 #define KVM_X86_XCOMP_GUEST_SUPP 0
 #endif
@@ -33,7 +28,6 @@ enum {
 	LEAF_KVM_END = 0x40010000,
 	ENTRIES_MAX = 4096, /* far beyond any kernel's table: where growing a buffer ends */
 	MSRS_AT_ONCE = 256, /* arch/x86/kvm/x86.c MAX_IO_MSRS */
-	SPLIT_ROUTES = 24,
 	CPUID_1_ECX_VMX = 1u << 5,
 	CPUID_80000001_ECX_SVM = 1u << 2,
 };
@@ -46,30 +40,6 @@ struct x86 {
 };
 
 /* ---- CPUID ---- */
-
-/* What one leaf says about the processor that the probe happened to run on; older kernels pass it through. */
-static const struct per_cpu {
-	uint32_t leaf;
-	uint32_t eax, ebx, ecx, edx; /* bits to clear */
-} per_cpu[] = {
-	{ 0x1, .ebx = 0xff000000 },                           /* initial APIC id */
-	{ 0xb, .edx = ~0u },                                  /* x2APIC id */
-	{ 0x1f, .edx = ~0u },                                 /* x2APIC id */
-	{ 0x8000001e, .eax = ~0u, .ebx = 0xff, .ecx = 0xff }, /* extended APIC, core and node id */
-	{ 0x80000026, .edx = ~0u },                           /* extended APIC id */
-};
-
-static void forget_processor(struct kvm_cpuid_entry2 *entry)
-{
-	for (size_t i = 0; i < GABI_COUNT_OF(per_cpu); i++) {
-		if (per_cpu[i].leaf != entry->function)
-			continue;
-		entry->eax &= ~per_cpu[i].eax;
-		entry->ebx &= ~per_cpu[i].ebx;
-		entry->ecx &= ~per_cpu[i].ecx;
-		entry->edx &= ~per_cpu[i].edx;
-	}
-}
 
 static int add_entry(struct probe *probe, unsigned space, const struct kvm_cpuid_entry2 *entry)
 {
@@ -100,9 +70,9 @@ static int read_cpuid(struct probe *probe, int fd, unsigned long request, struct
 		if (!table)
 			return gabi_fail(probe->diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 		table->nent = room;
-		if (!probe_ioctl(fd, request, table)) {
+		if (!kvm_ioctl(fd, request, table)) {
 			for (uint32_t i = 0; i < table->nent; i++)
-				forget_processor(&table->entries[i]);
+				machine_set_processor(&table->entries[i], 0);
 			*ret_table = table;
 			return 0;
 		}
@@ -156,15 +126,15 @@ static int probe_cpuid(struct x86 *x86)
 	int err = read_cpuid(probe, probe->kvm, KVM_GET_SUPPORTED_CPUID, &x86->cpuid);
 
 	if (!err && !x86->cpuid)
-		return probe_refused(probe, "say which CPUID it supports");
+		return kvm_refused(probe->diag, "say which CPUID it supports");
 	if (!err)
 		err = add_table(probe, GABI_SPACE_CPUID, x86->cpuid);
 	if (!err)
 		err = gabi_host_cover(probe->host, GABI_SPACE_KVM);
 	if (!err)
 		err = probe_table(probe, probe->kvm, KVM_GET_EMULATED_CPUID, GABI_SPACE_CPUID_EMULATED);
-	if (!err && probe_ioctl(x86->vcpu, KVM_SET_CPUID2, x86->cpuid))
-		err = probe_refused(probe, "give a virtual processor the CPUID that it supports");
+	if (!err && kvm_ioctl(x86->vcpu, KVM_SET_CPUID2, x86->cpuid))
+		err = kvm_refused(probe->diag, "give a virtual processor the CPUID that it supports");
 	return err;
 }
 
@@ -175,7 +145,7 @@ static int probe_hyperv(struct x86 *x86)
 	struct probe *probe = x86->probe;
 	int err = probe_table(probe, x86->vcpu, KVM_GET_SUPPORTED_HV_CPUID, GABI_SPACE_HYPERV);
 
-	if (!err && probe_cap(probe->kvm, KVM_CAP_SYS_HYPERV_CPUID))
+	if (!err && kvm_cap(probe->kvm, KVM_CAP_SYS_HYPERV_CPUID))
 		err = probe_table(probe, probe->kvm, KVM_GET_SUPPORTED_HV_CPUID, GABI_SPACE_HYPERV_SYSTEM);
 	return err;
 }
@@ -191,7 +161,7 @@ static int probe_evmcs(struct x86 *x86)
 	struct probe *probe = x86->probe;
 	int err;
 
-	if (!probe_cap(x86->vm, KVM_CAP_HYPERV_ENLIGHTENED_VMCS) || probe_ioctl(x86->vcpu, KVM_ENABLE_CAP, &enable))
+	if (!kvm_cap(x86->vm, KVM_CAP_HYPERV_ENLIGHTENED_VMCS) || kvm_ioctl(x86->vcpu, KVM_ENABLE_CAP, &enable))
 		return gabi_host_cover(probe->host, GABI_SPACE_HYPERV_EVMCS);
 	err = probe_add_vm(probe, PROBE_VM_EVMCS_VERSION, version, 0);
 	return err ? err : probe_table(probe, x86->vcpu, KVM_GET_SUPPORTED_HV_CPUID, GABI_SPACE_HYPERV_EVMCS);
@@ -221,13 +191,13 @@ static int read_msr_list(struct probe *probe, unsigned long request, struct kvm_
 	struct kvm_msr_list count = { 0 }, *list;
 
 	*ret_list = NULL;
-	if (!probe_ioctl(probe->kvm, request, &count) || errno != E2BIG || count.nmsrs > ENTRIES_MAX)
+	if (!kvm_ioctl(probe->kvm, request, &count) || errno != E2BIG || count.nmsrs > ENTRIES_MAX)
 		return 0;
 	list = gabi_mem_get(&probe->mem, sizeof(*list) + count.nmsrs * sizeof(list->indices[0]));
 	if (!list)
 		return gabi_fail(probe->diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	list->nmsrs = count.nmsrs;
-	if (probe_ioctl(probe->kvm, request, list)) {
+	if (kvm_ioctl(probe->kvm, request, list)) {
 		gabi_mem_put(&probe->mem, list);
 		return 0;
 	}
@@ -257,7 +227,7 @@ static int one_msr(int fd, unsigned long request, uint32_t msr, uint64_t *value)
 	struct kvm_msr_entry *entry = (void *)(call.bytes + sizeof(struct kvm_msrs));
 
 	*entry = (struct kvm_msr_entry){ .index = msr, .data = *value };
-	if (probe_ioctl(fd, request, &call) != 1)
+	if (kvm_ioctl(fd, request, &call) != 1)
 		return -1;
 	*value = entry->data;
 	return 0;
@@ -299,7 +269,7 @@ static int each_msr(struct x86 *x86, int fd, const struct kvm_msr_list *list,
 		msrs->head.nmsrs = count;
 		for (uint32_t i = 0; i < count; i++)
 			msrs->entries[i] = (struct kvm_msr_entry){ .index = list->indices[at + i] };
-		done = probe_ioctl(fd, KVM_GET_MSRS, msrs);
+		done = kvm_ioctl(fd, KVM_GET_MSRS, msrs);
 		for (int i = 0; !err && i < done; i++)
 			err = add(x86, msrs->entries[i].index, msrs->entries[i].data);
 		at += done < 0 ? 1 : (uint32_t)done + ((uint32_t)done < count);
@@ -375,7 +345,7 @@ static bool tsc_khz(const struct x86 *x86, struct value *ret)
 	int khz = ioctl(x86->vcpu, KVM_GET_TSC_KHZ, 0);
 
 	ret->value = khz > 0 ? (uint64_t)khz : 0;
-	ret->settable = probe_cap(x86->vm, KVM_CAP_TSC_CONTROL) ? PROBE_ALL_ONES : 0;
+	ret->settable = kvm_cap(x86->vm, KVM_CAP_TSC_CONTROL) ? PROBE_ALL_ONES : 0;
 	return khz > 0;
 }
 
@@ -394,24 +364,24 @@ static bool nested_format(const struct x86 *x86, struct value *ret)
 	} state = { .head = { .size = sizeof(state) } };
 
 	ret->value = 0;
-	if (guest_has_nesting(x86) && !probe_ioctl(x86->vcpu, KVM_GET_NESTED_STATE, &state))
+	if (guest_has_nesting(x86) && !kvm_ioctl(x86->vcpu, KVM_GET_NESTED_STATE, &state))
 		ret->value = 1u + state.head.format;
 	return true;
 }
 
 static bool nested_size(const struct x86 *x86, struct value *ret)
 {
-	ret->value = probe_cap(x86->vm, KVM_CAP_NESTED_STATE);
+	ret->value = kvm_cap(x86->vm, KVM_CAP_NESTED_STATE);
 	return true;
 }
 
 /* Before KVM_GET_XSAVE2 there was only KVM_GET_XSAVE, with one size for all. */
 static bool xsave_size(const struct x86 *x86, struct value *ret)
 {
-	unsigned size = probe_cap(x86->vm, KVM_CAP_XSAVE2);
+	unsigned size = kvm_cap(x86->vm, KVM_CAP_XSAVE2);
 
 	ret->value = size ? size : sizeof(((struct kvm_xsave *)NULL)->region);
-	return size || probe_cap(x86->vm, KVM_CAP_XSAVE);
+	return size || kvm_cap(x86->vm, KVM_CAP_XSAVE);
 }
 
 /* Before there were features that want permission, all that may be given are in CPUID. */
@@ -421,7 +391,7 @@ static bool xcr0_supported(const struct x86 *x86, struct value *ret)
 	struct kvm_device_attr attr = { .attr = KVM_X86_XCOMP_GUEST_SUPP, .addr = (uintptr_t)&ret->value };
 
 	ret->settable = PROBE_ALL_ONES;
-	if (probe_cap(x86->probe->kvm, KVM_CAP_SYS_ATTRIBUTES) && !probe_ioctl(x86->probe->kvm, KVM_GET_DEVICE_ATTR, &attr))
+	if (kvm_cap(x86->probe->kvm, KVM_CAP_SYS_ATTRIBUTES) && !kvm_ioctl(x86->probe->kvm, KVM_GET_DEVICE_ATTR, &attr))
 		return true;
 	ret->value = leaf ? (uint64_t)leaf->edx << 32 | leaf->eax : 0;
 	return true;
@@ -429,7 +399,7 @@ static bool xcr0_supported(const struct x86 *x86, struct value *ret)
 
 static bool quirks(const struct x86 *x86, struct value *ret)
 {
-	ret->value = ret->settable = probe_cap(x86->vm, KVM_CAP_DISABLE_QUIRKS2);
+	ret->value = ret->settable = kvm_cap(x86->vm, KVM_CAP_DISABLE_QUIRKS2);
 	return ret->value;
 }
 
@@ -518,34 +488,11 @@ int probe_arch_facts(struct probe *probe)
 
 /* ---- all of it ---- */
 
-/* Must come before the first virtual processor of the process; where the kernel knows of no such features it says no. */
-static void ask_for_xsave_features(void)
-{
-	enum { XFEATURE_XTILEDATA = 18 };
-
-	syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
-}
-
-/* Several Hyper-V features are offered only beside a local APIC in the kernel. */
-static void give_local_apic(int vm)
-{
-	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { SPLIT_ROUTES } };
-
-	if (probe_ioctl(vm, KVM_ENABLE_CAP, &split))
-		probe_ioctl(vm, KVM_CREATE_IRQCHIP, NULL);
-}
-
 static int make_machine(struct x86 *x86)
 {
-	int err;
+	int err = machine_new(x86->probe->kvm, &x86->vm, x86->probe->diag);
 
-	ask_for_xsave_features();
-	err = probe_vm_new(x86->probe, 0, &x86->vm);
-	if (err)
-		return err;
-	give_local_apic(x86->vm);
-	x86->vcpu = ioctl(x86->vm, KVM_CREATE_VCPU, 0);
-	return x86->vcpu < 0 ? probe_refused(x86->probe, "make a virtual processor") : 0;
+	return err ? err : machine_add_vcpu(x86->vm, 0, &x86->vcpu, x86->probe->diag);
 }
 
 int probe_arch_words(struct probe *probe)
@@ -568,7 +515,7 @@ int probe_arch_words(struct probe *probe)
 	gabi_mem_put(&probe->mem, x86.cpuid);
 	gabi_mem_put(&probe->mem, x86.features);
 	gabi_mem_put(&probe->mem, x86.state);
-	probe_fd_close(x86.vcpu);
-	probe_fd_close(x86.vm);
+	kvm_close(x86.vcpu);
+	kvm_close(x86.vm);
 	return err;
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef GABI_KVM_CREATE_H
+#define GABI_KVM_CREATE_H
+
+#include <gabi/contract.h>
+
+#include "io.h"
+
+/* Makes the VM, its interrupt controller and `count` virtual processors as a contract wants them. vcpu holds -1 where none was
+ * made; what was made is the caller's to close, on failure too. */
+int create_machine(const struct gabi_contract *contract, int kvm, unsigned count, int *ret_vm, int *vcpu,
+		   struct gabi_diag *diag);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine_x86.h"
+
+#include "uapi.h"
+
+#include <asm/prctl.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef ARCH_REQ_XCOMP_GUEST_PERM
+#define ARCH_REQ_XCOMP_GUEST_PERM 0x1025
+#endif
+
+enum {
+	SPLIT_ROUTES = 24,
+	XFEATURE_XTILEDATA = 18,
+};
+
+/* Must come before the first virtual processor of the process; where the kernel knows of no such features it says no. */
+static void ask_for_xsave_features(void)
+{
+	syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_GUEST_PERM, XFEATURE_XTILEDATA);
+}
+
+/* Several Hyper-V features are offered only beside a local APIC in the kernel. */
+static void give_local_apic(int vm)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { SPLIT_ROUTES } };
+
+	if (kvm_ioctl(vm, KVM_ENABLE_CAP, &split))
+		kvm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL);
+}
+
+int machine_new(int kvm, int *ret_vm, struct gabi_diag *diag)
+{
+	int err;
+
+	ask_for_xsave_features();
+	err = kvm_vm_new(kvm, 0, ret_vm, diag);
+	if (!err)
+		give_local_apic(*ret_vm);
+	return err;
+}
+
+int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *diag)
+{
+	int vcpu = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);
+
+	if (vcpu < 0)
+		return kvm_refused(diag, "make a virtual processor");
+	*ret_vcpu = vcpu;
+	return 0;
+}
+
+/* Where CPUID says which processor this is. */
+static const struct per_cpu {
+	uint32_t leaf;
+	uint32_t eax, ebx, ecx, edx;  /* bits to clear */
+	uint32_t id_eax, id_ebx, id_edx; /* what the number is multiplied by to stand where it belongs */
+} per_cpu[] = {
+	{ 0x1, .ebx = 0xff000000, .id_ebx = 1u << 24 },                    /* initial APIC id */
+	{ 0xb, .edx = ~0u, .id_edx = 1 },                                  /* x2APIC id */
+	{ 0x1f, .edx = ~0u, .id_edx = 1 },                                 /* x2APIC id */
+	{ 0x8000001e, .eax = ~0u, .ebx = 0xff, .ecx = 0xff, .id_eax = 1 }, /* extended APIC, core and node id */
+	{ 0x80000026, .edx = ~0u, .id_edx = 1 },                           /* extended APIC id */
+};
+
+void machine_set_processor(struct kvm_cpuid_entry2 *entry, unsigned id)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(per_cpu); i++) {
+		const struct per_cpu *row = &per_cpu[i];
+
+		if (row->leaf != entry->function)
+			continue;
+		entry->eax = (entry->eax & ~row->eax) | (id * row->id_eax & row->eax);
+		entry->ebx = (entry->ebx & ~row->ebx) | (id * row->id_ebx & row->ebx);
+		entry->ecx &= ~row->ecx;
+		entry->edx = (entry->edx & ~row->edx) | (id * row->id_edx & row->edx);
+	}
+}

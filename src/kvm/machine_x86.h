@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* A virtual machine as every VMM makes it; the probe reads one, and a contract is carried out on one. */
+#ifndef GABI_KVM_MACHINE_X86_H
+#define GABI_KVM_MACHINE_X86_H
+
+#include "io.h"
+
+struct kvm_cpuid_entry2;
+
+/* A VM with its local APICs in the kernel. */
+int machine_new(int kvm, int *ret_vm, struct gabi_diag *diag);
+int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *diag);
+
+/* Puts the number of a virtual processor where a leaf tells it; core and node become 0. */
+void machine_set_processor(struct kvm_cpuid_entry2 *entry, unsigned id);
+
+#endif
