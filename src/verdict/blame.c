@@ -87,6 +87,8 @@ static bool blame_between(struct gabi_finding *finding, enum gabi_arch arch, con
 		finding->cause = GABI_CAUSE_KERNEL;
 		return true;
 	}
+	if (!is_the_kernels(&finding->key) && !(gabi_facts_get(from, "cpu.signature") && gabi_facts_get(to, "cpu.signature")))
+		return false; /* it may be two CPUs */
 	for (size_t i = 0; i < GABI_COUNT_OF(suspects); i++) {
 		const char *x = gabi_facts_get(from, suspects[i].fact), *y = gabi_facts_get(to, suspects[i].fact);
 

@@ -29,7 +29,7 @@ if unused: a guest may move while this state holds its reset value
 MSR_IA32_DEBUGCTLMSR  -       saved  kernel
 
 one-way: a guest that is given what is new cannot come back
-avx512f               no      yes    kernel
+avx512f               no      yes
 xsave-size-max        576     832    kernel: x86_amx
 
 CHANGE   SINCE LINUX  WHAT IT DOES

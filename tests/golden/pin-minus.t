@@ -17,6 +17,9 @@ gabi pin web.json --minus avx2
  "gabi": "contract",
  "schema": 1,
  "name": "web",
+ "origin": {
+  "kernel.release": "6.18.0"
+ },
  "digest": "sha256:bffb97c1edfa37006c091ecd9d5f52c2ae21796304f99446d65144d6575e9030",
  "promises": {
   "arch": "x86",
@@ -36,6 +39,9 @@ gabi pin web.json --minus avx2
 {
  "gabi": "contract",
  "schema": 1,
+ "origin": {
+  "kernel.release": "6.18.0"
+ },
  "digest": "sha256:3f712bacdd09196934dcc9877254bd3ba7921a32eabff66e7defd3bbc1a45516",
  "promises": {
   "arch": "x86",

@@ -15,11 +15,17 @@ static enum status host_of_contract(const struct gabi_contract *contract, const 
 	struct gabi_diag diag = { 0 };
 	size_t count;
 	const struct gabi_word *word = gabi_contract_words(contract, &count);
+	const struct gabi_facts *origin = gabi_contract_origin(contract);
 	int err = host ? 0 : GABI_ERR_NOMEM;
 
 	diag.err = err;
 	for (size_t i = 0; !err && i < count; i++)
 		err = gabi_host_add(host, &word[i], &diag);
+	for (size_t i = 0; !err && i < gabi_facts_count(origin); i++) {
+		const char *value, *name = gabi_facts_at(origin, i, &value);
+
+		err = gabi_host_set_fact(host, name, value, &diag);
+	}
 	if (!err)
 		err = gabi_host_seal(host, &diag);
 	if (err) {
