@@ -121,6 +121,15 @@ FAST void gabi_direct_run(const struct gabi_translation *t, const void *from, vo
 	run(t->set, from, to, dirty);
 }
 
+/* The same where some groups are clean. */
+FAST void gabi_direct_run_few(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
+{
+	if (t->set == GABI_VMCS_SET_IN)
+		run_in(from, to, dirty);
+	else
+		run_out(from, to, dirty);
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
 FAST __attribute__((target("avx2"))) void gabi_direct_avx2_run(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
 {

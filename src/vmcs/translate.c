@@ -142,72 +142,85 @@ static size_t words_make(const struct items *items, struct word *out)
 }
 
 /* The words of one block that are still missing and whose source lies in the 64 bytes from `window` on, as one load. */
-static uint32_t load_make(const struct word *word, size_t count, uint32_t done, unsigned window, struct gabi_wide_load *load)
+static uint32_t load_make(const struct word *word, size_t count, uint32_t done, unsigned window, struct gabi_wide_load *load,
+			  struct gabi_wide_pick *pick)
 {
 	*load = (struct gabi_wide_load){ .from = (uint16_t)window };
+	*pick = (struct gabi_wide_pick){ { 0 } };
 	for (size_t i = 0; i < count; i++) {
 		unsigned lane = word[i].to % WIDE_BYTES / 2;
 
 		if (done >> lane & 1 || word[i].from < window || word[i].from + 2u > window + WIDE_BYTES)
 			continue;
-		load->pick[lane] = (uint16_t)((word[i].from - window) / 2);
+		pick->word[lane] = (uint16_t)((word[i].from - window) / 2);
 		load->mask |= UINT32_C(1) << lane;
 	}
 	return load->mask;
 }
 
+/* How one block is put together. */
+struct plan {
+	struct gabi_wide_load loads[WIDE_WORDS];
+	struct gabi_wide_pick picks[WIDE_WORDS];
+	unsigned count;
+};
+
 /* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines; the
  * permutation costs the same in either. */
-static unsigned loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct gabi_wide_load loads[WIDE_WORDS])
+static void loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct plan *plan)
 {
-	unsigned n = 0;
-
-	for (uint32_t done = 0; done != mask; n++) {
+	plan->count = 0;
+	for (uint32_t done = 0; done != mask; plan->count++) {
 		unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
 
 		for (size_t i = 0; i < count; i++)
 			if (!(done >> word[i].to % WIDE_BYTES / 2 & 1) && word[i].from < lowest)
 				lowest = word[i].from;
-		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, &loads[n]);
+		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, &plan->loads[plan->count],
+				  &plan->picks[plan->count]);
 	}
-	return n;
 }
 
-static unsigned block_make(const struct word *word, size_t count, struct gabi_wide_block *block, struct gabi_wide_load loads[WIDE_WORDS])
+static void block_make(const struct word *word, size_t count, struct gabi_wide_block *block, struct plan *plan)
 {
-	struct gabi_wide_load lines[WIDE_WORDS];
-	unsigned n, line_count;
+	struct plan lines;
 
 	*block = (struct gabi_wide_block){ .to = (uint16_t)(word[0].to / WIDE_BYTES * WIDE_BYTES) };
 	for (size_t i = 0; i < count; i++) {
 		block->mask |= UINT32_C(1) << word[i].to % WIDE_BYTES / 2;
 		block->group[word[i].to % WIDE_BYTES / 2] = word[i].group;
 	}
-	n = loads_make(word, count, block->mask, false, loads);
-	line_count = loads_make(word, count, block->mask, true, lines);
-	if (2 * line_count > 3 * n)
-		return n;
-	memcpy(loads, lines, sizeof(lines));
-	return line_count;
+	loads_make(word, count, block->mask, false, plan);
+	loads_make(word, count, block->mask, true, &lines);
+	if (2 * lines.count <= 3 * plan->count)
+		*plan = lines;
 }
 
 /* Blocks in order of the loads that they take, so that carrying them out needs one branch a number and not one a block. Counts what it
- * makes, and writes it where there is room (blocks and loads not NULL). */
+ * makes, and writes it where there is room (blocks, loads and picks not NULL). */
 static void wide_make(const struct word *word, size_t count, struct gabi_translation *t)
 {
+	uint8_t takes[GABI_VMCS_PAGE / WIDE_BYTES] = { 0 }; /* loads, by line of the target; 0: not known yet */
+
 	t->block_count = t->load_count = 0;
 	for (unsigned n = 1; n <= WIDE_WORDS; n++) {
 		for (size_t first = 0, next; first < count; first = next) {
-			struct gabi_wide_load loads[WIDE_WORDS];
+			uint8_t *known = &takes[word[first].to / WIDE_BYTES];
 			struct gabi_wide_block block;
+			struct plan plan;
 
 			for (next = first; next < count && word[next].to / WIDE_BYTES == word[first].to / WIDE_BYTES;)
 				next++;
-			if (block_make(word + first, next - first, &block, loads) != n)
+			if (*known && *known != n)
 				continue;
-			if (t->blocks && t->loads) {
+			block_make(word + first, next - first, &block, &plan);
+			*known = (uint8_t)plan.count;
+			if (*known != n)
+				continue;
+			if (t->blocks && t->loads && t->picks) {
 				t->blocks[t->block_count] = block;
-				memcpy(t->loads + t->load_count, loads, n * sizeof(*loads));
+				memcpy(t->loads + t->load_count, plan.loads, n * sizeof(*plan.loads));
+				memcpy(t->picks + t->load_count, plan.picks, n * sizeof(*plan.picks));
 			}
 			t->block_count++;
 			t->load_count = (uint16_t)(t->load_count + n);
@@ -235,6 +248,18 @@ static bool path_here(const struct gabi_translation *t, unsigned path)
 	}
 }
 
+/* The widest there is; but layouts that differ in few places move as a few long runs, and those are cheaper than many permutations. */
+static enum path path_choose(const struct gabi_translation *t)
+{
+	unsigned path = PATH_COUNT - 1;
+
+	if (!t->is_hot && 2u * t->run_count <= t->load_count)
+		return PATH_RUNS;
+	while (!path_here(t, path))
+		path--;
+	return path;
+}
+
 static int fill(struct gabi_translation *t, const struct items *items)
 {
 	struct gabi_run runs[ITEMS_MAX];
@@ -248,13 +273,16 @@ static int fill(struct gabi_translation *t, const struct items *items)
 	t->bytes = (uint16_t)(2 * word_count);
 	t->blocks = gabi_mem_get(&t->mem, t->block_count * sizeof(*t->blocks) + 1);
 	t->loads = gabi_mem_get(&t->mem, t->load_count * sizeof(*t->loads) + 1);
+	t->picks_store = gabi_mem_get(&t->mem, t->load_count * sizeof(*t->picks) + WIDE_BYTES);
+	if (t->picks_store)
+		t->picks = (struct gabi_wide_pick *)(((uintptr_t)t->picks_store + WIDE_BYTES - 1) / WIDE_BYTES * WIDE_BYTES);
 	t->run_count = (uint16_t)runs_make(items, GROUPS, runs);
 	t->runs = gabi_mem_get(&t->mem, t->run_count * sizeof(*t->runs) + 1);
 	t->group_runs = gabi_mem_get(&t->mem, items->count * sizeof(*t->group_runs) + 1);
-	if (t->blocks && t->loads)
+	if (t->blocks && t->loads && t->picks)
 		wide_make(words, word_count, t);
 	gabi_mem_put(&t->mem, words);
-	if (!t->blocks || !t->loads || !t->runs || !t->group_runs)
+	if (!t->blocks || !t->loads || !t->picks || !t->runs || !t->group_runs)
 		return GABI_ERR_NOMEM;
 	memcpy(t->runs, runs, t->run_count * sizeof(*runs));
 	count = 0;
@@ -291,12 +319,7 @@ int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_
 		gabi_translation_free(t);
 		return gabi_fail(diag, GABI_ERR_NOMEM, gabi_err_text(GABI_ERR_NOMEM), (char *)NULL);
 	}
-	for (unsigned path = PATH_COUNT; path-- > 0;) {
-		if (path_here(t, path)) {
-			t->path = (uint8_t)path;
-			break;
-		}
-	}
+	t->path = (uint8_t)path_choose(t);
 	*ret_translation = t;
 	return 0;
 }
@@ -312,6 +335,7 @@ void gabi_translation_free(struct gabi_translation *t)
 	gabi_mem_put(&mem, t->group_runs);
 	gabi_mem_put(&mem, t->blocks);
 	gabi_mem_put(&mem, t->loads);
+	gabi_mem_put(&mem, t->picks_store);
 	gabi_mem_put(&mem, t);
 }
 
@@ -386,12 +410,12 @@ void gabi_translation_run_dirty(const struct gabi_translation *t, const void *fr
 {
 	uint32_t dirty = dirty_of(clean);
 
+	if (t->is_hot && t->path != PATH_RUNS && few(~clean & GABI_EVMCS_ALL_CLEAN)) {
+		gabi_direct_run_few(t, from, to, ~clean & GABI_EVMCS_ALL_CLEAN);
+		return;
+	}
 	switch (t->path) {
 	case PATH_AVX512:
-		if (t->is_hot && few(dirty & GABI_EVMCS_ALL_CLEAN)) {
-			gabi_direct_avx2_run(t, from, to, dirty);
-			break;
-		}
 		if (!t->is_hot)
 			run_groups(t, from, to, DIRTY_NONE);
 		if (dirty & GABI_EVMCS_ALL_CLEAN)

@@ -13,11 +13,14 @@ struct gabi_run {
 #define WIDE_BYTES 64u
 #define WIDE_WORDS (WIDE_BYTES / 2)
 
-/* One load of 64 bytes: word i of the block is word `pick[i]` of the bytes at `from`, where `mask` has bit i. */
+/* One load of 64 bytes: word i of the block is word pick[i] of the bytes at `from`, where `mask` has bit i. The picks have an array of their
+ * own, so that each is one cache line. */
 struct gabi_wide_load {
-	uint16_t pick[WIDE_WORDS];
 	uint32_t mask;
 	uint16_t from;
+};
+struct gabi_wide_pick {
+	uint16_t word[WIDE_WORDS];
 };
 
 /* One store of a line of 64 bytes, of which those in `mask`, put together by some loads. */
@@ -40,6 +43,8 @@ struct gabi_translation {
 	uint16_t blocks_upto[WIDE_WORDS + 1]; /* how many blocks take that many loads or fewer */
 	struct gabi_wide_block *blocks;
 	struct gabi_wide_load *loads;
+	struct gabi_wide_pick *picks; /* one a load, each on a line of 64 bytes */
+	void *picks_store;            /* what holds them */
 };
 
 void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, void *to);
@@ -47,6 +52,7 @@ void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, 
 /* direct.c: straight code for the pairs that a hypervisor copies on every entry and exit. `dirty`: groups as bits. */
 bool gabi_direct_has(const struct gabi_translation *translation);
 void gabi_direct_run(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
+void gabi_direct_run_few(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
 void gabi_direct_avx2_run(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
 bool gabi_avx2_here(void);
 

@@ -17,44 +17,48 @@ bool gabi_wide_here(void)
 
 #define INLINE TARGET static inline __attribute__((always_inline))
 
-INLINE __m512i gather(const struct gabi_wide_load *load, unsigned count, const uint8_t *from)
-{
-	__m512i words = _mm512_setzero_si512();
+/* Where the next block's loads are. */
+struct place {
+	const struct gabi_wide_load *load;
+	const struct gabi_wide_pick *pick;
+};
 
-	for (unsigned i = 0; i < count; i++)
-		words = _mm512_mask_permutexvar_epi16(words, load[i].mask, _mm512_loadu_si512(load[i].pick),
-						      _mm512_loadu_si512(from + load[i].from));
+INLINE __m512i gather(const struct place *at, unsigned count, const uint8_t *from)
+{
+	__m512i words = _mm512_permutexvar_epi16(_mm512_loadu_si512(at->pick), _mm512_loadu_si512(from + at->load->from));
+
+	for (unsigned i = 1; i < count; i++)
+		words = _mm512_mask_permutexvar_epi16(words, at->load[i].mask, _mm512_loadu_si512(at->pick + i),
+						      _mm512_loadu_si512(from + at->load[i].from));
 	return words;
 }
 
 /* The blocks that take `count` loads; NULL for dirty means all words. */
-INLINE const struct gabi_wide_load *run(const struct gabi_translation *t, unsigned count, const struct gabi_wide_load *load, const uint8_t *from,
-					uint8_t *to, const __m512i *dirty)
+INLINE void run(const struct gabi_translation *t, unsigned count, struct place *at, const uint8_t *from, uint8_t *to, const __m512i *dirty)
 {
 	const struct gabi_wide_block *block = t->blocks + t->blocks_upto[count - 1], *end = t->blocks + t->blocks_upto[count];
 
-	for (; block < end; block++, load += count) {
+	for (; block < end; block++, at->load += count, at->pick += count) {
 		__mmask32 mask = block->mask;
 
 		if (dirty)
 			mask = _mm512_mask_test_epi16_mask(mask, _mm512_loadu_si512(block->group), *dirty);
-		_mm512_mask_storeu_epi16(to + block->to, mask, gather(load, count, from));
+		_mm512_mask_storeu_epi16(to + block->to, mask, gather(at, count, from));
 	}
-	return load;
 }
 
 INLINE void run_all(const struct gabi_translation *t, const uint8_t *from, uint8_t *to, const __m512i *dirty)
 {
-	const struct gabi_wide_load *load = t->loads;
+	struct place at = { t->loads, t->picks };
 
-	load = run(t, 1, load, from, to, dirty);
-	load = run(t, 2, load, from, to, dirty);
-	load = run(t, 3, load, from, to, dirty);
-	load = run(t, 4, load, from, to, dirty);
-	load = run(t, 5, load, from, to, dirty);
-	load = run(t, 6, load, from, to, dirty);
+	run(t, 1, &at, from, to, dirty);
+	run(t, 2, &at, from, to, dirty);
+	run(t, 3, &at, from, to, dirty);
+	run(t, 4, &at, from, to, dirty);
+	run(t, 5, &at, from, to, dirty);
+	run(t, 6, &at, from, to, dirty);
 	for (unsigned count = 7; count <= WIDE_WORDS && t->blocks_upto[count - 1] < t->block_count; count++)
-		load = run(t, count, load, from, to, dirty);
+		run(t, count, &at, from, to, dirty);
 }
 
 /* The same as straight code, for the pairs that are copied on every entry and exit; `dirty` is NULL or a constant of the caller's. */
