@@ -53,11 +53,12 @@ static void expect_inverse(const struct gabi_nested *nested)
 static void expect_conversion(const uint8_t *blob, size_t len, unsigned choice)
 {
 	size_t count, to_len, total, back_len, back_total;
-	const struct gabi_vmcs_layout *from = gabi_vmcs_layout_by_name("kvm-7.2"), *to = gabi_vmcs_layouts(&count) + choice % count;
+	const struct gabi_vmcs_layout *from = gabi_vmcs_layout_by_name("kvm-7.2"), *to = gabi_vmcs_layouts(&count);
 	uint8_t there[GABI_NESTED_MAX], back[GABI_NESTED_MAX];
 	struct gabi_vmcs_finding findings[4];
 	struct gabi_diag diag;
 
+	to += choice % count;
 	if (gabi_nested_convert(blob, len, from, to, NULL, there, sizeof(there), &to_len, findings, 4, &total, &diag)) {
 		fuzz_expect(diag.text[0]);
 		return;
