@@ -281,19 +281,37 @@ static uint64_t set_middle(struct protect_pool *pool, _Atomic uintptr_t *at, uin
 	return done;
 }
 
+/* The common case of one page in a leaf that stays one. False where it is another case. */
+static bool set_one(const struct protect *store, const struct protect_pool *pool, uint64_t gfn, uint64_t value, bool *ret_changed)
+{
+	uintptr_t at = store->top ? atomic_load_explicit(&store->top[gfn / MIDDLE_PAGES], memory_order_relaxed) : 0;
+	unsigned shift = gfn % NIBBLES * 4;
+	uint64_t entry, old, new;
+	_Atomic uint64_t *word;
+
+	if (at < VALUES)
+		return false;
+	entry = atomic_load_explicit(&((struct middle *)at)->entry[gfn / LEAF_PAGES % ENTRIES], memory_order_relaxed);
+	if (!(entry & LEAF))
+		return false;
+	word = &leaf_at(pool, entry)->word[gfn % LEAF_PAGES / NIBBLES];
+	old = atomic_load_explicit(word, memory_order_relaxed);
+	new = (old & ~((uint64_t)15 << shift)) | value << shift;
+	if (new == value * ALL_ALIKE)
+		return false;
+	*ret_changed = new != old;
+	atomic_store_explicit(word, new, memory_order_release);
+	return true;
+}
+
 uint64_t gabi_hv_protect_set(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
 			     bool *ret_changed)
 {
 	uint64_t done = 0;
 
 	*ret_changed = false;
-	if (store->top && count == 1) {
-		uintptr_t at = store->top[gfn / MIDDLE_PAGES];
-
-		if (at >= VALUES)
-			return set_pages(pool, &((struct middle *)at)->entry[gfn / LEAF_PAGES % ENTRIES], gfn % LEAF_PAGES, 1, value,
-					 ret_changed);
-	}
+	if (count == 1 && set_one(store, pool, gfn, value, ret_changed))
+		return 1;
 	if (!store->top) {
 		if (store->value == value)
 			return count;
