@@ -95,32 +95,50 @@ static bool is_copy(const struct gabi_field *field)
 	       field->bits == 1 && GABI_AMD_COPIES >> field->lo & 1;
 }
 
-int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value)
+/* The value, or all ones where that is NULL. */
+static int set_field(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_field *field, const uint64_t *value)
 {
-	const struct gabi_field *field, *main;
+	return set_bits(words, mem, &field->key, field->lo, field->bits, value ? *value : gabi_mask(field->bits));
+}
+
+static int set_fields(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const uint64_t *value)
+{
+	const struct gabi_field *field, *other;
 	size_t count, found = 0;
 
-	if (!strcmp(name, "family"))
-		return set_family(words, mem, value);
-	if (!strcmp(name, "model"))
-		return set_model(words, mem, value);
 	field = gabi_fields(&count);
 	for (size_t i = 0; i < count; i++) {
 		int err;
 
 		if (!is_of_guest(&field[i]) || is_copy(&field[i]) || !gabi_field_has_qemu_name(&field[i], name))
 			continue;
-		err = set_bits(words, mem, &field[i].key, field[i].lo, field[i].bits, value);
+		err = set_field(words, mem, &field[i], value);
 		if (err)
 			return err;
 		found++;
 	}
 	if (found)
 		return 0;
-	main = gabi_field_by_name(name, GABI_ARCH_X86); /* another tool's name for it */
-	if (!main || !is_of_guest(main))
-		return GABI_ERR_UNKNOWN;
-	return set_bits(words, mem, &main->key, main->lo, main->bits, value);
+	other = gabi_field_by_name(name, GABI_ARCH_X86); /* another tool's name for it */
+	return other && is_of_guest(other) ? set_field(words, mem, other, value) : GABI_ERR_UNKNOWN;
+}
+
+int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value)
+{
+	if (!strcmp(name, "family"))
+		return set_family(words, mem, value);
+	if (!strcmp(name, "model"))
+		return set_model(words, mem, value);
+	return set_fields(words, mem, name, &value);
+}
+
+int gabi_words_set_ones(struct gabi_words *words, const struct gabi_mem *mem, const char *name)
+{
+	if (!strcmp(name, "family"))
+		return set_family(words, mem, 0xf + 0xff);
+	if (!strcmp(name, "model"))
+		return set_model(words, mem, 0xff);
+	return set_fields(words, mem, name, NULL);
 }
 
 /* ---- texts ---- */
@@ -135,19 +153,53 @@ static uint64_t bytes_at(const char *text, size_t len, size_t at)
 	return value;
 }
 
-int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const char *text, size_t len)
+/* Where each text's pieces of four bytes are. */
+static struct gabi_key vendor_piece(unsigned i)
 {
 	static const uint16_t order[] = { GABI_EBX, GABI_EDX, GABI_ECX };
-	bool is_vendor = !strcmp(name, "vendor");
+	const struct gabi_key key = LEAF(0, order[i]);
 
-	if (!is_vendor && strcmp(name, "model-id"))
+	return key;
+}
+
+static struct gabi_key model_id_piece(unsigned i)
+{
+	const struct gabi_key key = LEAF(0x80000002 + i / 4, (uint16_t)(i % 4));
+
+	return key;
+}
+
+static struct gabi_key hv_vendor_piece(unsigned i)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_HYPERV, .part = (uint16_t)(GABI_EBX + i), .index = 0x40000000 };
+
+	return key;
+}
+
+static const struct {
+	const char *name;
+	struct gabi_key (*piece)(unsigned i);
+	unsigned least, pieces; /* bytes, words */
+} texts[] = {
+	{ "vendor", vendor_piece, 12, 3 },
+	{ "model-id", model_id_piece, 0, 12 },
+	{ "hv-vendor-id", hv_vendor_piece, 0, 3 },
+};
+
+int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const char *text, size_t len)
+{
+	size_t at = 0;
+
+	while (at < GABI_COUNT_OF(texts) && strcmp(name, texts[at].name))
+		at++;
+	if (at == GABI_COUNT_OF(texts))
 		return GABI_ERR_UNKNOWN;
-	if (is_vendor ? len != 12 : len > 48)
+	if (len < texts[at].least || len > 4 * (size_t)texts[at].pieces)
 		return GABI_ERR_RANGE;
-	for (unsigned i = 0; i < (is_vendor ? 3 : 12); i++) {
-		const struct gabi_key vendor = LEAF(0, order[i % 3]), id = LEAF(0x80000002 + i / 4, i % 4);
+	for (unsigned i = 0; i < texts[at].pieces; i++) {
+		const struct gabi_key key = texts[at].piece(i);
 
-		if (set_bits(words, mem, is_vendor ? &vendor : &id, 0, 32, bytes_at(text, len, 4 * (size_t)i)))
+		if (set_bits(words, mem, &key, 0, 32, bytes_at(text, len, 4 * (size_t)i)))
 			return GABI_ERR_NOMEM;
 	}
 	return 0;
@@ -163,13 +215,14 @@ static struct gabi_key level_of(uint64_t leaf)
 	return level;
 }
 
-/* Does the word hold features, and not what identifies the CPU? QEMU 7.2, x86_cpu_expand_features. */
+/* Does the word hold features that raise a level, and not what identifies the CPU, or details of a feature? QEMU 7.2,
+ * x86_cpu_expand_features. */
 static bool has_features(const struct gabi_word *word)
 {
 	uint64_t leaf = word->key.index;
 	bool identity = (leaf & 0x0fffffff) == 0 || (leaf >= 0x80000002 && leaf <= 0x80000004);
 
-	return word->key.space == GABI_SPACE_CPUID && word->value && !identity;
+	return word->key.space == GABI_SPACE_CPUID && word->value && !identity && leaf != 0x12 && leaf != 0x14;
 }
 
 static int raise(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, uint64_t least)
@@ -183,22 +236,46 @@ static int raise(struct gabi_words *words, const struct gabi_mem *mem, const str
 	return 0;
 }
 
+/* Features whose details are in a leaf of their own. */
+static const struct {
+	struct gabi_key key;
+	uint64_t bit, leaf;
+} detailed[] = {
+	{ LEAF(0x80000001, GABI_ECX), 1u << 2, 0x8000000a }, /* svm */
+	{ LEAF(7, GABI_EBX), 1u << 25, 0x14 },               /* intel-pt */
+	{ LEAF(7, GABI_EBX), 1u << 2, 0x12 },                /* sgx */
+};
+
+static int raise_for_details(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, uint64_t value)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(detailed); i++) {
+		const struct gabi_key level = level_of(detailed[i].leaf);
+
+		if (!gabi_key_compare(key, &detailed[i].key) && value & detailed[i].bit)
+			err = raise(words, mem, &level, detailed[i].leaf);
+	}
+	return err;
+}
+
 int gabi_words_raise_levels(struct gabi_words *words, const struct gabi_mem *mem)
 {
-	static const struct gabi_key subleaves = LEAF(7, GABI_EAX), ecx = LEAF(0x80000001, GABI_ECX);
+	static const struct gabi_key subleaves = LEAF(7, GABI_EAX);
 	size_t count = words->count;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < count; i++) {
 		const struct gabi_key key = words->at[i].key, level = level_of(key.index);
+		uint64_t value = words->at[i].value;
 
 		if (!has_features(&words->at[i]))
 			continue;
 		err = raise(words, mem, &level, key.index);
 		if (!err && key.index == 7 && key.sub)
 			err = raise(words, mem, &subleaves, key.sub);
-		if (!err && !gabi_key_compare(&key, &ecx) && words->at[i].value & 1u << 2) /* svm */
-			err = raise(words, mem, &level, 0x8000000a);
+		if (!err)
+			err = raise_for_details(words, mem, &key, value);
 	}
 	return err;
 }

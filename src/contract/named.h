@@ -16,7 +16,10 @@
  */
 int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value);
 
-/* The same for the names whose value is a text: vendor (12 bytes) and model-id (up to 48). */
+/* Sets all bits that the name stands for. */
+int gabi_words_set_ones(struct gabi_words *words, const struct gabi_mem *mem, const char *name);
+
+/* As gabi_words_set_named, for the names whose value is a text: vendor (12 bytes), model-id (up to 48) and hv-vendor-id (up to 12). */
 int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const char *text, size_t len);
 
 /* Raises level, xlevel, xlevel2 and leaf 7's highest subleaf to what the features in the words are found at, as QEMU does. */
