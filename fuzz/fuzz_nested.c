@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a nested state. A kernel and what its vCPU is like, then the blob: a verdict always comes; one that accepts has not passed over
- * the rules about the header, which are written down here a second time; taking apart and putting together are inverse.
+ * Any bytes as a nested state. A kernel and what its vCPU is like, then the blob: a verdict always comes; one that accepts has
+ * not passed over the rules about the header, which are written down here a second time; taking apart and putting together are
+ * inverse.
  */
 #include "fuzz.h"
 
@@ -32,9 +33,11 @@ static void expect_header(const struct gabi_nested *n, const struct gabi_nested_
 	fuzz_expect(!(n->vmxon_pa & 0xfff) && !(n->vmxon_pa >> 52));
 	if (n->size < 128 + 998)
 		return;
-	revision = (uint32_t)blob[128] | (uint32_t)blob[129] << 8 | (uint32_t)blob[130] << 16 | (uint32_t)(blob[131] & 0x7f) << 24;
+	revision =
+		(uint32_t)blob[128] | (uint32_t)blob[129] << 8 | (uint32_t)blob[130] << 16 | (uint32_t)(blob[131] & 0x7f) << 24;
 	fuzz_expect(revision == 0x11e57ed0);
-	fuzz_expect(n->vmcs12_pa != n->vmxon_pa && (n->vmcs12_pa == UINT64_MAX ? (n->flags & GABI_NESTED_EVMCS) != 0 : !(n->vmcs12_pa & 0xfff)));
+	fuzz_expect(n->vmcs12_pa != n->vmxon_pa &&
+		    (n->vmcs12_pa == UINT64_MAX ? (n->flags & GABI_NESTED_EVMCS) != 0 : !(n->vmcs12_pa & 0xfff)));
 }
 
 static void expect_inverse(const struct gabi_nested *nested)
@@ -63,7 +66,8 @@ static void expect_conversion(const uint8_t *blob, size_t len, unsigned choice)
 		fuzz_expect(diag.text[0]);
 		return;
 	}
-	fuzz_expect(!gabi_nested_convert(there, to_len, to, from, NULL, back, sizeof(back), &back_len, findings, 4, &back_total, &diag));
+	fuzz_expect(!gabi_nested_convert(there, to_len, to, from, NULL, back, sizeof(back), &back_len, findings, 4, &back_total,
+					 &diag));
 	fuzz_expect(to_len == back_len);
 	if (!total)
 		fuzz_expect(!memcmp(blob, back, back_len));
@@ -88,7 +92,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	target.own_pat = data[0] >> 7;
 	target.msr_known = data[1] & 1 ? 0 : (1u << GABI_NESTED_MSRS) - 1;
 	for (unsigned i = 6; i < GABI_NESTED_MSRS; i++)
-		target.msr[i] = i == 6 || i == 8 ? 0 : i == 12 ? UINT64_MAX : UINT64_MAX << 32; /* fixed bits: none; controls: all */
+		target.msr[i] = i == 6 || i == 8 ? 0
+				: i == 12        ? UINT64_MAX
+						 : UINT64_MAX << 32; /* fixed bits: none; controls: all */
 	target.msr[7] = target.msr[9] = UINT64_MAX;
 	data += 2;
 	len -= 2;
@@ -102,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		free(blob);
 		return 0;
 	}
-	fuzz_expect(verdict.rule < GABI_NESTED_RULE_COUNT && verdict.notes <= GABI_NESTED_NOTES && verdict.id <= GABI_VMCS_COUNT);
+	fuzz_expect(verdict.rule < GABI_NESTED_RULE_COUNT && verdict.notes <= GABI_NESTED_NOTES &&
+		    verdict.id <= GABI_VMCS_COUNT);
 	fuzz_expect(!gabi_nested_read(blob, len, &nested, NULL));
 	if (!verdict.rule) {
 		fuzz_reached();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any bytes as a VMCS page. Two layouts and a clean-fields word, then the page, zeroes behind it: translation there and back keeps what both
- * have and no byte else, every path copies the same, and no layout is possible whose invariants fail.
+ * Any bytes as a VMCS page. Two layouts and a clean-fields word, then the page, zeroes behind it: translation there and back
+ * keeps what both have and no byte else, every path copies the same, and no layout is possible whose invariants fail.
  */
 #include "fuzz.h"
 
@@ -50,7 +50,8 @@ static void expect_match(const struct gabi_vmcs_layout *layout, const uint8_t *p
 	}
 }
 
-static void expect_there_and_back(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, const uint8_t *page, uint32_t clean)
+static void expect_there_and_back(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, const uint8_t *page,
+				  uint32_t clean)
 {
 	struct gabi_translation *there, *back;
 	uint8_t *middle = page_new(), *other = page_new(), *again = page_new();
@@ -91,7 +92,8 @@ static void expect_findings(const struct gabi_vmcs_layout *from, const struct ga
 	gabi_translation_check(translation, page, GABI_VMCS_NARROW_HOST, few, 1, &again);
 	fuzz_expect(total == again && total <= sizeof(all) / sizeof(all[0]));
 	for (size_t i = 0; i < total; i++)
-		fuzz_expect(all[i].kind < GABI_VMCS_FINDING_COUNT && all[i].offset < GABI_VMCS_PAGE && all[i].id <= GABI_VMCS_COUNT);
+		fuzz_expect(all[i].kind < GABI_VMCS_FINDING_COUNT && all[i].offset < GABI_VMCS_PAGE &&
+			    all[i].id <= GABI_VMCS_COUNT);
 	gabi_translation_free(translation);
 }
 

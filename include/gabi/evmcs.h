@@ -29,8 +29,9 @@ GABI_API const char *gabi_evmcs_group_text(unsigned group); /* "guest-grp1" */
 /* The group of a field: enum gabi_evmcs_group, or negative if the page has no such field. */
 GABI_API int gabi_evmcs_group_of(unsigned id);
 
-/* The groups that a change from one page to another makes dirty, as bits of the clean-fields word: what a guest hypervisor clears
- * there, so that the next entry takes the change over. A field that is in all groups gives all; one that is in none gives none. */
+/* The groups that a change from one page to another makes dirty, as bits of the clean-fields word: what a guest hypervisor
+ * clears there, so that the next entry takes the change over. A field that is in all groups gives all; one that is in none
+ * gives none. */
 GABI_API uint32_t gabi_evmcs_changed(const void *before, const void *after);
 
 /* ---- control filter ---- */
@@ -56,7 +57,8 @@ struct gabi_evmcs_guest {
 };
 
 /* What a guest's RDMSR returns for a VMX capability MSR that holds `value`; the VMM reads the MSR unfiltered. */
-GABI_API uint64_t gabi_evmcs_filter(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, uint32_t msr, uint64_t value);
+GABI_API uint64_t gabi_evmcs_filter(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, uint32_t msr,
+				    uint64_t value);
 
 /* The bits of a control word for which nested VM entry, and KVM_SET_NESTED_STATE of a guest in L2, fail. */
 GABI_API uint64_t gabi_evmcs_refused(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, unsigned word,
@@ -66,10 +68,10 @@ GABI_API uint64_t gabi_evmcs_refused(const struct gabi_evmcs_line *line, const s
 GABI_API void gabi_evmcs_guest_of(const struct gabi_contract *contract, struct gabi_evmcs_guest *ret_guest);
 
 /*
- * The promised controls that a kernel of that line would take away: for each capability MSR of the contract that loses bits, calls back
- * with its word and the lost bits of the MSR. A contract holds what the guest's RDMSR returns, so that nothing is found for the line
- * it was pinned on; what is found for another must be taken out of the contract by name before the guest first runs. Stops at and returns
- * a non-zero result.
+ * The promised controls that a kernel of that line would take away: for each capability MSR of the contract that loses bits,
+ * calls back with its word and the lost bits of the MSR. A contract holds what the guest's RDMSR returns, so that nothing is
+ * found for the line it was pinned on; what is found for another must be taken out of the contract by name before the guest
+ * first runs. Stops at and returns a non-zero result.
  */
 GABI_API int gabi_evmcs_foresee(const struct gabi_contract *contract, const struct gabi_evmcs_line *line,
 				int (*found)(void *ctx, const struct gabi_word *word, uint64_t lost), void *ctx);

@@ -41,12 +41,13 @@ struct gabi_nested {
 	const uint8_t *vmcb;   /* SVM: GABI_NESTED_SVM_DATA bytes */
 };
 
-/* Takes a blob apart. Shorter than its header, or than it says: GABI_ERR_SCHEMA. Bytes behind the size that it says are ignored, as KVM
- * does. */
+/* Takes a blob apart. Shorter than its header, or than it says: GABI_ERR_SCHEMA. Bytes behind the size that it says are
+ * ignored, as KVM does. */
 GABI_API int gabi_nested_read(const void *blob, size_t len, struct gabi_nested *ret_nested, struct gabi_diag *diag);
 
 /* Puts one together. *ret_len is its length; GABI_ERR_LIMIT if cap is less. */
-GABI_API int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, size_t *ret_len, struct gabi_diag *diag);
+GABI_API int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, size_t *ret_len,
+			       struct gabi_diag *diag);
 
 /* ---- will KVM take it? ---- */
 
@@ -104,8 +105,8 @@ struct gabi_nested_verdict {
 	struct gabi_nested_note note[GABI_NESTED_NOTES];
 };
 
-/* What KVM_SET_NESTED_STATE would answer, asked before it is called: rule v10 drops the old state before the later ones are looked at. An
- * answer is a verdict, not an error. */
+/* What KVM_SET_NESTED_STATE would answer, asked before it is called: rule v10 drops the old state before the later ones are
+ * looked at. An answer is a verdict, not an error. */
 GABI_API int gabi_nested_check(const void *blob, size_t len, const struct gabi_nested_target *target,
 			       struct gabi_nested_verdict *ret_verdict, struct gabi_diag *diag);
 
@@ -114,15 +115,16 @@ GABI_API const char *gabi_nested_rule_text(unsigned rule);   /* the sentence */
 GABI_API const char *gabi_nested_note_name(unsigned note);
 GABI_API const char *gabi_nested_note_text(unsigned note);
 
-/* The rules of group v16 alone, all that a VMCS breaks and not only the first, as far as they can be judged with what is known of the
- * target. *ret_total is the true count. */
+/* The rules of group v16 alone, all that a VMCS breaks and not only the first, as far as they can be judged with what is known
+ * of the target. *ret_total is the true count. */
 struct gabi_nested_breach {
 	uint8_t rule;
 	uint16_t id;
 	uint64_t value;
 };
-GABI_API void gabi_nested_breaches(const struct gabi_vmcs_layout *layout, const void *page, const struct gabi_nested_target *target,
-				   struct gabi_nested_breach *out, size_t cap, size_t *ret_total);
+GABI_API void gabi_nested_breaches(const struct gabi_vmcs_layout *layout, const void *page,
+				   const struct gabi_nested_target *target, struct gabi_nested_breach *out, size_t cap,
+				   size_t *ret_total);
 
 /* ---- conversion ---- */
 
@@ -130,12 +132,13 @@ GABI_API void gabi_nested_breaches(const struct gabi_vmcs_layout *layout, const 
 GABI_API const struct gabi_vmcs_layout *gabi_nested_layout(const char *release);
 
 /*
- * A VMX blob with its VMCS and shadow VMCS in another layout. Everything else, EVMCS flag, SMM state and deadline, is kept. Findings are
- * those of gabi_translation_check, of the VMCS first, then of the shadow VMCS (offset + GABI_VMCS_PAGE).
+ * A VMX blob with its VMCS and shadow VMCS in another layout. Everything else, EVMCS flag, SMM state and deadline, is kept.
+ * Findings are those of gabi_translation_check, of the VMCS first, then of the shadow VMCS (offset + GABI_VMCS_PAGE).
  */
-GABI_API int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to,
-				 const struct gabi_mem *mem, void *out, size_t cap, size_t *ret_len, struct gabi_vmcs_finding *findings,
-				 size_t findings_cap, size_t *ret_total, struct gabi_diag *diag);
+GABI_API int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_layout *from,
+				 const struct gabi_vmcs_layout *to, const struct gabi_mem *mem, void *out, size_t cap,
+				 size_t *ret_len, struct gabi_vmcs_finding *findings, size_t findings_cap, size_t *ret_total,
+				 struct gabi_diag *diag);
 
 GABI_END
 #endif

@@ -59,7 +59,8 @@ GABI_API const struct gabi_vmcs_field *gabi_vmcs_fields(size_t *ret_count);
 /* The field of that encoding; for a high access that of its full field. NULL if there is none. */
 GABI_API const struct gabi_vmcs_field *gabi_vmcs_field_of(uint32_t encoding);
 
-/* The field of that name: Linux's, with or without "_HIGH", the SDM's or the TLFS's; upper and lower case are the same. NULL if none. */
+/* The field of that name: Linux's, with or without "_HIGH", the SDM's or the TLFS's; upper and lower case are the same. NULL if
+ * none. */
 GABI_API const struct gabi_vmcs_field *gabi_vmcs_field_by_name(const char *name);
 
 /* Any encoding, known or not. Reserved bits set, or a high access to a field that is not 64 bits wide: GABI_ERR_RANGE. */
@@ -114,7 +115,8 @@ GABI_API const struct gabi_vmcs_layout *gabi_vmcs_layouts(size_t *ret_count);
 GABI_API const struct gabi_vmcs_layout *gabi_vmcs_layout_by_name(const char *name); /* NULL if none */
 GABI_API const char *gabi_vmcs_family_text(unsigned family);                        /* "vmcs12" */
 
-/* The field's value, zero-extended; *ret_value is left alone and GABI_ERR_UNKNOWN returned where the layout has no such field. */
+/* The field's value, zero-extended; *ret_value is left alone and GABI_ERR_UNKNOWN returned where the layout has no such field.
+ */
 GABI_API int gabi_vmcs_get(const struct gabi_vmcs_layout *layout, const void *page, unsigned id, uint64_t *ret_value);
 
 /* A value that the field cannot hold is GABI_ERR_RANGE. */
@@ -123,7 +125,8 @@ GABI_API int gabi_vmcs_set(const struct gabi_vmcs_layout *layout, void *page, un
 /* An empty page of that layout: its revision id, or `revision` where the layout fixes none, and zeroes. */
 GABI_API void gabi_vmcs_init(const struct gabi_vmcs_layout *layout, uint32_t revision, void *page);
 
-/* The first byte at or after `from` that is not zero and belongs to nothing in the layout (no field, header or member of the format);
+/* The first byte at or after `from` that is not zero and belongs to nothing in the layout (no field, header or member of the
+ * format);
  * GABI_VMCS_PAGE if there is none. */
 GABI_API size_t gabi_vmcs_stray(const struct gabi_vmcs_layout *layout, const void *page, size_t from);
 
@@ -173,21 +176,23 @@ enum gabi_vmcs_set {
 };
 
 /* mem NULL: malloc and free. IN and OUT want an enlightened VMCS on the one side and something else on the other. */
-GABI_API int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, enum gabi_vmcs_set set,
-				  const struct gabi_mem *mem, struct gabi_translation **ret_translation, struct gabi_diag *diag);
+GABI_API int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to,
+				  enum gabi_vmcs_set set, const struct gabi_mem *mem, struct gabi_translation **ret_translation,
+				  struct gabi_diag *diag);
 GABI_API void gabi_translation_free(struct gabi_translation *translation); /* NULL is fine */
 
-/* Copies the fields; bytes of `to` that belong to no field of the set stay as they are. The pages must not overlap. May be called from
- * any number of threads. */
+/* Copies the fields; bytes of `to` that belong to no field of the set stay as they are. The pages must not overlap. May be
+ * called from any number of threads. */
 GABI_API void gabi_translation_run(const struct gabi_translation *translation, const void *from, void *to);
 
-/* Writes a whole new page of the target's layout: its revision id (that of `from` where the layout fixes none), bit 31 as in `from`, what
- * `from` has no field for as such a hypervisor behaves, and the copied fields. */
+/* Writes a whole new page of the target's layout: its revision id (that of `from` where the layout fixes none), bit 31 as in
+ * `from`, what `from` has no field for as such a hypervisor behaves, and the copied fields. */
 GABI_API void gabi_translation_make(const struct gabi_translation *translation, const void *from, void *to);
 
-/* As gabi_translation_run for what is dirty: a bit of `clean` that is 1 says that nothing of that group has changed since `to` was last written. Where
- * neither side is an enlightened VMCS, everything is copied unless `clean` is GABI_EVMCS_ALL_CLEAN. */
-GABI_API void gabi_translation_run_dirty(const struct gabi_translation *translation, const void *from, void *to, uint32_t clean);
+/* As gabi_translation_run for what is dirty: a bit of `clean` that is 1 says that nothing of that group has changed since `to`
+ * was last written. Where neither side is an enlightened VMCS, everything is copied unless `clean` is GABI_EVMCS_ALL_CLEAN. */
+GABI_API void gabi_translation_run_dirty(const struct gabi_translation *translation, const void *from, void *to,
+					 uint32_t clean);
 
 /* How many runs and how many bytes the full copy takes. */
 GABI_API size_t gabi_translation_runs(const struct gabi_translation *translation, size_t *ret_bytes);

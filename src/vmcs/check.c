@@ -180,7 +180,8 @@ static bool judge_vmx_data(struct judge *j)
 	if (n->vmxon_pa == GABI_NESTED_NONE)
 		return false;
 	if (n->size < GABI_NESTED_HEADER + j->check.layout->size) {
-		REFUSE_IF(n->flags & (GABI_NESTED_GUEST_MODE | GABI_NESTED_EVMCS) || n->vmcs12_pa != GABI_NESTED_NONE, V_SHORT, 4, n->size);
+		REFUSE_IF(n->flags & (GABI_NESTED_GUEST_MODE | GABI_NESTED_EVMCS) || n->vmcs12_pa != GABI_NESTED_NONE, V_SHORT,
+			  4, n->size);
 		return false;
 	}
 	if (n->vmcs12_pa != GABI_NESTED_NONE) {
@@ -202,7 +203,8 @@ static void note_vmx(struct judge *j)
 	if (in_use) {
 		note(j, GABI_NESTED_NOTE_ASSIST_PAGE, 0, 0, n->flags);
 		if (n->vmcs12_pa == GABI_NESTED_NONE)
-			note(j, j->check.release < 601 ? GABI_NESTED_NOTE_FLAG_LOST : GABI_NESTED_NOTE_MAP_PENDING, 0, 16, n->vmcs12_pa);
+			note(j, j->check.release < 601 ? GABI_NESTED_NOTE_FLAG_LOST : GABI_NESTED_NOTE_MAP_PENDING, 0, 16,
+			     n->vmcs12_pa);
 	}
 	if (n->flags & GABI_NESTED_GIF_SET)
 		note(j, GABI_NESTED_NOTE_GIF_IGNORED, 0, 0, n->flags);
@@ -212,10 +214,24 @@ static void note_vmx(struct judge *j)
 
 /* Offsets in the VMCB: control area (AMD APM vol. 2, table B-1) and save area (table B-2). */
 enum {
-	INTERCEPT3 = 0x0c, INTERCEPT4 = 0x10, IOPM = 0x40, MSRPM = 0x48, ASID = 0x58, INT_CTL = 0x60, NESTED_CTL = 0x90, EVENT_INJ = 0xa8,
+	INTERCEPT3 = 0x0c,
+	INTERCEPT4 = 0x10,
+	IOPM = 0x40,
+	MSRPM = 0x48,
+	ASID = 0x58,
+	INT_CTL = 0x60,
+	NESTED_CTL = 0x90,
+	EVENT_INJ = 0xa8,
 	NESTED_CR3 = 0xb0,
-	SAVE = GABI_NESTED_SVM_SAVE, CS_ATTRIB = SAVE + 0x12, EFER = SAVE + 0xd0, CR4 = SAVE + 0x148, CR3 = SAVE + 0x150, CR0 = SAVE + 0x158,
-	DR7 = SAVE + 0x160, DR6 = SAVE + 0x168, RFLAGS = SAVE + 0x170,
+	SAVE = GABI_NESTED_SVM_SAVE,
+	CS_ATTRIB = SAVE + 0x12,
+	EFER = SAVE + 0xd0,
+	CR4 = SAVE + 0x148,
+	CR3 = SAVE + 0x150,
+	CR0 = SAVE + 0x158,
+	DR7 = SAVE + 0x160,
+	DR6 = SAVE + 0x168,
+	RFLAGS = SAVE + 0x170,
 };
 #define CR0_PE    UINT64_C(0x1)
 #define CR0_NW    UINT64_C(0x20000000)
@@ -308,7 +324,8 @@ static bool judge_svm(struct judge *j)
 
 	REFUSE_IF(n->format != GABI_NESTED_SVM, S_FORMAT, 2, n->format);
 	REFUSE_IF(n->flags & ~known, S_FLAGS, 0, n->flags);
-	REFUSE_IF(target->svme_off && n->flags != GABI_NESTED_GIF_SET && (n->flags || j->check.release < 702), S_SVME, 0, n->flags);
+	REFUSE_IF(target->svme_off && n->flags != GABI_NESTED_GIF_SET && (n->flags || j->check.release < 702), S_SVME, 0,
+		  n->flags);
 	REFUSE_IF(target->in_smm && n->flags & GABI_NESTED_GUEST_MODE, S_IN_SMM, 0, n->flags);
 	if (!(n->flags & GABI_NESTED_GUEST_MODE))
 		return false;
@@ -319,14 +336,15 @@ static bool judge_svm(struct judge *j)
 	REFUSE_IF(!(target->cr0 & CR0_CD) && target->cr0 & CR0_NW, S_CR0_NOW, 0, target->cr0);
 	if (judge_svm_save(j))
 		return true;
-	REFUSE_IF(j->check.release >= 702 && target->own_pat && vmcb(j, NESTED_CTL, 8) & 1 && !gabi_check_pat(n->gpat), S_GPAT, 16, n->gpat);
+	REFUSE_IF(j->check.release >= 702 && target->own_pat && vmcb(j, NESTED_CTL, 8) & 1 && !gabi_check_pat(n->gpat), S_GPAT,
+		  16, n->gpat);
 	if (j->check.release < 702 && n->gpat)
 		note(j, GABI_NESTED_NOTE_GPAT_IGNORED, 0, 16, n->gpat);
 	return false;
 }
 
-int gabi_nested_check(const void *blob, size_t len, const struct gabi_nested_target *target, struct gabi_nested_verdict *ret_verdict,
-		      struct gabi_diag *diag)
+int gabi_nested_check(const void *blob, size_t len, const struct gabi_nested_target *target,
+		      struct gabi_nested_verdict *ret_verdict, struct gabi_diag *diag)
 {
 	struct gabi_nested nested;
 	struct gabi_nested_verdict verdict = { .id = GABI_VMCS_COUNT };
@@ -334,12 +352,20 @@ int gabi_nested_check(const void *blob, size_t len, const struct gabi_nested_tar
 	int err;
 
 	if (target->size != sizeof(*target))
-		return gabi_fail(diag, GABI_ERR_ARG, "the caller was built for another version of struct gabi_nested_target", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_ARG, "the caller was built for another version of struct gabi_nested_target",
+				 (char *)NULL);
 	if (target->phys_bits > 52 || (target->virt_bits && target->virt_bits != 48 && target->virt_bits != 57))
-		return gabi_fail(diag, GABI_ERR_ARG, "a guest has at most 52 bits of physical address, and 48 or 57 of linear address", (char *)NULL);
-	j.check = (struct check){
-		.target = target, .layout = gabi_nested_layout(target->release), .release = gabi_release_number(target->release),
-		.page = (const uint8_t *)blob + GABI_NESTED_HEADER, .broken = vmcs_broken, .unknown = vmcs_unknown, .ctx = &j,
+		return gabi_fail(diag, GABI_ERR_ARG,
+				 "a guest has at most 52 bits of physical address, and 48 or 57 of linear address",
+				 (char *)NULL);
+	j.check = (struct check) {
+		.target = target,
+		.layout = gabi_nested_layout(target->release),
+		.release = gabi_release_number(target->release),
+		.page = (const uint8_t *)blob + GABI_NESTED_HEADER,
+		.broken = vmcs_broken,
+		.unknown = vmcs_unknown,
+		.ctx = &j,
 	};
 	if (j.check.release < 510)
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "the rules of a kernel ", target->release,
@@ -372,7 +398,8 @@ static bool breach(struct check *check, unsigned rule, unsigned id, uint64_t val
 	struct breaches *breaches = check->ctx;
 
 	if (breaches->total < breaches->cap)
-		breaches->out[breaches->total] = (struct gabi_nested_breach){ .rule = (uint8_t)rule, .id = (uint16_t)id, .value = value };
+		breaches->out[breaches->total] =
+			(struct gabi_nested_breach) { .rule = (uint8_t)rule, .id = (uint16_t)id, .value = value };
 	breaches->total++;
 	return false;
 }
@@ -389,8 +416,14 @@ void gabi_nested_breaches(const struct gabi_vmcs_layout *layout, const void *pag
 			  struct gabi_nested_breach *out, size_t cap, size_t *ret_total)
 {
 	struct breaches breaches = { out, cap, 0 };
-	struct check check = { .target = target, .layout = layout, .page = page, .release = gabi_release_number(target->release),
-			       .run_pending = true, .broken = breach, .unknown = pass_over, .ctx = &breaches };
+	struct check check = { .target = target,
+			       .layout = layout,
+			       .page = page,
+			       .release = gabi_release_number(target->release),
+			       .run_pending = true,
+			       .broken = breach,
+			       .unknown = pass_over,
+			       .ctx = &breaches };
 
 	gabi_check_vmcs(&check);
 	*ret_total = breaches.total;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rules v16: what KVM asks of a vmcs12 that is restored in guest mode. Function by function in the order of vmx/nested.c, so that the first
- * rule that breaks here is the one that breaks there.
+ * Rules v16: what KVM asks of a vmcs12 that is restored in guest mode. Function by function in the order of vmx/nested.c, so
+ * that the first rule that breaks here is the one that breaks there.
  */
 #include "check.h"
 
@@ -152,8 +152,8 @@ static bool check_apicv(struct check *c)
 	       WANT(!proc2(c, P2_VID) || pin(c, PIN_EXTERNAL), V_VID, PIN_BASED_VM_EXEC_CONTROL) ||
 	       WANT(!posted || (proc2(c, P2_VID) && on_exit(c, EXIT_ACK)), V_POSTED, PIN_BASED_VM_EXEC_CONTROL) ||
 	       WANT(!posted || !(F(POSTED_INTR_NV) & 0xff00), V_POSTED, POSTED_INTR_NV) ||
-	       WANT(!posted || (!(F(POSTED_INTR_DESC_ADDR) & 63) && gabi_check_gpa(c->target, F(POSTED_INTR_DESC_ADDR))), V_POSTED,
-		    POSTED_INTR_DESC_ADDR) ||
+	       WANT(!posted || (!(F(POSTED_INTR_DESC_ADDR) & 63) && gabi_check_gpa(c->target, F(POSTED_INTR_DESC_ADDR))),
+		    V_POSTED, POSTED_INTR_DESC_ADDR) ||
 	       WANT(proc(c, PROC_TPR), V_APICV_TPR, CPU_BASED_VM_EXEC_CONTROL);
 }
 
@@ -163,15 +163,16 @@ static bool check_eptp(struct check *c)
 
 	if (!proc2(c, P2_EPT))
 		return false;
-	if (WANT((type == 0 || type == 6) && (levels == 3 || levels == 4) && !(eptp & 0xf80) && gabi_check_gpa(c->target, eptp), V_EPTP,
-		 EPT_POINTER))
+	if (WANT((type == 0 || type == 6) && (levels == 3 || levels == 4) && !(eptp & 0xf80) && gabi_check_gpa(c->target, eptp),
+		 V_EPTP, EPT_POINTER))
 		return true;
 	if (!msr(c, EPT_VPID, &caps)) {
 		PASS_OVER(V_EPTP, EPT_POINTER);
 		return false;
 	}
-	return WANT(caps & (type ? BIT(14) : BIT(8)) && caps & (levels == 3 ? BIT(6) : BIT(7)) && (!(eptp & BIT(6)) || caps & BIT(21)), V_EPTP,
-		    EPT_POINTER);
+	return WANT(caps & (type ? BIT(14) : BIT(8)) && caps & (levels == 3 ? BIT(6) : BIT(7)) &&
+			    (!(eptp & BIT(6)) || caps & BIT(21)),
+		    V_EPTP, EPT_POINTER);
 }
 
 static bool check_vmfunc(struct check *c)
@@ -184,7 +185,8 @@ static bool check_vmfunc(struct check *c)
 		PASS_OVER(V_VMFUNC, VM_FUNCTION_CONTROL);
 	else if (WANT(!(F(VM_FUNCTION_CONTROL) & ~functions), V_VMFUNC, VM_FUNCTION_CONTROL))
 		return true;
-	return F(VM_FUNCTION_CONTROL) & 1 && WANT(proc2(c, P2_EPT) && page(c, F(EPTP_LIST_ADDRESS)), V_EPTP_LIST, EPTP_LIST_ADDRESS);
+	return F(VM_FUNCTION_CONTROL) & 1 &&
+	       WANT(proc2(c, P2_EPT) && page(c, F(EPTP_LIST_ADDRESS)), V_EPTP_LIST, EPTP_LIST_ADDRESS);
 }
 
 static bool check_cr3_count(struct check *c)
@@ -208,8 +210,8 @@ static bool check_execution(struct check *c)
 	       WANT(!proc(c, PROC_MSR_BITMAP) || page(c, F(MSR_BITMAP)), V_MSR_BITMAP, MSR_BITMAP) ||
 	       WANT(!proc(c, PROC_TPR) || page(c, F(VIRTUAL_APIC_PAGE_ADDR)), V_TPR_PAGE, VIRTUAL_APIC_PAGE_ADDR) ||
 	       WANT(!proc(c, PROC_TPR) || proc2(c, P2_VID) || F(TPR_THRESHOLD) < 16, V_TPR_THRESHOLD, TPR_THRESHOLD) ||
-	       WANT(!proc2(c, P2_APIC_ACCESS) || page(c, F(APIC_ACCESS_ADDR)), V_APIC_ACCESS, APIC_ACCESS_ADDR) || check_apicv(c) ||
-	       WANT(pin(c, PIN_NMI) || !pin(c, PIN_VIRTUAL_NMI), V_NMI, PIN_BASED_VM_EXEC_CONTROL) ||
+	       WANT(!proc2(c, P2_APIC_ACCESS) || page(c, F(APIC_ACCESS_ADDR)), V_APIC_ACCESS, APIC_ACCESS_ADDR) ||
+	       check_apicv(c) || WANT(pin(c, PIN_NMI) || !pin(c, PIN_VIRTUAL_NMI), V_NMI, PIN_BASED_VM_EXEC_CONTROL) ||
 	       WANT(pin(c, PIN_VIRTUAL_NMI) || !proc(c, PROC_NMI_WINDOW), V_NMI_WINDOW, CPU_BASED_VM_EXEC_CONTROL) ||
 	       WANT(!proc2(c, P2_PML) || (proc2(c, P2_EPT) && page(c, F(PML_ADDRESS))), V_PML, PML_ADDRESS) ||
 	       WANT(!proc2(c, P2_UNRESTRICTED) || proc2(c, P2_EPT), V_UNRESTRICTED, SECONDARY_VM_EXEC_CONTROL) ||
@@ -217,11 +219,12 @@ static bool check_execution(struct check *c)
 	       WANT(!proc2(c, P2_SHADOW) || page(c, F(VMREAD_BITMAP)), V_SHADOW_BITMAP, VMREAD_BITMAP) ||
 	       WANT(!proc2(c, P2_SHADOW) || page(c, F(VMWRITE_BITMAP)), V_SHADOW_BITMAP, VMWRITE_BITMAP) ||
 	       WANT(!proc2(c, P2_VPID) || F(VIRTUAL_PROCESSOR_ID), V_VPID, VIRTUAL_PROCESSOR_ID) ||
-	       WANT(pin(c, PIN_TIMER) || !on_exit(c, EXIT_SAVE_TIMER), V_PREEMPTION, VM_EXIT_CONTROLS) || check_eptp(c) || check_vmfunc(c) ||
-	       WANT(!proc2(c, P2_TSC) || F(TSC_MULTIPLIER), V_TSC, TSC_MULTIPLIER);
+	       WANT(pin(c, PIN_TIMER) || !on_exit(c, EXIT_SAVE_TIMER), V_PREEMPTION, VM_EXIT_CONTROLS) || check_eptp(c) ||
+	       check_vmfunc(c) || WANT(!proc2(c, P2_TSC) || F(TSC_MULTIPLIER), V_TSC, TSC_MULTIPLIER);
 }
 
-/* An MSR list: 16 bytes an entry. Up to 6.12 its length is taken as it comes; the sum is of 32-bit by 64-bit numbers and may wrap. */
+/* An MSR list: 16 bytes an entry. Up to 6.12 its length is taken as it comes; the sum is of 32-bit by 64-bit numbers and may
+ * wrap. */
 static bool list(struct check *c, unsigned rule, unsigned count_id, unsigned address_id)
 {
 	uint64_t count = field(c, count_id), address = field(c, address_id), misc;
@@ -236,14 +239,16 @@ static bool list(struct check *c, unsigned rule, unsigned count_id, unsigned add
 			return true;
 		}
 	}
-	return want(c, !(address & 15) && gabi_check_gpa(c->target, address) && gabi_check_gpa(c->target, address + count * 16 - 1), rule,
-		    address_id);
+	return want(
+		c, !(address & 15) && gabi_check_gpa(c->target, address) && gabi_check_gpa(c->target, address + count * 16 - 1),
+		rule, address_id);
 }
 #define LIST(rule, what) list(c, GABI_NESTED_##rule, GABI_VMCS_##what##_COUNT, GABI_VMCS_##what##_ADDR)
 
 static bool check_exit(struct check *c)
 {
-	return ALLOWED(V_EXIT, VM_EXIT_CONTROLS, TRUE_EXIT) || LIST(V_EXIT_LISTS, VM_EXIT_MSR_LOAD) || LIST(V_EXIT_LISTS, VM_EXIT_MSR_STORE);
+	return ALLOWED(V_EXIT, VM_EXIT_CONTROLS, TRUE_EXIT) || LIST(V_EXIT_LISTS, VM_EXIT_MSR_LOAD) ||
+	       LIST(V_EXIT_LISTS, VM_EXIT_MSR_STORE);
 }
 
 /* Interruption types (SDM vol. 3, 25.8.3) */
@@ -326,7 +331,8 @@ static bool check_evmcs(struct check *c)
 	for (size_t i = 0; line && i < GABI_COUNT_OF(words); i++) {
 		unsigned id = gabi_vmcs_control(words[i])->id;
 
-		if (want(c, !gabi_evmcs_refused(line, &c->target->evmcs, words[i], field(c, id)), GABI_NESTED_V_EVMCS_CONTROL, id))
+		if (want(c, !gabi_evmcs_refused(line, &c->target->evmcs, words[i], field(c, id)), GABI_NESTED_V_EVMCS_CONTROL,
+			 id))
 			return true;
 	}
 	return false;
@@ -364,8 +370,8 @@ static bool check_host_mode(struct check *c)
 {
 	if (on_exit(c, EXIT_64))
 		return WANT(F(HOST_CR4) & CR4_PAE, V_HOST_LONG, HOST_CR4);
-	return WANT(!on_entry(c, ENTRY_IA32E), V_HOST_LONG, VM_ENTRY_CONTROLS) || WANT(!(F(HOST_CR4) & CR4_PCIDE), V_HOST_LONG, HOST_CR4) ||
-	       WANT(!(F(HOST_RIP) >> 32), V_HOST_LONG, HOST_RIP);
+	return WANT(!on_entry(c, ENTRY_IA32E), V_HOST_LONG, VM_ENTRY_CONTROLS) ||
+	       WANT(!(F(HOST_CR4) & CR4_PCIDE), V_HOST_LONG, HOST_CR4) || WANT(!(F(HOST_RIP) >> 32), V_HOST_LONG, HOST_RIP);
 }
 
 static bool check_host_selectors(struct check *c)
@@ -377,14 +383,15 @@ static bool check_host_selectors(struct check *c)
 	for (size_t i = 0; i < GABI_COUNT_OF(ids); i++)
 		if (want(c, !(field(c, ids[i]) & 7), GABI_NESTED_V_HOST_SELECTOR, ids[i]))
 			return true;
-	return WANT(F(HOST_CS_SELECTOR), V_HOST_SELECTOR, HOST_CS_SELECTOR) || WANT(F(HOST_TR_SELECTOR), V_HOST_SELECTOR, HOST_TR_SELECTOR) ||
+	return WANT(F(HOST_CS_SELECTOR), V_HOST_SELECTOR, HOST_CS_SELECTOR) ||
+	       WANT(F(HOST_TR_SELECTOR), V_HOST_SELECTOR, HOST_TR_SELECTOR) ||
 	       WANT(F(HOST_SS_SELECTOR) || on_exit(c, EXIT_64), V_HOST_SELECTOR, HOST_SS_SELECTOR);
 }
 
 static bool check_host_addresses(struct check *c)
 {
-	static const uint16_t ids[] = { GABI_VMCS_HOST_FS_BASE, GABI_VMCS_HOST_GS_BASE, GABI_VMCS_HOST_GDTR_BASE, GABI_VMCS_HOST_IDTR_BASE,
-					GABI_VMCS_HOST_TR_BASE, GABI_VMCS_HOST_RIP };
+	static const uint16_t ids[] = { GABI_VMCS_HOST_FS_BASE,   GABI_VMCS_HOST_GS_BASE, GABI_VMCS_HOST_GDTR_BASE,
+					GABI_VMCS_HOST_IDTR_BASE, GABI_VMCS_HOST_TR_BASE, GABI_VMCS_HOST_RIP };
 
 	for (size_t i = 0; i < GABI_COUNT_OF(ids); i++)
 		if (want(c, canonical(c, field(c, ids[i])), GABI_NESTED_V_HOST_ADDRESS, ids[i]))
@@ -422,8 +429,8 @@ static bool check_host(struct check *c)
 		return true;
 	judge_perf(c, on_exit(c, EXIT_PERF), GABI_NESTED_V_HOST_PERF, GABI_VMCS_HOST_IA32_PERF_GLOBAL_CTRL);
 	return check_host_mode(c) || check_host_selectors(c) || check_host_addresses(c) ||
-	       WANT(!on_exit(c, EXIT_EFER) || (efer_known(efer) && !(efer & EFER_LMA) == !wide && !(efer & EFER_LME) == !wide), V_HOST_EFER,
-		    HOST_IA32_EFER) ||
+	       WANT(!on_exit(c, EXIT_EFER) || (efer_known(efer) && !(efer & EFER_LMA) == !wide && !(efer & EFER_LME) == !wide),
+		    V_HOST_EFER, HOST_IA32_EFER) ||
 	       check_host_cet(c);
 }
 
@@ -446,8 +453,9 @@ static bool check_guest_efer(struct check *c)
 
 	if (!c->run_pending || !on_entry(c, ENTRY_EFER))
 		return false;
-	return WANT(efer_known(efer) && !(efer & EFER_LMA) == !ia32e && (!(F(GUEST_CR0) & CR0_PG) || !(efer & EFER_LME) == !ia32e), V_GUEST_EFER,
-		    GUEST_IA32_EFER);
+	return WANT(efer_known(efer) && !(efer & EFER_LMA) == !ia32e &&
+			    (!(F(GUEST_CR0) & CR0_PG) || !(efer & EFER_LME) == !ia32e),
+		    V_GUEST_EFER, GUEST_IA32_EFER);
 }
 
 /* As canonical, but for one more bit. */
@@ -463,7 +471,8 @@ static bool check_guest(struct check *c)
 	uint64_t cr0 = F(GUEST_CR0), bounds = F(GUEST_BNDCFGS);
 	bool ia32e = on_entry(c, ENTRY_IA32E), unrestricted = proc2(c, P2_UNRESTRICTED), debug = on_entry(c, ENTRY_DEBUG);
 
-	if (FIXED(V_GUEST_CR0, GUEST_CR0, CR0_FIXED0, unrestricted ? CR0_PE | CR0_PG : 0) || FIXED(V_GUEST_CR4, GUEST_CR4, CR4_FIXED0, 0) ||
+	if (FIXED(V_GUEST_CR0, GUEST_CR0, CR0_FIXED0, unrestricted ? CR0_PE | CR0_PG : 0) ||
+	    FIXED(V_GUEST_CR4, GUEST_CR4, CR4_FIXED0, 0) ||
 	    WANT(!(F(GUEST_CR4) & CR4_CET) || cr0 & CR0_WP, V_GUEST_CET_WP, GUEST_CR4) ||
 	    WANT(!debug || !(F(GUEST_DR7) >> 32), V_GUEST_DR7, GUEST_DR7))
 		return true;
@@ -473,12 +482,13 @@ static bool check_guest(struct check *c)
 		return true;
 	judge_perf(c, on_entry(c, ENTRY_PERF), GABI_NESTED_V_GUEST_PERF, GABI_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL);
 	return WANT((cr0 & (CR0_PG | CR0_PE)) != CR0_PG, V_GUEST_MODE, GUEST_CR0) ||
-	       WANT(!ia32e || F(GUEST_CR4) & CR4_PAE, V_GUEST_MODE, GUEST_CR4) || WANT(!ia32e || cr0 & CR0_PG, V_GUEST_MODE, GUEST_CR0) ||
-	       check_guest_efer(c) ||
-	       WANT(!on_entry(c, ENTRY_BNDCFGS) || (canonical(c, bounds & ~UINT64_C(0xfff)) && !(bounds & 0xffc)), V_GUEST_BNDCFGS, GUEST_BNDCFGS) ||
-	       (on_entry(c, ENTRY_CET) &&
-		(check_cet(c, GABI_NESTED_V_GUEST_CET, GABI_VMCS_GUEST_S_CET, GABI_VMCS_GUEST_SSP, GABI_VMCS_GUEST_INTR_SSP_TABLE) ||
-		 WANT(ssp_is_valid(c, F(GUEST_SSP)), V_GUEST_CET, GUEST_SSP))) ||
+	       WANT(!ia32e || F(GUEST_CR4) & CR4_PAE, V_GUEST_MODE, GUEST_CR4) ||
+	       WANT(!ia32e || cr0 & CR0_PG, V_GUEST_MODE, GUEST_CR0) || check_guest_efer(c) ||
+	       WANT(!on_entry(c, ENTRY_BNDCFGS) || (canonical(c, bounds & ~UINT64_C(0xfff)) && !(bounds & 0xffc)),
+		    V_GUEST_BNDCFGS, GUEST_BNDCFGS) ||
+	       (on_entry(c, ENTRY_CET) && (check_cet(c, GABI_NESTED_V_GUEST_CET, GABI_VMCS_GUEST_S_CET, GABI_VMCS_GUEST_SSP,
+						     GABI_VMCS_GUEST_INTR_SSP_TABLE) ||
+					   WANT(ssp_is_valid(c, F(GUEST_SSP)), V_GUEST_CET, GUEST_SSP))) ||
 	       WANT(F(GUEST_ACTIVITY_STATE) <= 1 || F(GUEST_ACTIVITY_STATE) == 3, V_ACTIVITY, GUEST_ACTIVITY_STATE);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Straight code for what a hypervisor with frozen vmcs12 copies on every entry and exit. The two lists of offsets are expanded into one
- * copy a field; the compiler joins neighbours into vector moves.
+ * Straight code for what a hypervisor with frozen vmcs12 copies on every entry and exit. The two lists of offsets are expanded
+ * into one copy a field; the compiler joins neighbours into vector moves.
  */
 #include "translate.h"
 

@@ -100,7 +100,8 @@ static const struct gabi_vmcs_control *control_of(uint32_t msr, unsigned *ret_wo
 	return NULL;
 }
 
-uint64_t gabi_evmcs_filter(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, uint32_t msr, uint64_t value)
+uint64_t gabi_evmcs_filter(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, uint32_t msr,
+			   uint64_t value)
 {
 	unsigned word;
 	const struct gabi_vmcs_control *control = control_of(msr, &word);
@@ -110,7 +111,8 @@ uint64_t gabi_evmcs_filter(const struct gabi_evmcs_line *line, const struct gabi
 	return value & ~((uint64_t)taken(line, guest, word) << control->shift);
 }
 
-uint64_t gabi_evmcs_refused(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, unsigned word, uint64_t controls)
+uint64_t gabi_evmcs_refused(const struct gabi_evmcs_line *line, const struct gabi_evmcs_guest *guest, unsigned word,
+			    uint64_t controls)
 {
 	return is_on(line, guest) ? controls & listed(line, word) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs at build time: writes the permutations that take an enlightened VMCS to the frozen vmcs12 and back, 64 bytes at a time, as
- * straight code. Made of the two lists of offsets, so that no third list has to agree with them.
+ * Runs at build time: writes the permutations that take an enlightened VMCS to the frozen vmcs12 and back, 64 bytes at a time,
+ * as straight code. Made of the two lists of offsets, so that no third list has to agree with them.
  *
  * Every line of the source that is needed is loaded once. A line of the target is put together by
  * permutations of two registers, a source line more with each.
@@ -96,9 +96,11 @@ static void print_words(const char *name, unsigned number, const unsigned values
 	printf(" };\n");
 }
 
-/* A permutation of two registers: where a word of the target comes from `first`, `second` or, in later steps, what has been put together so
- * far, which then is the first. Words that nobody wants are taken from anywhere: the store leaves them out. No step needs a mask. */
-static void print_pick(const char *name, unsigned number, unsigned line, unsigned first, unsigned second, bool chained, unsigned done)
+/* A permutation of two registers: where a word of the target comes from `first`, `second` or, in later steps, what has been put
+ * together so far, which then is the first. Words that nobody wants are taken from anywhere: the store leaves them out. No step
+ * needs a mask. */
+static void print_pick(const char *name, unsigned number, unsigned line, unsigned first, unsigned second, bool chained,
+		       unsigned done)
 {
 	unsigned pick[WORDS];
 
@@ -127,7 +129,8 @@ static unsigned mask_of(unsigned line, unsigned a, unsigned b)
 }
 
 /* Writes the tables of one line of the target and, as text into `code`, how it is put together. */
-static unsigned print_line(const char *name, unsigned line, unsigned number, const unsigned sources[LINES], unsigned n, char *code, size_t cap)
+static unsigned print_line(const char *name, unsigned line, unsigned number, const unsigned sources[LINES], unsigned n,
+			   char *code, size_t cap)
 {
 	char pick[32], group[32];
 	unsigned done = mask_of(line, sources[0], n > 1 ? sources[1] : sources[0]), groups[WORDS];
@@ -137,15 +140,16 @@ static unsigned print_line(const char *name, unsigned line, unsigned number, con
 	snprintf(group, sizeof(group), "%s_group", name);
 	print_pick(pick, number, line, sources[0], n > 1 ? sources[1] : sources[0], false, 0);
 	if (n == 1)
-		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutexvar_epi16(LOAD(%s%u), s%u);\n", pick, number, sources[0]);
+		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutexvar_epi16(LOAD(%s%u), s%u);\n", pick, number,
+					sources[0]);
 	else
-		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutex2var_epi16(s%u, LOAD(%s%u), s%u);\n", sources[0], pick,
-					number, sources[1]);
+		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutex2var_epi16(s%u, LOAD(%s%u), s%u);\n",
+					sources[0], pick, number, sources[1]);
 	number++;
 	for (unsigned i = 2; i < n; i++, number++) {
 		print_pick(pick, number, line, NEVER, sources[i], true, done);
-		len += (size_t)snprintf(code + len, cap - len, "\t\td = _mm512_permutex2var_epi16(d, LOAD(%s%u), s%u);\n", pick, number,
-					sources[i]);
+		len += (size_t)snprintf(code + len, cap - len, "\t\td = _mm512_permutex2var_epi16(d, LOAD(%s%u), s%u);\n", pick,
+					number, sources[i]);
 		done |= mask_of(line, sources[i], sources[i]);
 	}
 	for (unsigned i = 0; i < WORDS; i++)

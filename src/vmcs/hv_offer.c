@@ -49,7 +49,8 @@ int gabi_hv_offer(const struct gabi_hv_offer_input *input, struct gabi_word ret_
 	size_t count = 0;
 
 	if (input->size != sizeof(*input))
-		return gabi_fail(diag, GABI_ERR_ARG, "the caller was built for another version of struct gabi_hv_offer_input", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_ARG, "the caller was built for another version of struct gabi_hv_offer_input",
+				 (char *)NULL);
 	if (release < FIRST_LINE)
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "what a kernel ", input->release,
 				 " offers is not known; 5.10 is the oldest that was read", (char *)NULL);

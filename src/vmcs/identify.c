@@ -54,8 +54,9 @@ static void add(struct gabi_vmcs_match *match, unsigned kind, unsigned id, size_
 	if (match->count == GABI_VMCS_EVIDENCE_MAX)
 		return;
 	match->fors += weight == GABI_VMCS_FOR;
-	match->evidence[match->count++] =
-		(struct gabi_vmcs_evidence){ .kind = (uint8_t)kind, .id = (uint16_t)id, .offset = (uint16_t)offset, .value = value };
+	match->evidence[match->count++] = (struct gabi_vmcs_evidence) {
+		.kind = (uint8_t)kind, .id = (uint16_t)id, .offset = (uint16_t)offset, .value = value
+	};
 }
 
 static void judge_revision(const struct gabi_vmcs_layout *layout, uint32_t word, struct gabi_vmcs_match *match)

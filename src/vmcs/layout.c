@@ -103,8 +103,8 @@ OFFSETS(acrn) = {
 #define TYPE(code)  ((code) >> 10 & 3)
 #define WIDTH(code) ((code) >> 13 & 3)
 
-/* A slot of 8 bytes each; slot 0 is the revision id's, so that VPID went to the last of its class. From index 0x20 on slots would be
- * shared with another field: Xen has none of those. */
+/* A slot of 8 bytes each; slot 0 is the revision id's, so that VPID went to the last of its class. From index 0x20 on slots
+ * would be shared with another field: Xen has none of those. */
 #define XEN(code) \
 	((code) == 0 ? 0x3f * 8 : INDEX(code) >= 0x20 ? 0 : 8 * (INDEX(code) | TYPE(code) << 5 | WIDTH(code) << 7))
 OFFSETS(xen) = {
@@ -112,7 +112,8 @@ OFFSETS(xen) = {
 #include <gabi/vmcs_field.def>
 };
 
-/* Behind 16 bytes of header: a table of 32-bit slots for each width and type, by index and access; 64-bit fields have most slots. */
+/* Behind 16 bytes of header: a table of 32-bit slots for each width and type, by index and access; 64-bit fields have most
+ * slots. */
 #define BOCHS_SLOTS(width)  ((width) == GABI_VMCS_16 ? 0x20 : (width) == GABI_VMCS_64 ? 0x50 : 0x30)
 #define BOCHS_BEFORE(width) ((width) == GABI_VMCS_16 ? 0 : (width) == GABI_VMCS_64 ? 0x20 : (width) == GABI_VMCS_32 ? 0x70 : 0xa0)
 #define BOCHS(code)                                             \

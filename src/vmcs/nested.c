@@ -42,7 +42,8 @@ int gabi_nested_read(const void *blob, size_t len, struct gabi_nested *ret_neste
 	uint32_t size;
 
 	if (len < GABI_NESTED_HEADER)
-		return gabi_fail(diag, GABI_ERR_SCHEMA, "a nested state has a header of 128 bytes; this is cut short", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_SCHEMA, "a nested state has a header of 128 bytes; this is cut short",
+				 (char *)NULL);
 	size = (uint32_t)gabi_le_load(blob, AT_SIZE, 4);
 	if (size > len) {
 		char said[16], have[24];
@@ -51,7 +52,8 @@ int gabi_nested_read(const void *blob, size_t len, struct gabi_nested *ret_neste
 		gabi_out_dec(&out, size);
 		out = gabi_out_to(have, sizeof(have));
 		gabi_out_dec(&out, len);
-		return gabi_fail(diag, GABI_ERR_SCHEMA, "the header's size at offset 4 says ", said, " bytes, but there are ", have, (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_SCHEMA, "the header's size at offset 4 says ", said, " bytes, but there are ",
+				 have, (char *)NULL);
 	}
 	out_of(blob, size, ret_nested);
 	return 0;
@@ -63,7 +65,8 @@ int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, 
 	size_t len = AT_DATA;
 
 	if (nested->format > GABI_NESTED_SVM || (!svm && nested->shadow && !nested->vmcs12))
-		return gabi_fail(diag, GABI_ERR_ARG, "a nested state is VMX's or SVM's, and a shadow VMCS comes behind a VMCS", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_ARG, "a nested state is VMX's or SVM's, and a shadow VMCS comes behind a VMCS",
+				 (char *)NULL);
 	if (svm)
 		len += nested->vmcb ? GABI_NESTED_SVM_DATA : 0;
 	else
@@ -103,7 +106,9 @@ const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 
 	layout = gabi_vmcs_layouts(&count);
 	for (size_t i = 0; i < count; i++) {
-		unsigned from = layout[i].family == GABI_VMCS_FAMILY_VMCS12 ? gabi_release_number(layout[i].name + sizeof(prefix) - 1) : 0;
+		unsigned from = layout[i].family == GABI_VMCS_FAMILY_VMCS12
+					? gabi_release_number(layout[i].name + sizeof(prefix) - 1)
+					: 0;
 
 		if (from >= 418 && from <= number)
 			newest = &layout[i];
@@ -111,8 +116,8 @@ const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 	return newest;
 }
 
-static size_t convert_page(const struct gabi_translation *translation, const uint8_t *page, uint8_t *out, struct gabi_vmcs_finding *findings,
-			   size_t cap)
+static size_t convert_page(const struct gabi_translation *translation, const uint8_t *page, uint8_t *out,
+			   struct gabi_vmcs_finding *findings, size_t cap)
 {
 	size_t total;
 
@@ -133,9 +138,12 @@ int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_lay
 	if (err)
 		return err;
 	if (nested.format != GABI_NESTED_VMX)
-		return gabi_fail(diag, GABI_ERR_ARG, "only VMX's nested state holds a VMCS; an SVM state is the same on every kernel", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_ARG,
+				 "only VMX's nested state holds a VMCS; an SVM state is the same on every kernel",
+				 (char *)NULL);
 	if (nested.size < GABI_NESTED_HEADER)
-		return gabi_fail(diag, GABI_ERR_SCHEMA, "the header's size at offset 4 is below its own 128 bytes", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_SCHEMA, "the header's size at offset 4 is below its own 128 bytes",
+				 (char *)NULL);
 	if (nested.size > cap)
 		return gabi_fail(diag, GABI_ERR_LIMIT, "the buffer is too small for this nested state", (char *)NULL);
 	err = gabi_translation_new(from, to, GABI_VMCS_SET_ALL, mem, &translation, diag);

@@ -136,7 +136,8 @@ static size_t words_make(const struct items *items, struct word *out)
 		unsigned mask = group == GABI_EVMCS_ALL ? GABI_EVMCS_ALL_CLEAN : group == GABI_EVMCS_NONE ? 0 : 1u << group;
 
 		for (unsigned at = 0; at < items->at[i].len; at += 2)
-			out[count++] = (struct word){ (uint16_t)(items->at[i].from + at), (uint16_t)(items->at[i].to + at), (uint16_t)mask };
+			out[count++] = (struct word) { (uint16_t)(items->at[i].from + at), (uint16_t)(items->at[i].to + at),
+						       (uint16_t)mask };
 	}
 	return count;
 }
@@ -165,8 +166,8 @@ struct plan {
 	unsigned count;
 };
 
-/* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines; the
- * permutation costs the same in either. */
+/* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines;
+ * the permutation costs the same in either. */
 static void loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct plan *plan)
 {
 	plan->count = 0;
@@ -176,8 +177,8 @@ static void loads_make(const struct word *word, size_t count, uint32_t mask, boo
 		for (size_t i = 0; i < count; i++)
 			if (!(done >> word[i].to % WIDE_BYTES / 2 & 1) && word[i].from < lowest)
 				lowest = word[i].from;
-		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, &plan->loads[plan->count],
-				  &plan->picks[plan->count]);
+		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest,
+				  &plan->loads[plan->count], &plan->picks[plan->count]);
 	}
 }
 
@@ -196,8 +197,8 @@ static void block_make(const struct word *word, size_t count, struct gabi_wide_b
 		*plan = lines;
 }
 
-/* Blocks in order of the loads that they take, so that carrying them out needs one branch a number and not one a block. Counts what it
- * makes, and writes it where there is room (blocks, loads and picks not NULL). */
+/* Blocks in order of the loads that they take, so that carrying them out needs one branch a number and not one a block. Counts
+ * what it makes, and writes it where there is room (blocks, loads and picks not NULL). */
 static void wide_make(const struct word *word, size_t count, struct gabi_translation *t)
 {
 	uint8_t takes[GABI_VMCS_PAGE / WIDE_BYTES] = { 0 }; /* loads, by line of the target; 0: not known yet */
@@ -248,7 +249,8 @@ static bool path_here(const struct gabi_translation *t, unsigned path)
 	}
 }
 
-/* The widest there is; but layouts that differ in few places move as a few long runs, and those are cheaper than many permutations. */
+/* The widest there is; but layouts that differ in few places move as a few long runs, and those are cheaper than many
+ * permutations. */
 static enum path path_choose(const struct gabi_translation *t)
 {
 	unsigned path = PATH_COUNT - 1;
@@ -303,8 +305,10 @@ int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_
 	struct items items;
 
 	if (set != GABI_VMCS_SET_ALL && from_evmcs == to_evmcs)
-		return gabi_fail(diag, GABI_ERR_ARG, "what is copied on entry or exit is known only between an enlightened VMCS and another, not from ",
-				 from->name, " to ", to->name, (char *)NULL);
+		return gabi_fail(
+			diag, GABI_ERR_ARG,
+			"what is copied on entry or exit is known only between an enlightened VMCS and another, not from ",
+			from->name, " to ", to->name, (char *)NULL);
 	t = gabi_mem_get(&own, sizeof(*t));
 	if (!t)
 		return gabi_fail(diag, GABI_ERR_NOMEM, gabi_err_text(GABI_ERR_NOMEM), (char *)NULL);
@@ -378,7 +382,8 @@ static void run_groups(const struct gabi_translation *t, const void *from, void 
 {
 	for (unsigned group = 0; group < GROUPS; group++)
 		if (dirty >> group & 1)
-			gabi_runs_copy(t->group_runs + t->group_first[group], t->group_first[group + 1] - t->group_first[group], from, to);
+			gabi_runs_copy(t->group_runs + t->group_first[group], t->group_first[group + 1] - t->group_first[group],
+				       from, to);
 }
 
 void gabi_translation_run(const struct gabi_translation *t, const void *from, void *to)
@@ -476,7 +481,8 @@ static uint64_t value_of(const void *ctx, unsigned id)
 	return value;
 }
 
-static void check_field(const struct gabi_translation *t, const void *page, unsigned id, unsigned flags, struct findings *findings)
+static void check_field(const struct gabi_translation *t, const void *page, unsigned id, unsigned flags,
+			struct findings *findings)
 {
 	const struct page_of of = { t->from, page };
 	size_t at = t->from->offset[id], count;
@@ -522,7 +528,8 @@ void gabi_translation_check(const struct gabi_translation *t, const void *from, 
 		if (t->from->offset[id] && in_set(t->set, id))
 			check_field(t, from, id, flags, &findings);
 	if (t->from->launch && !t->to->launch && gabi_le_load(from, t->from->launch, 4))
-		found(&findings, GABI_VMCS_FINDING_LAUNCHED, GABI_VMCS_COUNT, t->from->launch, gabi_le_load(from, t->from->launch, 4));
+		found(&findings, GABI_VMCS_FINDING_LAUNCHED, GABI_VMCS_COUNT, t->from->launch,
+		      gabi_le_load(from, t->from->launch, 4));
 	check_stray(t, from, &findings);
 	*ret_total = findings.total;
 }

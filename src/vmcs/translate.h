@@ -13,8 +13,8 @@ struct gabi_run {
 #define WIDE_BYTES 64u
 #define WIDE_WORDS (WIDE_BYTES / 2)
 
-/* One load of 64 bytes: word i of the block is word pick[i] of the bytes at `from`, where `mask` has bit i. The picks have an array of their
- * own, so that each is one cache line. */
+/* One load of 64 bytes: word i of the block is word pick[i] of the bytes at `from`, where `mask` has bit i. The picks have an
+ * array of their own, so that each is one cache line. */
 struct gabi_wide_load {
 	uint32_t mask;
 	uint16_t from;

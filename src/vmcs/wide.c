@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 64 bytes at a time: each block of the target is put together from a few unaligned loads, whose words a permutation brings into place,
- * and stored under a mask. Which words a clean-fields word leaves out is one test of the block's groups, without a branch.
+ * 64 bytes at a time: each block of the target is put together from a few unaligned loads, whose words a permutation brings
+ * into place, and stored under a mask. Which words a clean-fields word leaves out is one test of the block's groups, without a
+ * branch.
  */
 #include "translate.h"
 
@@ -61,7 +62,8 @@ INLINE void run_all(const struct gabi_translation *t, const uint8_t *from, uint8
 		run(t, count, &at, from, to, dirty);
 }
 
-/* The same as straight code, for the pairs that are copied on every entry and exit; `dirty` is NULL or a constant of the caller's. */
+/* The same as straight code, for the pairs that are copied on every entry and exit; `dirty` is NULL or a constant of the
+ * caller's. */
 #define WIDE       INLINE
 #define LOAD(from) _mm512_loadu_si512(from)
 #define STORE(to, mask, groups, words)                                                                         \

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Holds evmcs_filter.def against nested_evmcs_filter_control_msr() itself, compiled out of the kernel's source:
 #   evmcs_filter_linux.sh PRINT_LAYOUT CC [TREE...]
+# shellcheck disable=SC2154 # $dir is set by linux_trees.sh
 set -eu
 print=$1 cc=$2
 shift 2
+# shellcheck disable=SC1091 # beside this file
 . "$(dirname "$0")/linux_trees.sh"
 
 status=0

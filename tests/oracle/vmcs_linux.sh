@@ -4,9 +4,11 @@
 #   vmcs_linux.sh PRINT_LAYOUT CC [TREE...]
 # TREE is an unpacked kernel source; without one, every linux-source package installed under /usr/src is used.
 # Exit 77 where there is none.
+# shellcheck disable=SC2154 # $dir is set by linux_trees.sh
 set -eu
 print=$1 cc=$2
 shift 2
+# shellcheck disable=SC1091 # beside this file
 . "$(dirname "$0")/linux_trees.sh"
 
 status=0

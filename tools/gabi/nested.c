@@ -39,8 +39,11 @@ static const char *flags_text(unsigned flags, char *out, size_t cap)
 		unsigned bit;
 		const char *name;
 	} names[] = {
-		{ GABI_NESTED_GUEST_MODE, "guest mode" }, { GABI_NESTED_RUN_PENDING, "run pending" }, { GABI_NESTED_EVMCS, "enlightened VMCS" },
-		{ GABI_NESTED_MTF_PENDING, "MTF pending" }, { GABI_NESTED_GIF_SET, "GIF" },
+		{ GABI_NESTED_GUEST_MODE, "guest mode" },
+		{ GABI_NESTED_RUN_PENDING, "run pending" },
+		{ GABI_NESTED_EVMCS, "enlightened VMCS" },
+		{ GABI_NESTED_MTF_PENDING, "MTF pending" },
+		{ GABI_NESTED_GIF_SET, "GIF" },
 	};
 	size_t len = 0;
 
@@ -74,7 +77,8 @@ static void show_header(struct rows *rows, const struct gabi_nested *nested)
 	rows_close(rows);
 }
 
-/* How the VMCS in the blob is to be read: --layout, or the form that nested state has always had, with every field that came since. */
+/* How the VMCS in the blob is to be read: --layout, or the form that nested state has always had, with every field that came
+ * since. */
 static const struct gabi_vmcs_layout *blob_layout(const struct args *args)
 {
 	return layout_named(args->option[OPTION_LAYOUT] ? args->option[OPTION_LAYOUT] : "kvm-7.2");
@@ -136,17 +140,21 @@ static void target_fill(struct gabi_nested_target *target, const struct gabi_con
 
 static void show_verdict(struct rows *rows, const struct gabi_nested_verdict *verdict, const char *release)
 {
-	static const struct column columns[] = { { "NOTE" }, { "RULE" }, { "OFFSET", .right = true }, { "VALUE" }, { "WHAT", .wraps = true } };
+	static const struct column columns[] = {
+		{ "NOTE" }, { "RULE" }, { "OFFSET", .right = true }, { "VALUE" }, { "WHAT", .wraps = true }
+	};
 	char text[512];
 	size_t count;
 
 	if (verdict->rule) {
 		const char *field = verdict->id < GABI_VMCS_COUNT ? gabi_vmcs_fields(&count)[verdict->id].name : "header";
 
-		snprintf(text, sizeof(text), "Linux %s would refuse it by rule %s: %s (%s at offset %u is 0x%" PRIx64 ")", release,
-			 gabi_nested_rule_number(verdict->rule), gabi_nested_rule_text(verdict->rule), field, verdict->offset, verdict->value);
+		snprintf(text, sizeof(text), "Linux %s would refuse it by rule %s: %s (%s at offset %u is 0x%" PRIx64 ")",
+			 release, gabi_nested_rule_number(verdict->rule), gabi_nested_rule_text(verdict->rule), field,
+			 verdict->offset, verdict->value);
 	} else {
-		snprintf(text, sizeof(text), "Linux %s would take it%s", release, verdict->unknown ? ", as far as can be judged" : "");
+		snprintf(text, sizeof(text), "Linux %s would take it%s", release,
+			 verdict->unknown ? ", as far as can be judged" : "");
 	}
 	rows_text(rows, "verdict", "Verdict", text);
 	if (verdict->rule && rows->json)
@@ -160,9 +168,10 @@ static void show_verdict(struct rows *rows, const struct gabi_nested_verdict *ve
 
 		snprintf(offset, sizeof(offset), "%u", note->offset);
 		snprintf(value, sizeof(value), "0x%" PRIx64, note->value);
-		rows_add(rows, COLOR_CARE, (const char *[]){ gabi_nested_note_name(note->kind),
-							     note->rule ? gabi_nested_rule_number(note->rule) : NULL, offset, value,
-							     gabi_nested_note_text(note->kind) });
+		rows_add(rows, COLOR_CARE,
+			 (const char *[]) { gabi_nested_note_name(note->kind),
+					    note->rule ? gabi_nested_rule_number(note->rule) : NULL, offset, value,
+					    gabi_nested_note_text(note->kind) });
 	}
 	rows_close(rows);
 }
@@ -179,7 +188,9 @@ static enum status check_blob(const struct args *args, const struct text *text, 
 	if (contract)
 		target_fill(&target, contract);
 	else
-		target.evmcs = (struct gabi_evmcs_guest){ .enabled = nested->flags & GABI_NESTED_EVMCS, .hyperv = 1, .perf_global = 1 };
+		target.evmcs = (struct gabi_evmcs_guest) { .enabled = nested->flags & GABI_NESTED_EVMCS,
+							   .hyperv = 1,
+							   .perf_global = 1 };
 	if (gabi_nested_check(text->at, text->len, &target, &verdict, &diag))
 		return complain_diag(args->file[0], &diag);
 	rows_begin(&rows, args->option[OPTION_JSON]);

@@ -57,8 +57,8 @@ enum status run_sub(const char *command, const struct subcommand *subs, size_t c
 		if (strcmp(subs[i].name, name))
 			continue;
 		if (rest.files < subs[i].least || rest.files > subs[i].most) {
-			complain("%s %s: too %s operands; usage: gabi %s %s", command, name, rest.files < subs[i].least ? "few" : "many",
-				 command, subs[i].usage);
+			complain("%s %s: too %s operands; usage: gabi %s %s", command, name,
+				 rest.files < subs[i].least ? "few" : "many", command, subs[i].usage);
 			return STATUS_USAGE;
 		}
 		return subs[i].run(&rest);
@@ -110,7 +110,8 @@ static int fitness(const struct gabi_vmcs_layout *layout, const uint8_t page[GAB
 	return against ? -against : match.fors;
 }
 
-const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *path, const uint8_t page[GABI_VMCS_PAGE], bool guess)
+const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *path, const uint8_t page[GABI_VMCS_PAGE],
+					   bool guess)
 {
 	size_t count;
 	const struct gabi_vmcs_layout *layout = gabi_vmcs_layouts(&count), *best = NULL;
@@ -127,13 +128,16 @@ const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *
 		most = fit;
 	}
 	if (!best)
-		complain("%s: no known layout fits; 'gabi vmcs identify' says why, --layout reads it as one all the same", path);
+		complain("%s: no known layout fits; 'gabi vmcs identify' says why, --layout reads it as one all the same",
+			 path);
 	return best;
 }
 
 bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, size_t count)
 {
-	static const struct column columns[] = { { "FINDING" }, { "FIELD" }, { "OFFSET", .right = true }, { "VALUE" }, { "MEANING", .wraps = true } };
+	static const struct column columns[] = {
+		{ "FINDING" }, { "FIELD" }, { "OFFSET", .right = true }, { "VALUE" }, { "MEANING", .wraps = true }
+	};
 	bool harms = false;
 
 	if (!count)
@@ -146,10 +150,11 @@ bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, 
 
 		snprintf(offset, sizeof(offset), "%u", finding->offset);
 		rows_add(rows, harm ? COLOR_BAD : COLOR_CARE,
-			 (const char *[]){ gabi_vmcs_finding_text(finding->kind),
-					   finding->id < GABI_VMCS_COUNT ? field_at(finding->id)->name : NULL, offset,
-					   hex(value, sizeof(value), finding->value, finding->id < GABI_VMCS_COUNT ? bytes_of(finding->id) : 1),
-					   gabi_vmcs_finding_sentence(finding->kind) });
+			 (const char *[]) { gabi_vmcs_finding_text(finding->kind),
+					    finding->id < GABI_VMCS_COUNT ? field_at(finding->id)->name : NULL, offset,
+					    hex(value, sizeof(value), finding->value,
+						finding->id < GABI_VMCS_COUNT ? bytes_of(finding->id) : 1),
+					    gabi_vmcs_finding_sentence(finding->kind) });
 		harms = harms || harm;
 	}
 	rows_close(rows);
@@ -232,18 +237,14 @@ static void show_segments(struct view *view)
 #define SEGMENT(name, host_selector, host_base)                                                                           \
 	{ #name, GABI_VMCS_GUEST_##name##_SELECTOR, GABI_VMCS_GUEST_##name##_BASE, GABI_VMCS_GUEST_##name##_LIMIT,        \
 	  GABI_VMCS_GUEST_##name##_AR_BYTES, host_selector, host_base },
-		SEGMENT(CS, HOST(CS_SELECTOR), GABI_VMCS_COUNT)
-		SEGMENT(SS, HOST(SS_SELECTOR), GABI_VMCS_COUNT)
-		SEGMENT(DS, HOST(DS_SELECTOR), GABI_VMCS_COUNT)
-		SEGMENT(ES, HOST(ES_SELECTOR), GABI_VMCS_COUNT)
-		SEGMENT(FS, HOST(FS_SELECTOR), HOST(FS_BASE))
-		SEGMENT(GS, HOST(GS_SELECTOR), HOST(GS_BASE))
-		SEGMENT(LDTR, GABI_VMCS_COUNT, GABI_VMCS_COUNT)
-		SEGMENT(TR, HOST(TR_SELECTOR), HOST(TR_BASE))
-		{ "GDTR", GABI_VMCS_COUNT, GABI_VMCS_GUEST_GDTR_BASE, GABI_VMCS_GUEST_GDTR_LIMIT, GABI_VMCS_COUNT, GABI_VMCS_COUNT,
-		  HOST(GDTR_BASE) },
-		{ "IDTR", GABI_VMCS_COUNT, GABI_VMCS_GUEST_IDTR_BASE, GABI_VMCS_GUEST_IDTR_LIMIT, GABI_VMCS_COUNT, GABI_VMCS_COUNT,
-		  HOST(IDTR_BASE) },
+		SEGMENT(CS, HOST(CS_SELECTOR), GABI_VMCS_COUNT) SEGMENT(SS, HOST(SS_SELECTOR), GABI_VMCS_COUNT)
+			SEGMENT(DS, HOST(DS_SELECTOR), GABI_VMCS_COUNT) SEGMENT(ES, HOST(ES_SELECTOR), GABI_VMCS_COUNT) SEGMENT(
+				FS, HOST(FS_SELECTOR), HOST(FS_BASE)) SEGMENT(GS, HOST(GS_SELECTOR), HOST(GS_BASE))
+				SEGMENT(LDTR, GABI_VMCS_COUNT, GABI_VMCS_COUNT) SEGMENT(TR, HOST(TR_SELECTOR), HOST(TR_BASE)) {
+					"GDTR", GABI_VMCS_COUNT, GABI_VMCS_GUEST_GDTR_BASE, GABI_VMCS_GUEST_GDTR_LIMIT,
+					GABI_VMCS_COUNT, GABI_VMCS_COUNT, HOST(GDTR_BASE) },
+		{ "IDTR", GABI_VMCS_COUNT, GABI_VMCS_GUEST_IDTR_BASE, GABI_VMCS_GUEST_IDTR_LIMIT, GABI_VMCS_COUNT,
+		  GABI_VMCS_COUNT, HOST(IDTR_BASE) },
 	};
 
 	rows_open(view->rows, "segments", NULL, columns, COUNT_OF(columns));
@@ -263,7 +264,9 @@ static void show_segments(struct view *view)
 /* What is left of one type; fields that no processor looks at, and zeroes, only if all are wanted. */
 static void show_rest(struct view *view, unsigned type, const char *key, const char *title, bool all)
 {
-	static const struct column columns[] = { { "FIELD" }, { "VALUE" }, { "OFFSET", .right = true }, { "IN USE" }, { "MEANING", .wraps = true } };
+	static const struct column columns[] = {
+		{ "FIELD" }, { "VALUE" }, { "OFFSET", .right = true }, { "IN USE" }, { "MEANING", .wraps = true }
+	};
 
 	rows_open(view->rows, key, title, columns, COUNT_OF(columns));
 	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++) {
@@ -271,11 +274,13 @@ static void show_rest(struct view *view, unsigned type, const char *key, const c
 		bool used = gabi_vmcs_used(id, get_for_used, view);
 		char value[24], offset[16];
 
-		if (!has(view, id) || view->shown[id] || (field->encoding >> 10 & 3) != type || (!all && (!used || !value_of(view, id))))
+		if (!has(view, id) || view->shown[id] || (field->encoding >> 10 & 3) != type ||
+		    (!all && (!used || !value_of(view, id))))
 			continue;
 		snprintf(offset, sizeof(offset), "%u", view->layout->offset[id]);
 		rows_add(view->rows, used ? COLOR_NONE : COLOR_DIM,
-			 (const char *[]){ field->name, cell(view, id, value, sizeof(value)), offset, used ? "yes" : "no", field->sdm });
+			 (const char *[]) { field->name, cell(view, id, value, sizeof(value)), offset, used ? "yes" : "no",
+					    field->sdm });
 	}
 	rows_close(view->rows);
 }
@@ -293,7 +298,9 @@ static void wrong(struct view *view, const char *rule, unsigned id, size_t offse
 
 static void show_wrong(struct view *view)
 {
-	static const struct column columns[] = { { "RULE" }, { "FIELD" }, { "OFFSET", .right = true }, { "VALUE" }, { "WHAT", .wraps = true } };
+	static const struct column columns[] = {
+		{ "RULE" }, { "FIELD" }, { "OFFSET", .right = true }, { "VALUE" }, { "WHAT", .wraps = true }
+	};
 	struct gabi_nested_target target = { .size = sizeof(target), .release = "7.2" };
 	struct gabi_nested_breach breaches[64];
 	struct gabi_vmcs_match match;
@@ -306,11 +313,12 @@ static void show_wrong(struct view *view)
 		const struct gabi_vmcs_evidence *evidence = &match.evidence[i];
 
 		if (gabi_vmcs_evidence_weight(evidence->kind) == GABI_VMCS_AGAINST || evidence->kind == GABI_VMCS_EVIDENCE_TAIL)
-			wrong(view, "layout", evidence->id, evidence->offset, evidence->value, gabi_vmcs_evidence_text(evidence->kind));
+			wrong(view, "layout", evidence->id, evidence->offset, evidence->value,
+			      gabi_vmcs_evidence_text(evidence->kind));
 	}
 	for (size_t i = 0; i < total && i < COUNT_OF(breaches); i++)
-		wrong(view, gabi_nested_rule_number(breaches[i].rule), breaches[i].id, view->layout->offset[breaches[i].id], breaches[i].value,
-		      gabi_nested_rule_text(breaches[i].rule));
+		wrong(view, gabi_nested_rule_number(breaches[i].rule), breaches[i].id, view->layout->offset[breaches[i].id],
+		      breaches[i].value, gabi_nested_rule_text(breaches[i].rule));
 	rows_close(view->rows);
 }
 
@@ -323,7 +331,8 @@ static void show_clean_fields(struct view *view)
 
 	for (unsigned group = 0; group < 16; group++)
 		if (!(word >> group & 1))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? " " : "", gabi_evmcs_group_text(group));
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? " " : "",
+						gabi_evmcs_group_text(group));
 	rows_text(view->rows, "dirty", "Dirty groups", len ? text : "none");
 }
 
@@ -394,14 +403,21 @@ static void add_field(struct rows *rows, unsigned id, const struct gabi_vmcs_lay
 		snprintf(offset, sizeof(offset), "%u", layout->offset[id]);
 	if (field->word)
 		snprintf(used_if, sizeof(used_if), "%s", bit_name(field->word, field->bit, spare, sizeof(spare)));
-	rows_add(rows, COLOR_NONE, (const char *[]){ code, field->name, gabi_vmcs_width_text(parts.width), gabi_vmcs_type_text(parts.type), offset,
-						     used_if, field->tlfs, field->sdm });
+	rows_add(rows, COLOR_NONE,
+		 (const char *[]) { code, field->name, gabi_vmcs_width_text(parts.width), gabi_vmcs_type_text(parts.type),
+				    offset, used_if, field->tlfs, field->sdm });
 }
 
 static enum status vmcs_fields(const struct args *args)
 {
-	static const struct column columns[] = { { "ENCODING" }, { "NAME" }, { "WIDTH" },  { "TYPE" }, { "OFFSET", .right = true },
-						 { "USED IF" },  { "TLFS" }, { "SDM", .wraps = true } };
+	static const struct column columns[] = { { "ENCODING" },
+						 { "NAME" },
+						 { "WIDTH" },
+						 { "TYPE" },
+						 { "OFFSET", .right = true },
+						 { "USED IF" },
+						 { "TLFS" },
+						 { "SDM", .wraps = true } };
 	const struct gabi_vmcs_layout *layout = NULL;
 	const char *text = args->files ? args->file[0] : "";
 	struct rows rows;
@@ -447,8 +463,9 @@ static enum status vmcs_layouts(const struct args *args)
 			snprintf(revision, sizeof(revision), "0x%08" PRIx32, layout[i].revision);
 		snprintf(bytes, sizeof(bytes), "%u", layout[i].size);
 		snprintf(fields, sizeof(fields), "%u", has_fields);
-		rows_add(&rows, COLOR_NONE, (const char *[]){ layout[i].name, gabi_vmcs_family_text(layout[i].family), revision, bytes, fields,
-							      layout[i].what });
+		rows_add(&rows, COLOR_NONE,
+			 (const char *[]) { layout[i].name, gabi_vmcs_family_text(layout[i].family), revision, bytes, fields,
+					    layout[i].what });
 	}
 	rows_close(&rows);
 	rows_end(&rows);
@@ -467,7 +484,8 @@ static size_t show_possible(struct rows *rows, const uint8_t page[GABI_VMCS_PAGE
 
 		gabi_vmcs_match(&layout[i], page, &match);
 		if (match.possible && layout[i].revision)
-			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", found++ ? " " : "", layout[i].name);
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s", found++ ? " " : "",
+				 layout[i].name);
 	}
 	rows_text(rows, "possible", "Can be", found ? names : "none that is known");
 	return found;
@@ -491,9 +509,12 @@ static enum status vmcs_show(const struct args *args)
 	return wrongs ? STATUS_NO : STATUS_YES;
 }
 
-static void show_evidence(struct rows *rows, const struct gabi_vmcs_layout *layout, const struct gabi_vmcs_match *match, bool all)
+static void show_evidence(struct rows *rows, const struct gabi_vmcs_layout *layout, const struct gabi_vmcs_match *match,
+			  bool all)
 {
-	static const char *const weights[] = { [GABI_VMCS_NOTE] = "note", [GABI_VMCS_FOR] = "for", [GABI_VMCS_AGAINST] = "against" };
+	static const char *const weights[] = {
+		[GABI_VMCS_NOTE] = "note", [GABI_VMCS_FOR] = "for", [GABI_VMCS_AGAINST] = "against"
+	};
 
 	for (size_t i = 0; i < match->count; i++) {
 		const struct gabi_vmcs_evidence *evidence = &match->evidence[i];
@@ -504,12 +525,17 @@ static void show_evidence(struct rows *rows, const struct gabi_vmcs_layout *layo
 		if (!all && !match->possible && weight != GABI_VMCS_AGAINST)
 			continue;
 		snprintf(offset, sizeof(offset), "%u", evidence->offset);
-		rows_add(rows, weight == GABI_VMCS_AGAINST ? COLOR_BAD : weight == GABI_VMCS_FOR ? COLOR_GOOD : COLOR_DIM,
-			 (const char *[]){ layout->name, match->possible ? "yes" : "no", weights[weight],
-					   evidence->id < GABI_VMCS_COUNT ? field_at(evidence->id)->name : NULL, offset,
-					   hex(value, sizeof(value), evidence->value, evidence->id < GABI_VMCS_COUNT ? bytes_of(evidence->id) :
-						       evidence->offset ? 1 : 4),
-					   gabi_vmcs_evidence_text(evidence->kind) });
+		rows_add(rows,
+			 weight == GABI_VMCS_AGAINST ? COLOR_BAD
+			 : weight == GABI_VMCS_FOR   ? COLOR_GOOD
+						     : COLOR_DIM,
+			 (const char *[]) { layout->name, match->possible ? "yes" : "no", weights[weight],
+					    evidence->id < GABI_VMCS_COUNT ? field_at(evidence->id)->name : NULL, offset,
+					    hex(value, sizeof(value), evidence->value,
+						evidence->id < GABI_VMCS_COUNT ? bytes_of(evidence->id)
+						: evidence->offset             ? 1
+									       : 4),
+					    gabi_vmcs_evidence_text(evidence->kind) });
 	}
 }
 
@@ -521,8 +547,10 @@ static bool is_listed(const struct gabi_vmcs_match *match, bool all)
 
 static enum status vmcs_identify(const struct args *args)
 {
-	static const struct column columns[] = { { "LAYOUT" }, { "POSSIBLE" }, { "EVIDENCE" }, { "FIELD" }, { "OFFSET", .right = true },
-						 { "VALUE" }, { "WHAT", .wraps = true } };
+	static const struct column columns[] = {
+		{ "LAYOUT" }, { "POSSIBLE" },           { "EVIDENCE" }, { "FIELD" }, { "OFFSET", .right = true },
+		{ "VALUE" },  { "WHAT", .wraps = true }
+	};
 	uint8_t page[GABI_VMCS_PAGE];
 	enum status status = page_read(args->file[0], page);
 	size_t count, found;
@@ -592,7 +620,9 @@ static enum status vmcs_convert(const struct args *args)
 
 static enum status vmcs_diff(const struct args *args)
 {
-	static const struct column columns[] = { { "FIELD" }, { "FIRST" }, { "SECOND" }, { "GROUP" }, { "MEANING", .wraps = true } };
+	static const struct column columns[] = {
+		{ "FIELD" }, { "FIRST" }, { "SECOND" }, { "GROUP" }, { "MEANING", .wraps = true }
+	};
 	uint8_t page[2][GABI_VMCS_PAGE];
 	const struct gabi_vmcs_layout *layout[2];
 	struct rows rows;
@@ -622,9 +652,10 @@ static enum status vmcs_diff(const struct args *args)
 			continue;
 		for (size_t i = 0; i < 2; i++)
 			hex(text[i], sizeof(text[i]), value[i], bytes_of(id));
-		rows_add(&rows, COLOR_NONE, (const char *[]){ field_at(id)->name, there[0] ? text[0] : "(no such field)",
-							      there[1] ? text[1] : "(no such field)",
-							      group >= 0 ? gabi_evmcs_group_text((unsigned)group) : NULL, field_at(id)->sdm });
+		rows_add(&rows, COLOR_NONE,
+			 (const char *[]) { field_at(id)->name, there[0] ? text[0] : "(no such field)",
+					    there[1] ? text[1] : "(no such field)",
+					    group >= 0 ? gabi_evmcs_group_text((unsigned)group) : NULL, field_at(id)->sdm });
 		differ++;
 	}
 	rows_close(&rows);

@@ -14,8 +14,9 @@ const struct gabi_vmcs_layout *layout_named(const char *name);
 /* Reads a page: a file of at most 4096 bytes, what is missing at its end being zero. */
 enum status page_read(const char *path, uint8_t page[GABI_VMCS_PAGE]);
 
-/* The layout that --layout names, or else one that the page can have: of several the one with most evidence, then the latest. Where it can
- * have none, the one of its revision id that the least speaks against, if that is good enough (`guess`). Complains and returns NULL. */
+/* The layout that --layout names, or else one that the page can have: of several the one with most evidence, then the latest.
+ * Where it can have none, the one of its revision id that the least speaks against, if that is good enough (`guess`). Complains
+ * and returns NULL. */
 const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *path, const uint8_t page[GABI_VMCS_PAGE], bool guess);
 
 /* Explains a page: controls by name, segments, state, and what is wrong with it. Returns how many things are. */
