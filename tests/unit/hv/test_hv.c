@@ -2,6 +2,8 @@
 /* Partitions: configuration and creation. */
 #include "hv_rig.h"
 
+#include <gabi/vocab.h>
+
 enum spoiled { VPS, MANY_VPS, VTLS, MANY_VTLS, VSM, SELF, NO_SPACE, BIG_SPACE, TSC, PORT, PAGES, SIZE };
 
 static void spoil(struct gabi_hv_config *config, enum spoiled what)
@@ -215,6 +217,35 @@ static void config__from_contract_with_a_leaf_beyond_the_engine__is_refused_and_
 	gabi_contract_free(contract);
 }
 
+/* The vocabulary names every bit that the engine acts on: the same leaf, register and place. */
+static void features__are_fields_of_the_vocabulary(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned word, bit;
+	} features[] = {
+#define GABI_HV_FEATURE_ROW(name, word, bit, source) { #name, word, bit },
+#include <gabi/hv_feature.def>
+	};
+	static const struct gabi_key words[] = {
+		{ GABI_SPACE_HYPERV, GABI_EAX, 0, 0x40000003 },
+		{ GABI_SPACE_HYPERV, GABI_EBX, 0, 0x40000003 },
+		{ GABI_SPACE_HYPERV, GABI_EDX, 0, 0x40000003 },
+		{ GABI_SPACE_HYPERV, GABI_EAX, 0, 0x40000004 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+		size_t count, at = 0;
+		const struct gabi_field *field = gabi_fields_of(&words[features[i].word], &count);
+
+		while (at < count && (field[at].lo != features[i].bit || field[at].bits != 1))
+			at++;
+		if (at == count)
+			fail_msg("%s has no field in the vocabulary", features[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +253,7 @@ int main(void)
 		cmocka_unit_test(new__missing_op__is_refused),
 		cmocka_unit_test(new__each_allocation_failing__fails_whole_and_leaks_nothing),
 		cmocka_unit_test(new__same_apic_id_twice__is_refused),
+		cmocka_unit_test(features__are_fields_of_the_vocabulary),
 		cmocka_unit_test(vps__start_in_vtl_0_with_nothing_else_enabled),
 		cmocka_unit_test(cpuid__leaves_are_the_configured_ones_and_no_others),
 		cmocka_unit_test(config__from_contract__has_its_leaves_digest_and_vtls),
