@@ -115,8 +115,8 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 	const struct gabi_span *span = q->span;
 	bool off = q->want == span->absent;
 
-	if (!q->promise && q->key->space == GABI_SPACE_VM)
-		return 0; /* what has no register cannot be off: a guest that was promised nothing of it takes what it gets */
+	if (off && q->key->space == GABI_SPACE_VM)
+		return 0; /* what has no register is the VMM's to give: a guest that was promised nothing of it takes what it gets */
 	if (q->promise && is_fixed(judge, q))
 		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
@@ -156,7 +156,7 @@ static int judge_register(struct gabi_judge *judge, const struct question *q)
 		return find(judge, q,
 			    gabi_host_covers(judge->host, q->key->space) ? GABI_FINDING_MISSING : GABI_FINDING_UNSEEN);
 	}
-	if (q->want == q->have)
+	if (q->want == q->have || (!q->promise && span->rule == GABI_RULE_PRESENTED))
 		return 0;
 	taken = gabi_host_accepts(judge->host, q->offer, span, q->want);
 	given = taken == GABI_YES ? GABI_YES : gabi_rule_gives(span, q->want, q->have, judge->view);

@@ -76,18 +76,6 @@ static bool is_derived(const struct gabi_word *word)
 	return bits_of_rule(word, GABI_RULE_DERIVED) == gabi_mask(word->bits);
 }
 
-/* The value of a word that the contract does not list: everything absent. */
-static uint64_t absent_of(const struct gabi_word *word)
-{
-	struct gabi_spans spans = gabi_spans_of(&word->key, word->bits);
-	struct gabi_span span;
-	uint64_t value = 0;
-
-	while (gabi_spans_next(&spans, &span))
-		value |= span.absent << span.lo;
-	return value;
-}
-
 /* ---- the steps ---- */
 
 static const struct gabi_word *promise_at(const struct making *m, unsigned number)
@@ -234,12 +222,29 @@ static int add_msrs(struct making *m)
 	return err;
 }
 
-/* The value that the contract wants of a register that the host lists. */
+/* Is there nothing for the contract to want of a span: the guest cannot reach it, or it only presents what was not promised? */
+static bool is_left_alone(const struct making *m, const struct gabi_span *span, const struct gabi_word *promise)
+{
+	return span->rule == GABI_RULE_FREE || (!promise && span->rule == GABI_RULE_PRESENTED) ||
+	       !gabi_contract_promises(m->contract, span->gate);
+}
+
+/* The value that the contract wants of a register that the host lists; what it does not list is absent. */
 static uint64_t wanted(const struct making *m, const struct gabi_word *offer)
 {
 	const struct gabi_word *promise = gabi_contract_find(m->contract, &offer->key, GABI_VP_ALL);
+	struct gabi_spans spans = gabi_spans_of(&offer->key, offer->bits);
+	struct gabi_span span;
+	uint64_t value = 0;
 
-	return promise ? promise->value : absent_of(offer);
+	while (gabi_spans_next(&spans, &span)) {
+		uint64_t part = promise ? gabi_span_get(&span, promise->value) : span.absent;
+
+		if (is_left_alone(m, &span, promise))
+			part = gabi_span_get(&span, offer->value);
+		value |= part << span.lo;
+	}
+	return value;
 }
 
 /* Firmware registers are always written, so that a kernel's other default can never show; the others where they differ.
