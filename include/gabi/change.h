@@ -35,6 +35,9 @@ GABI_API const char *gabi_facts_release(const struct gabi_facts *facts);
  * hides its stable release and the change was backported, or is of a distribution that carries whole subsystems back. */
 GABI_API int gabi_change_in(const struct gabi_change *change, const char *release);
 
+/* 1 if the change touches any of these bits of the word. */
+GABI_API int gabi_change_touches(const struct gabi_change *change, const struct gabi_key *key, uint64_t bits);
+
 /* The change that explains why these bits of a word differ between two kernels; NULL if no row does. */
 GABI_API const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
 						       const struct gabi_key *key, uint64_t bits);

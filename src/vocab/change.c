@@ -151,6 +151,14 @@ static bool is_touched(const struct touch *touch, const struct gabi_key *key, ui
 	       (touch->bits & bits);
 }
 
+int gabi_change_touches(const struct gabi_change *change, const struct gabi_key *key, uint64_t bits)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(touches); i++)
+		if (touches[i].change == change - changes && touches[i].space == key->space && is_touched(&touches[i], key, bits))
+			return 1;
+	return 0;
+}
+
 const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
 					      const struct gabi_key *key, uint64_t bits)
 {

@@ -288,9 +288,26 @@ static void touches__of_single_bits_are_of_named_fields(void **state)
 	assert_true(seen > 50);
 }
 
+static void change_touches__knows_its_own_bits(void **state)
+{
+	static const struct gabi_key controls = { .space = GABI_SPACE_MSR, .index = 0x48b }, other = { .space = GABI_SPACE_CAP, .index = 0x48b };
+	const uint64_t tsc_scaling = 1ull << 57;
+	size_t count, found = 0;
+	const struct gabi_change *change = gabi_changes(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		found += !strcmp(change[i].release, "5.14") && gabi_change_touches(&change[i], &controls, tsc_scaling);
+		assert_false(gabi_change_touches(&change[i], &other, ~0ull));
+		assert_false(gabi_change_touches(&change[i], &controls, 0));
+	}
+	assert_int_equal(found, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(change_touches__knows_its_own_bits),
 		cmocka_unit_test(change_in__reads_each_distributions_release),
 		cmocka_unit_test(change_release__takes_the_text_that_tells_the_stable_release),
 		cmocka_unit_test(host_release__is_made_of_its_facts),
