@@ -31,6 +31,7 @@ empty=$(mktemp -d)
 trap 'rm -rf "$empty"' EXIT
 says 125 "there is no host 'vax'" lab/lab run vax -- /bin/true
 says 125 'usage: lab run' lab/lab run amd-epyc-linux-6.1 /bin/true
+says 125 'there is no file /nowhere' lab/lab run amd-epyc-linux-6.1 /nowhere -- /bin/true
 says 125 'there is no program /nowhere' lab/lab run amd-epyc-linux-6.1 -- /nowhere
 says 125 "there is no command 'fly'" lab/lab fly
 says 77 'skipped: ' env GABI_CACHE="$empty" GABI_LAB_OFFLINE=1 lab/lab fetch amd-epyc-linux-6.1

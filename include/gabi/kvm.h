@@ -10,6 +10,7 @@
 
 #include <gabi/host.h>
 #include <gabi/plan.h>
+#include <gabi/vocab.h>
 
 GABI_BEGIN
 
@@ -78,6 +79,56 @@ GABI_API int gabi_kvm_vm_create(const struct gabi_contract *contract, const stru
 
 /* Closes the descriptors of one that gabi_kvm_vm_create made; NULL is fine. */
 GABI_API void gabi_kvm_vm_free(struct gabi_kvm_vm *vm);
+
+/* What a guest saw otherwise than it was promised: one field, or the bits of a word that no row covers. */
+struct gabi_kvm_sight {
+	const struct gabi_field *field; /* NULL where no row covers the bits */
+	struct gabi_key key;
+	uint8_t lo, bits;
+	uint8_t faulted;  /* 1: the instruction faulted, and nothing was seen */
+	uint8_t promised; /* 0: the contract does not list the word, so that it is to be absent */
+	uint64_t want, seen;
+};
+
+struct gabi_kvm_testimony;
+
+/*
+ * Runs a small guest on virtual processor 0 of a VM on which a plan was carried out and which has no memory yet: it executes
+ * CPUID, RDMSR or MRS and the SMCCC calls for all that the contract promises, and for what stands near and is not promised. It
+ * says what differs, bit by bit; fields that are free, and those whose condition is not promised, excepted. The VM has run
+ * after that and has the guest's state: it is to be thrown away.
+ *
+ * A difference is a result. GABI_ERR_KVM: the guest could not be run to its end.
+ */
+GABI_API int gabi_kvm_witness(const struct gabi_contract *contract, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,
+			      const struct gabi_mem *mem, struct gabi_kvm_testimony **ret_testimony, struct gabi_diag *diag);
+GABI_API void gabi_kvm_testimony_free(struct gabi_kvm_testimony *testimony); /* NULL is fine */
+
+/* What differs, in the order of keys; and how many words were looked at. */
+GABI_API const struct gabi_kvm_sight *gabi_kvm_testimony_sights(const struct gabi_kvm_testimony *testimony, size_t *ret_count);
+GABI_API size_t gabi_kvm_testimony_words(const struct gabi_kvm_testimony *testimony);
+
+/* What became of a contract on a machine. */
+enum gabi_kvm_outcome {
+	GABI_KVM_HELD,    /* carried out, and the guest saw what was promised */
+	GABI_KVM_REFUSED, /* KVM refused, or showed something else when it was read back */
+	GABI_KVM_BROKEN,  /* carried out, and the guest saw something else */
+};
+GABI_API const char *gabi_kvm_outcome_text(unsigned outcome); /* "held" */
+
+struct gabi_kvm_trial {
+	enum gabi_kvm_outcome outcome;
+	struct gabi_diag refusal;             /* REFUSED: what gabi_kvm_apply said */
+	struct gabi_kvm_testimony *testimony; /* else: what the guest saw; the caller's to free */
+};
+
+/*
+ * Makes a VM for a contract, carries out its plan and lets the guest look. report is a verdict on this machine's manifest that
+ * the contract fits; NULL tries it whatever the verdict is. Errors: as of the functions above, but for what KVM refuses of the
+ * contract, which is a result.
+ */
+GABI_API int gabi_kvm_try(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
+			  const struct gabi_mem *mem, struct gabi_kvm_trial *ret_trial, struct gabi_diag *diag);
 
 GABI_END
 #endif

@@ -127,6 +127,47 @@ static void apply__of_what_kvm_does_not_take__names_it_and_its_value(void **stat
 	gabi_contract_free(changed);
 }
 
+#ifdef __x86_64__
+static const struct gabi_key told = { .space = GABI_SPACE_CPUID, .part = GABI_EDX, .index = 1 };
+#else
+static const struct gabi_key told = { .space = GABI_SPACE_ARM64, .index = 0x6030000000160000 };
+#endif
+
+/* Does the guest see the word otherwise than this contract says? On a VM that was set up by the host's own. */
+static bool sees_otherwise(const struct gabi_contract *of)
+{
+	struct gabi_kvm_vm *vm = require_vm(1);
+	struct gabi_plan *plan = require_plan(contract);
+	struct gabi_kvm_testimony *testimony = NULL;
+	const struct gabi_kvm_sight *sight;
+	bool otherwise = false;
+	size_t count;
+
+	gabi_kvm_apply(plan, vm, NULL, NULL); /* a KVM that does not keep CPUID refuses at the reading back */
+	REQUIRE(gabi_kvm_witness(of, plan, vm, NULL, &testimony, &diag));
+	assert_true(gabi_kvm_testimony_words(testimony) > 50);
+	sight = gabi_kvm_testimony_sights(testimony, &count);
+	for (size_t i = 0; i < count; i++)
+		otherwise |= !gabi_key_compare(&sight[i].key, &told) && sight[i].want != sight[i].seen;
+	gabi_kvm_testimony_free(testimony);
+	gabi_plan_free(plan);
+	gabi_kvm_vm_free(vm);
+	return otherwise;
+}
+
+static void witness__of_a_bit_that_was_not_given__sees_it(void **state)
+{
+	struct gabi_word word = *gabi_contract_find(contract, &told, GABI_VP_ALL);
+	struct gabi_contract *changed;
+
+	(void)state;
+	word.value ^= 1; /* x86: an FPU. arm64: random numbers by TRNG */
+	changed = with(&word);
+	assert_false(sees_otherwise(contract));
+	assert_true(sees_otherwise(changed));
+	gabi_contract_free(changed);
+}
+
 static void create__for_another_architecture__is_refused(void **state)
 {
 	bool x86 = gabi_contract_arch(contract) == GABI_ARCH_X86;
@@ -171,6 +212,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(apply__of_what_the_host_offers__holds_on_every_virtual_processor),
 		cmocka_unit_test(apply__of_what_kvm_does_not_take__names_it_and_its_value),
+		cmocka_unit_test(witness__of_a_bit_that_was_not_given__sees_it),
 		cmocka_unit_test(create__for_another_architecture__is_refused),
 		cmocka_unit_test(apply__without_virtual_processors__is_refused),
 	};
