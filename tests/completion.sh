@@ -37,6 +37,12 @@ bash_gives avx512f gabi pin --minus = avx512
 bash_gives guest gabi import --view = g
 bash_gives web.json gabi check w
 bash_gives check gabi help ch
+bash_gives diff gabi model d
+bash_gives --json gabi model --j
+bash_gives Icelake-Server-noTSX gabi model show Icelake
+bash_gives EPYC-Milan-v2 gabi model diff EPYC-Rome EPYC-M
+bash_gives web.json gabi model fit w
+bash_gives vmx-tsc-scaling gabi explain vmx-tsc
 
 # zsh completes only on a terminal of its own: one is made by zpty, and what it shows is read.
 if ! command -v zsh >/dev/null; then
@@ -71,6 +77,9 @@ END
 	zsh_gives 'avx512f' 'gabi pin --minus=avx51'
 	zsh_gives 'guest' 'gabi import --view=gu'
 	zsh_gives 'web.json' 'gabi check we'
+	zsh_gives 'Icelake-Server-noTSX' 'gabi model show Icelake-Server-n'
+	zsh_gives 'web.json' 'gabi model fit we'
+	zsh_gives 'vmx-tsc-scaling' 'gabi explain vmx-tsc-sc'
 else
 	echo "$without: its completion is not tested"
 	((failed)) || exit 77

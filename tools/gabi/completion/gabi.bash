@@ -25,7 +25,11 @@ _gabi() {
 	--arch) list='x86 arm64' ;;
 	--name | -n | --kernel | -k | --to | --layout) return ;;
 	help) list=$(gabi help --list) ;;
+	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
+	model) [[ $word == -* ]] || list='list show diff fit' ;;
 	esac
+	# The operands of "model show" and "model diff" are models and not files.
+	[[ $command == model && ${COMP_WORDS[2]} =~ ^(list|show|diff)$ && $word != -* ]] && ((COMP_CWORD > 2)) && list=$(gabi model list --list)
 	[[ -z ${list:-} && $word == -* ]] && list=$(gabi help --list "$command" 2>/dev/null)
 	if [[ ${list:-} ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$list" -- "$word")
