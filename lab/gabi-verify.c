@@ -52,31 +52,33 @@ static void print_sights(const struct gabi_kvm_testimony *testimony)
 	}
 }
 
-/* KVM takes any CPUID: that a guest sees a bit says nothing of what stands behind it. Is that all that the verdict is about? */
-static bool blocks_cpuid_alone(const struct gabi_report *report)
+/* Does KVM take bits without asking whether it has them? It does of CPUID, and of MSRs that the manifest says can be set. */
+static bool takes_anything(const struct gabi_finding *finding, const struct gabi_host *host)
+{
+	unsigned space = finding->key.space;
+	const struct gabi_word *word = gabi_host_find(host, &finding->key);
+
+	if (space == GABI_SPACE_MSR && word)
+		return (word->settable >> finding->lo & 1) != 0;
+	return space == GABI_SPACE_CPUID || space == GABI_SPACE_KVM || space == GABI_SPACE_HYPERV;
+}
+
+/* That a guest sees such a bit says nothing of what stands behind it. Is that all that the verdict is about? */
+static bool is_shown_only(const struct gabi_report *report, const struct gabi_host *host)
 {
 	size_t count, blocks = 0;
 	const struct gabi_finding *finding = gabi_report_findings(report, &count);
 
-	for (; blocks < count && finding[blocks].weight == GABI_WEIGHT_BLOCK; blocks++) {
-		unsigned space = finding[blocks].key.space;
-
-		if (space != GABI_SPACE_CPUID && space != GABI_SPACE_KVM && space != GABI_SPACE_HYPERV)
+	for (; blocks < count && finding[blocks].weight == GABI_WEIGHT_BLOCK; blocks++)
+		if (!takes_anything(&finding[blocks], host))
 			return false;
-	}
 	return blocks > 0;
 }
 
-static const char *outcome_of(const struct gabi_report *report, const struct gabi_kvm_trial *trial)
+static void print_trial(const char *path, const struct gabi_report *report, const struct gabi_host *host,
+			const struct gabi_kvm_trial *trial)
 {
-	if (trial->outcome == GABI_KVM_HELD && blocks_cpuid_alone(report))
-		return "shown only";
-	return gabi_kvm_outcome_text(trial->outcome);
-}
-
-static void print_trial(const char *path, const struct gabi_report *report, const struct gabi_kvm_trial *trial)
-{
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *outcome = gabi_kvm_outcome_text(trial->outcome);
 	char why[200] = "";
 	size_t count;
 	const struct gabi_finding *finding = gabi_report_findings(report, &count);
@@ -86,8 +88,10 @@ static void print_trial(const char *path, const struct gabi_report *report, cons
 
 		gabi_finding_name(&finding[0], why + len, sizeof(why) - len);
 	}
+	if (trial->outcome == GABI_KVM_HELD && is_shown_only(report, host))
+		outcome = "shown only";
 	printf("trial\t%s\t%s\t%s\t%s\t%s\n", slash ? slash + 1 : path, gabi_verdict_text(gabi_report_verdict(report)),
-	       outcome_of(report, trial), why, trial->outcome == GABI_KVM_REFUSED ? trial->refusal.text : "");
+	       outcome, why, trial->outcome == GABI_KVM_REFUSED ? trial->refusal.text : "");
 	if (trial->testimony)
 		print_sights(trial->testimony);
 }
@@ -106,7 +110,7 @@ static int try_one(const char *path, const struct gabi_contract *contract, const
 		gabi_report_free(report);
 		return complain(path, &diag);
 	}
-	print_trial(path, report, &trial);
+	print_trial(path, report, host, &trial);
 	gabi_kvm_testimony_free(trial.testimony);
 	gabi_report_free(report);
 	return 0;
