@@ -3,7 +3,6 @@
 
 #include "contract/pin.h"
 
-
 static const struct gabi_key tsc_control = { .space = GABI_SPACE_CAP, .index = GABI_KVM_CAP_TSC_CONTROL };
 
 bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field)
@@ -160,7 +159,7 @@ static int judge_register(struct gabi_judge *judge, const struct question *q)
 		return 0;
 	taken = gabi_host_accepts(judge->host, q->offer, span, q->want);
 	given = taken == GABI_YES ? GABI_YES : gabi_rule_gives(span, q->want, q->have, judge->view);
-	if (!gabi_reg_of(q->key) && !span->field && !gabi_is_fw_bitmap(q->key))
+	if (!span->field && !gabi_is_fw_bitmap(q->key) && !gabi_reg_of(q->key))
 		return find(judge, q, GABI_FINDING_UNNAMED);
 	if (given == GABI_NO && !(off && span->rule == GABI_RULE_EQUAL && taken != GABI_NO))
 		return find(judge, q, refusal(span));
@@ -235,15 +234,30 @@ int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const 
 	return offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
 }
 
+/* Does a field fit that is the same on both sides? Of a bare CPU it is not known whether KVM passes it on. */
+static bool equal_fits(const struct gabi_judge *judge)
+{
+	return judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST;
+}
+
+/* The bits of a word on which there may be something to say. */
+static uint64_t bits_to_ask(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
+{
+	return promise && offer && equal_fits(judge) ? promise->value ^ offer->value : ~(uint64_t)0;
+}
+
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
 		      const struct gabi_word *offer)
 {
 	struct gabi_spans spans = gabi_spans_of(key, promise ? promise->bits : offer->bits);
+	uint64_t ask = bits_to_ask(judge, promise, offer);
 	struct gabi_span span;
 
 	while (gabi_spans_next(&spans, &span)) {
 		int end;
 
+		if (!(gabi_span_mask(&span) & ask) && span.rule != GABI_RULE_ZERO) /* which objects to what is equal, too */
+			continue;
 		if (!gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
 			continue;
 		end = gabi_judge_span(judge, key, &span, promise, offer);
@@ -346,8 +360,7 @@ struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, uns
  * MSRs have such fields. */
 static bool plainly_equal(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
 {
-	return promise->value == offer->value && promise->key.space != GABI_SPACE_MSR &&
-	       (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST);
+	return promise->value == offer->value && promise->key.space != GABI_SPACE_MSR && equal_fits(judge);
 }
 
 /* The contract's words of one key: the common one and those of single virtual processors. */
