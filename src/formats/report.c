@@ -61,9 +61,9 @@ static void write_finding(struct gabi_json *json, const struct gabi_finding *fin
 	}
 	write_vp(json, finding->vp);
 	gabi_json_uint(json, "host", finding->host);
-	if (finding->has_want)
+	if (finding->has_want && finding->kind != GABI_FINDING_WRONG_ARCH) /* gabi's own numbers of architectures */
 		gabi_json_hex(json, "want", finding->want, 1);
-	if (finding->has_have)
+	if (finding->has_have && finding->kind != GABI_FINDING_WRONG_ARCH)
 		gabi_json_hex(json, "have", finding->have, 1);
 	if (finding->cause != GABI_CAUSE_NONE)
 		gabi_json_text(json, "cause", gabi_cause_text(finding->cause));

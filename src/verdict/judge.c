@@ -416,6 +416,10 @@ static int judge_arch(struct gabi_judge *judge)
 		.weight = (uint8_t)gabi_finding_weight(GABI_FINDING_WRONG_ARCH),
 		.cause = GABI_CAUSE_CPU,
 		.vp = GABI_VP_ALL,
+		.has_want = true,
+		.has_have = true,
+		.want = gabi_contract_arch(judge->contract),
+		.have = gabi_host_arch(judge->host),
 	};
 
 	return judge->sink->take(judge->sink, &finding);

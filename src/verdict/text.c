@@ -110,6 +110,8 @@ size_t gabi_finding_values(const struct gabi_finding *finding, int have, char *o
 
 	if (!(have ? finding->has_have : finding->has_want))
 		gabi_out_char(&to, '-');
+	else if (finding->kind == GABI_FINDING_WRONG_ARCH)
+		gabi_out_text(&to, gabi_arch_text((enum gabi_arch)(have ? finding->have : finding->want)));
 	else if (gabi_is_state(finding->key.space))
 		gabi_out_text(&to, "saved"); /* what counts is whether it is; its value is the guest's */
 	else

@@ -13,7 +13,7 @@ What a change of host means to the guests of the first, with the changes of Linu
  "facts": {"name": "blade-4", "kernel.release": "6.18.0"},
  "covers": ["cpuid", "msr-state", "cap", "vm"],
  "words": {
- "cpuid": {"0x7.0x0": {"eax": "0x00000000", "ebx": "0x00010020", "ecx": "0x00000000", "edx": "0x00000000"},
+ "cpuid": {"0x7.0x0": {"eax": "0x00000000", "ebx": "0x00010020", "ecx": "0x00000000", "edx": "0x01000000"},
            "0xd.0x0": {"eax": "0x00000007", "ebx": "0x00000340", "ecx": "0x00000340", "edx": "0x00000000"}},
  "msr-state": {"0x10": "0x1", "0x1d9": "0x1"},
  "vm": {"tsc-khz": "0x0000000000200000"}}}

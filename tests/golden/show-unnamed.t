@@ -1,4 +1,4 @@
-What has no name keeps its number.
+What has no name keeps its number. What a register accepts has no bits of its own.
 === file odd.json
 {"gabi": "host", "schema": 1, "arch": "x86", "view": "kvm",
  "facts": {"name": "blade-4", "kernel.release": "6.18.0"},
@@ -10,8 +10,11 @@ What has no name keeps its number.
  "vm": {"tsc-khz": "0x0000000000200000"}}}
 === run
 gabi show --unnamed odd.json
+gabi show --unnamed "$HOSTS"/arm64-max-linux-6.12.json | sed 's|.*/||'
 === status 0
 === out
 odd.json: cpuid 0xd.0x0 eax bit-8
 odd.json: msr-state 0x7777 bit-0
+arm64-max-linux-6.12.json: arm64 0x603000000013c005 bit-31
+arm64-max-linux-6.12.json: arm64 0x603000000013d801 bits-31:30=0x2
 === err

@@ -120,6 +120,19 @@ static void vp__own_words_only_where_processors_may_differ(void **state)
 	gabi_contract_free(contract);
 }
 
+/* A hypervisor in the guest reads the version once and uses it on all its processors. */
+static void vp__cannot_have_an_evmcs_version_of_its_own(void **state)
+{
+	static const struct gabi_word version = { { GABI_SPACE_HYPERV, GABI_EAX, 0, 0x4000000a }, 0x101, 0, 1, 32, 0 };
+	struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_X86, NULL);
+	struct gabi_diag diag = { 0 };
+
+	(void)state;
+	assert_int_equal(gabi_contract_add(contract, &version, &diag), GABI_ERR_CONFLICT);
+	assert_non_null(strstr(diag.text, "must be the same on all virtual processors"));
+	gabi_contract_free(contract);
+}
+
 static void find__gives_a_processor_its_own_word_or_the_common_one(void **state)
 {
 	const struct gabi_reg *reg = some_reg(GABI_SCOPE_VP, false);
@@ -273,6 +286,7 @@ int main(void)
 		cmocka_unit_test(add__takes_words_in_any_order_and_lists_them_sorted),
 		cmocka_unit_test(add__refuses_what_a_contract_cannot_promise),
 		cmocka_unit_test(vp__own_words_only_where_processors_may_differ),
+		cmocka_unit_test(vp__cannot_have_an_evmcs_version_of_its_own),
 		cmocka_unit_test(find__gives_a_processor_its_own_word_or_the_common_one),
 		cmocka_unit_test(seal__refuses_a_promise_that_is_there_twice),
 		cmocka_unit_test(seal__clears_the_free_fields_of_every_word),

@@ -170,9 +170,21 @@ static void check__of_another_architecture__does_not_fit(void **state)
 	static const struct words x86 = { { LEAF_1_ECX(SSE3) } }, arm64 = { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } };
 	struct gabi_host *host = host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &arm64);
 	struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &x86);
+	const struct gabi_finding *finding;
+	struct gabi_report *report;
+	char value[32];
+	size_t count;
 
 	(void)state;
 	assert_int_equal(gabi_check_verdict(contract, host), GABI_DOES_NOT_FIT);
+	assert_int_equal(gabi_check(contract, host, &report, NULL), 0);
+	finding = gabi_report_findings(report, &count);
+	assert_int_equal(count, 1);
+	gabi_finding_values(finding, 0, value, sizeof(value));
+	assert_string_equal(value, "x86");
+	gabi_finding_values(finding, 1, value, sizeof(value));
+	assert_string_equal(value, "arm64");
+	gabi_report_free(report);
 	gabi_contract_free(contract);
 	gabi_host_free(host);
 }

@@ -341,6 +341,8 @@ static void print_unnamed(const char *path, const struct shown *shown)
 	const struct gabi_word *word = words_of(shown, &count);
 
 	for (size_t i = 0; i < count; i++) {
+		if (word[i].key.space == GABI_SPACE_ARM64_ACCEPTS) /* how a register can be set, bit by bit; no bits of its own */
+			continue;
 		for (unsigned lo = 0, bits; next_unnamed(&word[i], &lo, &bits); lo += bits) {
 			uint64_t value = word[i].value >> lo & mask(bits);
 			char key[64];
