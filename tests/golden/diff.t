@@ -21,7 +21,7 @@ What a change of host means to the guests of the first, with the changes of Linu
 gabi diff old.json new.json
 === status 1
 === out
-blade-3 -> blade-4: 1 if unused, 2 one-way
+blade-3 -> blade-4: 1 if unused, 3 one-way
 
 WHAT                  BEFORE  AFTER  CAUSE
 
@@ -30,7 +30,8 @@ MSR_IA32_DEBUGCTLMSR  -       saved  kernel
 
 one-way: a guest that is given what is new cannot come back
 avx512f               no      yes
-xsave-size-max        576     832    kernel: x86_amx
+amx-tile              no      yes    kernel: x86_amx
+xsave-size-max        576     832
 
 CHANGE   SINCE LINUX  WHAT IT DOES
 x86_amx  5.17         AMX and its XSAVE state: offered to a VMM that asked for it with
