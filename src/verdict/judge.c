@@ -234,16 +234,16 @@ int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const 
 	return offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
 }
 
-/* Does a field fit that is the same on both sides? Of a bare CPU it is not known whether KVM passes it on. */
-static bool equal_fits(const struct gabi_judge *judge)
-{
-	return judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST;
-}
-
-/* The bits of a word on which there may be something to say. */
+/*
+ * The bits of a word on which there may be something to say: those that differ. Of a bare CPU it is not known whether KVM
+ * passes on what is equal; and of an MSR the guest may see another value than the host's, or a rule ask for zero.
+ */
 static uint64_t bits_to_ask(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
 {
-	return promise && offer && equal_fits(judge) ? promise->value ^ offer->value : ~(uint64_t)0;
+	bool equal_fits = (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST) && promise && offer &&
+			  promise->key.space != GABI_SPACE_MSR;
+
+	return equal_fits ? promise->value ^ offer->value : ~(uint64_t)0;
 }
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
@@ -256,9 +256,7 @@ static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, cons
 	while (gabi_spans_next(&spans, &span)) {
 		int end;
 
-		if (!(gabi_span_mask(&span) & ask) && span.rule != GABI_RULE_ZERO) /* which objects to what is equal, too */
-			continue;
-		if (!gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
+		if (!(gabi_span_mask(&span) & ask) || !gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
 			continue;
 		end = gabi_judge_span(judge, key, &span, promise, offer);
 		if (end)
@@ -356,13 +354,6 @@ struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, uns
 	return (struct gabi_range){ words + low, words + end };
 }
 
-/* Is there nothing to say about a word that is the same on both sides? A rule that asks for zero could yet object; only
- * MSRs have such fields. */
-static bool plainly_equal(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
-{
-	return promise->value == offer->value && promise->key.space != GABI_SPACE_MSR && equal_fits(judge);
-}
-
 /* The contract's words of one key: the common one and those of single virtual processors. */
 static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, struct gabi_range *promises,
 			  const struct gabi_word *offer)
@@ -373,7 +364,7 @@ static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, 
 	do {
 		if (gabi_is_state(key->space))
 			end = offer || judge->skip_state ? 0 : gabi_judge_state(judge, promises->at);
-		else if (!offer || !plainly_equal(judge, promises->at, offer))
+		else if (bits_to_ask(judge, promises->at, offer))
 			end = judge_word(judge, key, promises->at, offer);
 		promises->at++;
 	} while (!end && promises->at < promises->end && !gabi_key_compare(&promises->at->key, key));
