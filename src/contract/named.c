@@ -215,14 +215,24 @@ static struct gabi_key level_of(uint64_t leaf)
 	return level;
 }
 
-/* Does the word hold features that raise a level, and not what identifies the CPU, or details of a feature? QEMU 7.2,
- * x86_cpu_expand_features. */
-static bool has_features(const struct gabi_word *word)
+/* The words whose features raise a level: QEMU 7.2 and 11.1, base with each feature alone. Details of a feature (leaves 0x12, 0x14,
+ * 0x1e, 0x24) do not, and neither does EDX of leaf 7. */
+static bool raises(const struct gabi_word *word)
 {
-	uint64_t leaf = word->key.index;
-	bool identity = (leaf & 0x0fffffff) == 0 || (leaf >= 0x80000002 && leaf <= 0x80000004);
+	static const struct gabi_key keys[] = {
+		LEAF(1, GABI_ECX),          LEAF(1, GABI_EDX),          LEAF(6, GABI_EAX),          LEAF(7, GABI_EBX),
+		LEAF(7, GABI_ECX),          LEAF(0x80000001, GABI_ECX), LEAF(0x80000001, GABI_EDX), LEAF(0x80000007, GABI_EDX),
+		LEAF(0x80000008, GABI_EBX), LEAF(0x80000021, GABI_EAX), LEAF(0xc0000001, GABI_EDX),
+	};
 
-	return word->key.space == GABI_SPACE_CPUID && word->value && !identity && leaf != 0x12 && leaf != 0x14;
+	if (word->key.space != GABI_SPACE_CPUID || !word->value)
+		return false;
+	if (word->key.sub) /* leaf 7's further subleaves, and leaf 0xD's first */
+		return word->key.index == 7 || word->key.index == 0xd;
+	for (size_t i = 0; i < GABI_COUNT_OF(keys); i++)
+		if (!gabi_key_compare(&word->key, &keys[i]))
+			return true;
+	return false;
 }
 
 static int raise(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, uint64_t least)
@@ -244,6 +254,8 @@ static const struct {
 	{ LEAF(0x80000001, GABI_ECX), 1u << 2, 0x8000000a }, /* svm */
 	{ LEAF(7, GABI_EBX), 1u << 25, 0x14 },               /* intel-pt */
 	{ LEAF(7, GABI_EBX), 1u << 2, 0x12 },                /* sgx */
+	{ { .space = GABI_SPACE_CPUID, .part = GABI_EDX, .sub = 1, .index = 7 }, 1u << 19, 0x24 }, /* avx10 */
+	{ { .space = GABI_SPACE_CPUID, .part = GABI_EDX, .sub = 1, .index = 7 }, 1u << 21, 0x29 }, /* apxf */
 };
 
 static int raise_for_details(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key, uint64_t value)
@@ -269,7 +281,7 @@ int gabi_words_raise_levels(struct gabi_words *words, const struct gabi_mem *mem
 		const struct gabi_key key = words->at[i].key, level = level_of(key.index);
 		uint64_t value = words->at[i].value;
 
-		if (!has_features(&words->at[i]))
+		if (!raises(&words->at[i]))
 			continue;
 		err = raise(words, mem, &level, key.index);
 		if (!err && key.index == 7 && key.sub)
