@@ -125,7 +125,7 @@ static int diff_state(const struct difference *d)
 	unsigned effect, kind = GABI_FINDING_CHANGED;
 	uint64_t unused = 0;
 
-	if (d->a && d->b)
+	if (gabi_host_loads(d->from, d->key) && gabi_host_loads(d->to, d->key))
 		return 0;
 	if (reg && !offers(d->a ? d->from : d->to, gabi_reg_when(reg))) {
 		effect = GABI_EFFECT_SAFE;

@@ -49,6 +49,9 @@ static inline bool gabi_is_state(unsigned space)
 int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_span *span,
 		    const struct gabi_word *promise, const struct gabi_word *offer);
 
+/* Can the host load that saved state? As a rule it lists what it can. */
+bool gabi_host_loads(const struct gabi_host *host, const struct gabi_key *state);
+
 /* Saved state that the contract's guest may have and the host does not list. */
 int gabi_judge_state(struct gabi_judge *judge, const struct gabi_word *promise);
 

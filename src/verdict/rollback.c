@@ -35,7 +35,7 @@ static int leg_state(const struct journey *leg)
 	for (size_t i = 0; i < count; i++) {
 		int end;
 
-		if (!gabi_is_state(word[i].key.space) || gabi_host_find(leg->to, &word[i].key) ||
+		if (!gabi_is_state(word[i].key.space) || gabi_host_loads(leg->to, &word[i].key) ||
 		    !gabi_host_covers(leg->to, word[i].key.space))
 			continue;
 		end = take_state(leg, &word[i]);

@@ -157,6 +157,37 @@ static void check__and_its_verdict_alone__agree(void **state)
 	assert_true(verdicts[GABI_FITS] >= host_count && verdicts[GABI_DOES_NOT_FIT] > 0);
 }
 
+static const struct gabi_host *host_named(const char *name)
+{
+	for (size_t i = 0; i < host_count; i++)
+		if (!strcmp(names[i], name))
+			return hosts[i];
+	fail_msg("there is no host %s", name);
+	return NULL;
+}
+
+/* A guest without SVE keeps its vector registers on a host that has it, where the probe's VM lists them as SVE's. */
+static void check__of_a_guest_without_sve__finds_its_vectors_on_a_host_with_it(void **state)
+{
+	static const struct gabi_key v0 = { .space = GABI_SPACE_ARM64_STATE, .index = 0x6040000000100054 };
+	const struct gabi_host *without = host_named("arm64-neoverse-n1-linux-6.12"), *with = host_named("arm64-max-linux-6.12");
+	struct gabi_contract *contract = pin(without);
+	struct gabi_report *report;
+	const struct gabi_finding *finding;
+	size_t count;
+
+	(void)state;
+	assert_non_null(gabi_host_find(without, &v0));
+	assert_null(gabi_host_find(with, &v0));
+	assert_int_equal(gabi_check(contract, with, &report, NULL), 0);
+	finding = gabi_report_findings(report, &count);
+	for (size_t i = 0; i < count; i++)
+		if (finding[i].key.space == v0.space && finding[i].key.index >= v0.index && finding[i].key.index < v0.index + 4 * 32)
+			fail_msg("vector %u: %s", (unsigned)(finding[i].key.index - v0.index) / 4, gabi_finding_text(finding[i].kind));
+	gabi_report_free(report);
+	gabi_contract_free(contract);
+}
+
 /* ---- baselines ---- */
 
 /* The contract with one more flag; NULL where it is there already. */
@@ -338,6 +369,7 @@ int main(void)
 		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
 		cmocka_unit_test(diff__of_a_host_with_itself__is_empty),
 		cmocka_unit_test(check__and_its_verdict_alone__agree),
+		cmocka_unit_test(check__of_a_guest_without_sve__finds_its_vectors_on_a_host_with_it),
 		cmocka_unit_test(baseline__fits_its_hosts_and_nothing_can_be_added),
 		cmocka_unit_test(baseline__does_not_depend_on_the_order_of_its_hosts),
 		cmocka_unit_test(compiled__gives_the_verdict_of_check__of_hosts_learned_or_not),
