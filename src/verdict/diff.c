@@ -58,17 +58,20 @@ static bool scales(const struct gabi_host *host)
 static enum gabi_effect effect_of(const struct difference *d, const struct gabi_span *span, uint64_t a, uint64_t b)
 {
 	enum gabi_answer there, back;
+	bool hidden;
 
 	if (span->rule == GABI_RULE_OFFERED || span->rule == GABI_RULE_PRESENTED || span->rule == GABI_RULE_DERIVED)
 		return GABI_EFFECT_SAFE;
 	if (span->rule == GABI_RULE_FREQUENCY && scales(d->to))
 		return GABI_EFFECT_NEEDS_PIN;
-	there = could_have(d, span, a, d->to, d->b);
+	/* What hangs on a feature that the first lacks is not seen by its guests, there either. */
+	hidden = !offers(d->from, span->gate);
+	there = hidden ? GABI_YES : could_have(d, span, a, d->to, d->b);
 	if (there == GABI_MAYBE)
 		return GABI_EFFECT_UNKNOWN;
 	if (there == GABI_NO)
 		return GABI_EFFECT_BLOCKING;
-	if (shows_by_default(d->key->space) && d->b)
+	if (shows_by_default(d->key->space) && d->b && !hidden)
 		return GABI_EFFECT_NEEDS_PIN;
 	if (span->rule == GABI_RULE_ON_REQUEST)
 		return GABI_EFFECT_SAFE; /* off until a VM asks for it, which then knows what it asks for */

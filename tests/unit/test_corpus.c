@@ -188,6 +188,29 @@ static void check__of_a_guest_without_sve__finds_its_vectors_on_a_host_with_it(v
 	gabi_contract_free(contract);
 }
 
+/* What hangs on SVE blocks no guest of a host without it. */
+static void diff__what_hangs_on_a_feature_that_is_new__does_not_block(void **state)
+{
+	struct gabi_report *report;
+	const struct gabi_finding *finding;
+	size_t count, seen = 0;
+
+	(void)state;
+	assert_int_equal(gabi_diff(host_named("arm64-neoverse-n1-linux-6.12"), host_named("arm64-max-linux-6.12"), &report, NULL), 0);
+	finding = gabi_report_findings(report, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_field *field = finding[i].field;
+
+		if (!field || !gabi_field_when(field) || strcmp(gabi_field_when(field)->name, "id-aa64pfr0.sve"))
+			continue;
+		if (finding[i].effect == GABI_EFFECT_BLOCKING || finding[i].effect == GABI_EFFECT_NEEDS_PIN)
+			fail_msg("%s: %s", field->name, gabi_effect_text(finding[i].effect));
+		seen++;
+	}
+	assert_true(seen > 0);
+	gabi_report_free(report);
+}
+
 /* ---- baselines ---- */
 
 /* The contract with one more flag; NULL where it is there already. */
@@ -370,6 +393,7 @@ int main(void)
 		cmocka_unit_test(diff__of_a_host_with_itself__is_empty),
 		cmocka_unit_test(check__and_its_verdict_alone__agree),
 		cmocka_unit_test(check__of_a_guest_without_sve__finds_its_vectors_on_a_host_with_it),
+		cmocka_unit_test(diff__what_hangs_on_a_feature_that_is_new__does_not_block),
 		cmocka_unit_test(baseline__fits_its_hosts_and_nothing_can_be_added),
 		cmocka_unit_test(baseline__does_not_depend_on_the_order_of_its_hosts),
 		cmocka_unit_test(compiled__gives_the_verdict_of_check__of_hosts_learned_or_not),
