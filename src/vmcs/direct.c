@@ -29,6 +29,7 @@ enum {
 #define INLINE static inline
 #endif
 
+/* NOLINTNEXTLINE(readability-function-size): a statement a row */
 INLINE void group_in(unsigned wanted, const uint8_t *restrict evmcs, uint8_t *restrict vmcs12)
 {
 #define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out)               \
@@ -37,6 +38,7 @@ INLINE void group_in(unsigned wanted, const uint8_t *restrict evmcs, uint8_t *re
 #include <gabi/evmcs1.def>
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a statement a row */
 INLINE void group_out(unsigned wanted, const uint8_t *restrict vmcs12, uint8_t *restrict evmcs)
 {
 #define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out)               \
@@ -45,6 +47,7 @@ INLINE void group_out(unsigned wanted, const uint8_t *restrict vmcs12, uint8_t *
 #include <gabi/evmcs1.def>
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a statement a row */
 INLINE void all_in(const uint8_t *restrict evmcs, uint8_t *restrict vmcs12)
 {
 #define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out) \
@@ -53,6 +56,7 @@ INLINE void all_in(const uint8_t *restrict evmcs, uint8_t *restrict vmcs12)
 #include <gabi/evmcs1.def>
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a statement a row */
 INLINE void all_out(const uint8_t *restrict vmcs12, uint8_t *restrict evmcs)
 {
 #define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out) \

@@ -22,6 +22,7 @@ static enum status blob_read(const char *path, struct text *ret_text, struct gab
 	if (!gabi_nested_read(ret_text->at, ret_text->len, ret_nested, &diag))
 		return STATUS_YES;
 	free(ret_text->at);
+	*ret_text = (struct text){ 0 };
 	return complain_diag(path, &diag);
 }
 
