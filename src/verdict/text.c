@@ -45,6 +45,8 @@ size_t gabi_finding_name(const struct gabi_finding *finding, char *out, size_t c
 
 	if (finding->kind == GABI_FINDING_WRONG_ARCH) {
 		gabi_out_text(&to, "architecture");
+	} else if (finding->kind == GABI_FINDING_UNSEEN && !finding->bits) {
+		gabi_out_text(&to, gabi_space_text(finding->key.space)); /* all of it */
 	} else if (finding->field) {
 		gabi_field_print(finding->field, &finding->key, text, sizeof(text));
 		gabi_out_text(&to, text);

@@ -330,6 +330,16 @@ static const struct rollback_case {
 	  { { LEAF_1_ECX(SSE3), WORD(MSR_STATE, 0x10, 0, 1, 1, 0) } }, GABI_UNKNOWN, GABI_FINDING_UNSEEN, 0 },
 };
 
+static void name__of_what_a_source_could_not_see_at_all__is_that_of_its_section(void **state)
+{
+	static const struct gabi_finding all = { .key.space = GABI_SPACE_MSR_STATE, .kind = GABI_FINDING_UNSEEN };
+	char name[32];
+
+	(void)state;
+	gabi_finding_name(&all, name, sizeof(name));
+	assert_string_equal(name, "msr-state");
+}
+
 static void rollback__gives_the_verdict_of_each_case(void **state)
 {
 	(void)state;
@@ -630,6 +640,7 @@ int main(void)
 		cmocka_unit_test(diff__tells_the_effect_of_each_case),
 		cmocka_unit_test(diff__names_the_module_parameter_that_made_it),
 		cmocka_unit_test(diff__of_two_architectures__is_an_error),
+		cmocka_unit_test(name__of_what_a_source_could_not_see_at_all__is_that_of_its_section),
 		cmocka_unit_test(rollback__gives_the_verdict_of_each_case),
 		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
 		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),

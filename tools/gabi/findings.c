@@ -259,17 +259,28 @@ static int sort_lines(const void *a, const void *b)
 	return compare_items(f, g); /* a finding is the first member of its item */
 }
 
+/* Is it the same register as the one before, another 64 bits of it? */
+static bool goes_on(struct item *const *items, size_t at)
+{
+	return at && !strcmp(items[at - 1]->name, items[at]->name);
+}
+
 static bool join_names(struct item *const *items, size_t count, struct line *line)
 {
-	size_t shown = count > NAMES_SHOWN + 4 ? NAMES_SHOWN : count, len = 0;
+	size_t names = 0, limit, shown = 0, len = 0;
 	FILE *out = open_memstream(&line->names, &len);
 
 	if (!out)
 		return false;
-	for (size_t i = 0; i < shown; i++)
-		fprintf(out, "%s%s", i ? " " : "", items[i]->name);
-	if (shown < count)
-		fprintf(out, " and %zu more", count - shown);
+	for (size_t i = 0; i < count; i++)
+		names += !goes_on(items, i);
+	limit = names > NAMES_SHOWN + 4 ? NAMES_SHOWN : names;
+	for (size_t i = 0; i < count && shown < limit; i++)
+		if (!goes_on(items, i))
+			fprintf(out, "%s%s", shown++ ? " " : "", items[i]->name);
+	if (shown < names)
+		fprintf(out, " and %zu more", names - shown);
+	line->name_count = names;
 	return fclose(out) == 0;
 }
 
@@ -279,9 +290,11 @@ static bool join(struct item *const *items, size_t count, struct line *line)
 	line->finding = &items[0]->finding;
 	line->hosts = items[0]->hosts;
 	line->host_count = items[0]->host_count;
-	line->name_count = count;
-	line->remedy = remedy_text(line->finding, items[0]->name, count > 1);
-	return join_names(items, count, line) && line->remedy;
+	line->remedy = NULL; /* so far that of its first item */
+	if (!join_names(items, count, line))
+		return false;
+	line->remedy = remedy_text(line->finding, items[0]->name, line->name_count > 1);
+	return line->remedy;
 }
 
 static void collect(const void *node, VISIT visit, void *closure)
