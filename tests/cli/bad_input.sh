@@ -171,7 +171,9 @@ named_pipe() {
 
 standard_input() {
 	./gabi check contract.json - <host.json >out && ./gabi check - host.json <contract.json >out &&
-		fails 3 'standard input:1:1: the text is empty' ./gabi show - </dev/null
+		fails 3 'standard input:1:1: the text is empty' ./gabi show - </dev/null &&
+		fails 2 "check: '-' is given twice" ./gabi check - - <contract.json &&
+		fails 2 "rollback: '-' is given twice" ./gabi rollback contract.json --old - --new - <host.json
 }
 
 unreadable_file() {

@@ -160,6 +160,19 @@ static bool option_add(const struct command *command, struct args *args, size_t 
 	return true;
 }
 
+/* Is more than one input to be standard input, which ends with the first? */
+static bool reads_standard_input_again(const struct args *args)
+{
+	static const int inputs[] = { OPTION_OFFER, OPTION_OLD, OPTION_NEW };
+	size_t times = 0;
+
+	for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++)
+		times += args->option[inputs[i]] && !strcmp(args->option[inputs[i]], "-");
+	for (size_t i = 0; i < args->files; i++)
+		times += !strcmp(args->file[i], "-");
+	return times > 1;
+}
+
 static bool parse(const struct command *command, int argc, char **argv, struct args *args)
 {
 	struct option longs[OPTION_COUNT + 1];
@@ -183,6 +196,10 @@ static bool parse(const struct command *command, int argc, char **argv, struct a
 	if (args->files < command->least || args->files > command->most) {
 		complain("%s: too %s operands; usage: gabi %s [OPTION]... %s", command->name,
 			 args->files < command->least ? "few" : "many", command->name, command->usage);
+		return false;
+	}
+	if (reads_standard_input_again(args)) {
+		complain("%s: '-' is given twice, and standard input can be read only once", command->name);
 		return false;
 	}
 	return true;
