@@ -430,7 +430,7 @@ static int note_loss(struct gabi_cpu *cpu, const struct gabi_key *key, uint64_t 
 		char text[256];
 		struct gabi_out out = gabi_out_to(text, sizeof(text));
 
-		if (!(named->value & lost) >> field[i].lo || !((named->value & lost) >> field[i].lo & 1))
+		if (!((named->value & lost) >> field[i].lo & 1))
 			continue;
 		gabi_out_text(&out, field[i].name);
 		gabi_out_text(&out, " is off, since it needs ");
