@@ -63,7 +63,8 @@ GABI_API void gabi_contract_digest(const struct gabi_contract *contract, uint8_t
 /*
  * Makes the contract that a guest has which was given all that `host` offers (GABI_VIEW_GUEST: all that it saw),
  * less `minus`. A name of `minus` that is no field is GABI_ERR_UNKNOWN; one that the host lacks is ignored. What no
- * register shows is written in from data/changes.
+ * register shows is written in from data/changes. A manifest of the bare CPU (GABI_VIEW_CPU) bounds a host from above and
+ * says of nothing that a guest gets it: GABI_ERR_ARG.
  */
 struct gabi_pin_options {
 	size_t size;              /* sizeof(struct gabi_pin_options) */

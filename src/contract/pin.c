@@ -207,6 +207,9 @@ int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_option
 		options = &none;
 	if (options->size != sizeof(*options))
 		return gabi_fail(diag, GABI_ERR_ARG, "the options are of another version of gabi", (char *)NULL);
+	if (gabi_host_view(host) == GABI_VIEW_CPU)
+		return gabi_fail(diag, GABI_ERR_ARG, "a dump of the bare CPU says what a host may offer at most, not what a guest gets; "
+				 "pin what gabi probe or a guest saw", (char *)NULL);
 	out.fields = gabi_mem_get(&own, (GABI_FIELDS_OF_NAME * options->minus_count + 1) * sizeof(const struct gabi_field *));
 	if (!out.fields)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);

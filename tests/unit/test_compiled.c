@@ -288,6 +288,19 @@ static void add_to_contract(struct gabi_contract *contract, const struct gabi_wo
 	assert_int_equal(gabi_contract_add(contract, &promise, NULL), 0);
 }
 
+/* A bare CPU is no host to pin. */
+static const struct gabi_host *host_to_pin(const struct world *world)
+{
+	for (unsigned tries = 0; tries < 1000; tries++) {
+		const struct gabi_host *host = world->hosts[below(HOSTS)];
+
+		if (gabi_host_view(host) != GABI_VIEW_CPU)
+			return host;
+	}
+	fail_msg("the world has nothing but bare CPUs");
+	return NULL;
+}
+
 /* A contract is mostly what one of the hosts has: else nothing would ever fit. */
 static struct gabi_contract *make_contract(struct world *world, const struct gabi_host *like)
 {
@@ -361,7 +374,7 @@ static void make_world(struct world *world, uint64_t number)
 	for (size_t i = 0; i < HOSTS; i++)
 		world->hosts[i] = make_host(world);
 	for (size_t i = 0; i < CONTRACTS; i++)
-		world->contracts[i] = make_contract(world, world->hosts[below(HOSTS)]);
+		world->contracts[i] = make_contract(world, host_to_pin(world));
 }
 
 static void end_world(struct world *world)

@@ -612,6 +612,20 @@ static void pin__fits_the_host_it_was_made_of(void **state)
 	gabi_host_free(host);
 }
 
+static void pin__of_a_bare_cpu__is_refused(void **state)
+{
+	static const struct words words = { { LEAF_1_ECX(SSE3) } };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_CPU, &words);
+	struct gabi_contract *contract = NULL;
+	struct gabi_diag diag;
+
+	(void)state;
+	assert_int_equal(gabi_contract_pin(host, NULL, NULL, &contract, &diag), GABI_ERR_ARG);
+	assert_null(contract);
+	assert_non_null(strstr(diag.text, "bare CPU"));
+	gabi_host_free(host);
+}
+
 static void pin__minus_a_feature__leaves_it_out(void **state)
 {
 	static const struct words words = { { LEAF_1_ECX(SSE3) } };
@@ -653,6 +667,7 @@ int main(void)
 		cmocka_unit_test(plan__leaves_free_bits_to_the_vmm),
 		cmocka_unit_test(plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves),
 		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
+		cmocka_unit_test(pin__of_a_bare_cpu__is_refused),
 		cmocka_unit_test(pin__minus_a_feature__leaves_it_out),
 	};
 
