@@ -69,6 +69,8 @@ int gabi_words_add(struct gabi_words *words, const struct gabi_mem *mem, const s
 void gabi_words_free(struct gabi_words *words, const struct gabi_mem *mem);
 /* By key, then vp; a key and vp twice is GABI_ERR_DUPLICATE. */
 int gabi_words_sort(struct gabi_words *words, struct gabi_diag *diag);
+/* All of them; never NULL, so that a range over none can be made by adding. */
+const struct gabi_word *gabi_words_all(const struct gabi_words *words, size_t *ret_count);
 const struct gabi_word *gabi_words_find(const struct gabi_words *words, const struct gabi_key *key, unsigned vp);
 
 static inline uint64_t gabi_mask(unsigned bits)

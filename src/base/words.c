@@ -185,6 +185,14 @@ int gabi_words_sort(struct gabi_words *words, struct gabi_diag *diag)
 	return 0;
 }
 
+const struct gabi_word *gabi_words_all(const struct gabi_words *words, size_t *ret_count)
+{
+	static const struct gabi_word none;
+
+	*ret_count = words->count;
+	return words->at ? words->at : &none;
+}
+
 const struct gabi_word *gabi_words_find(const struct gabi_words *words, const struct gabi_key *key, unsigned vp)
 {
 	struct gabi_word wanted = { .key = *key, .vp = (uint16_t)vp };

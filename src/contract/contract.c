@@ -140,8 +140,7 @@ int gabi_contract_seal(struct gabi_contract *contract, struct gabi_diag *diag)
 
 const struct gabi_word *gabi_contract_words(const struct gabi_contract *contract, size_t *ret_count)
 {
-	*ret_count = contract->words.count;
-	return contract->words.at;
+	return gabi_words_all(&contract->words, ret_count);
 }
 
 const struct gabi_word *gabi_contract_find(const struct gabi_contract *contract, const struct gabi_key *key, unsigned vp)

@@ -131,8 +131,7 @@ int gabi_host_seal(struct gabi_host *host, struct gabi_diag *diag)
 
 const struct gabi_word *gabi_host_words(const struct gabi_host *host, size_t *ret_count)
 {
-	*ret_count = host->words.count;
-	return host->words.at;
+	return gabi_words_all(&host->words, ret_count);
 }
 
 const struct gabi_word *gabi_host_find(const struct gabi_host *host, const struct gabi_key *key)
