@@ -417,6 +417,26 @@ static void baseline__where_hosts_cannot_agree__says_why(void **state)
 	gabi_host_free(hosts[1]);
 }
 
+/* One host forces a control on every nested hypervisor, the other has no such MSR: what is left out cannot be hidden. */
+static void baseline__that_leaves_out_what_a_host_cannot_hide__is_none(void **state)
+{
+#define NESTED WORD(CPUID, 1, GABI_ECX, 32, 1u << 5, 0), WORD(MSR, 0x48e, 0, 64, 1ull << 63, ~0ull)
+	static const struct words plain = { { NESTED } };
+	static const struct words forced = { { NESTED, WORD(MSR, 0x48b, 0, 64, 1ull << 5 | 1ull << 37, ~0ull) } };
+	struct gabi_host *hosts[] = { host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &plain), host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &forced) };
+	const struct gabi_host *const set[] = { hosts[0], hosts[1] };
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+
+	(void)state;
+	assert_int_equal(gabi_baseline(set, 2, NULL, &contract, &report, NULL), 0);
+	assert_null(contract);
+	assert_int_equal(gabi_report_verdict(report), GABI_DOES_NOT_FIT);
+	gabi_report_free(report);
+	gabi_host_free(hosts[0]);
+	gabi_host_free(hosts[1]);
+}
+
 static void baseline__takes_the_value_that_a_host_cannot_be_moved_from(void **state)
 {
 	static const struct words movable = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0x11, 0xff) } };
@@ -658,6 +678,7 @@ int main(void)
 		cmocka_unit_test(rollback__gives_the_verdict_of_each_case),
 		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
 		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),
+		cmocka_unit_test(baseline__that_leaves_out_what_a_host_cannot_hide__is_none),
 		cmocka_unit_test(baseline__takes_the_value_that_a_host_cannot_be_moved_from),
 		cmocka_unit_test(check__msr_that_takes_no_write_and_starts_otherwise__is_missing),
 		cmocka_unit_test(plan__of_a_contract_that_does_not_fit__is_refused),
