@@ -30,17 +30,24 @@ int probe_add_vm(struct probe *probe, unsigned number, uint64_t value, uint64_t 
 	return probe_add(probe, &key, 64, value, settable, 0);
 }
 
-int probe_caps(struct probe *probe, int vm)
+static int probe_caps_of(struct probe *probe, int fd, enum gabi_space space)
 {
 	for (unsigned cap = 0; cap < CAP_END; cap++) {
-		struct gabi_key key = { .space = GABI_SPACE_CAP, .index = cap };
-		unsigned value = kvm_cap(vm, cap);
+		struct gabi_key key = { .space = (uint16_t)space, .index = cap };
+		unsigned value = kvm_cap(fd, cap);
 		int err = value ? probe_add(probe, &key, 32, value, 0, 0) : 0;
 
 		if (err)
 			return err;
 	}
-	return gabi_host_cover(probe->host, GABI_SPACE_CAP);
+	return gabi_host_cover(probe->host, space);
+}
+
+int probe_caps(struct probe *probe, int vm)
+{
+	int err = probe_caps_of(probe, vm, GABI_SPACE_CAP);
+
+	return err ? err : probe_caps_of(probe, probe->kvm, GABI_SPACE_CAP_SYSTEM);
 }
 
 /* ---- the call ---- */

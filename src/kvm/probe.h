@@ -32,7 +32,7 @@ int probe_add(struct probe *probe, const struct gabi_key *key, unsigned bits, ui
 /* Adds one word of the space VM. */
 int probe_add_vm(struct probe *probe, unsigned number, uint64_t value, uint64_t settable);
 
-/* KVM_CHECK_EXTENSION of every number on that VM. */
+/* KVM_CHECK_EXTENSION of every number, on that VM and on the device. */
 int probe_caps(struct probe *probe, int vm);
 
 /* uname, /proc and /sys; what is not there is left out. */

@@ -172,6 +172,8 @@ static bool is_told_elsewhere(const struct difference *d)
 		return differs_in(d, GABI_SPACE_HYPERV);
 	case GABI_SPACE_MSR_DEFAULT:
 		return differs_in(d, GABI_SPACE_MSR) || differs_in(d, GABI_SPACE_MSR_STATE);
+	case GABI_SPACE_CAP_SYSTEM:
+		return differs_in(d, GABI_SPACE_CAP);
 	default:
 		return false;
 	}

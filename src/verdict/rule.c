@@ -122,10 +122,16 @@ bool gabi_rule_promises(unsigned rule)
 	return rule != GABI_RULE_FREE && rule != GABI_RULE_OFFERED;
 }
 
+/* A capability without a row is offered as those with one are: what it can do is a VMM's to ask for. */
+static bool is_cap(unsigned space)
+{
+	return space == GABI_SPACE_CAP || space == GABI_SPACE_CAP_SYSTEM;
+}
+
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
 {
 	const struct gabi_reg *reg = gabi_reg_of(key);
-	struct gabi_spans spans = { .bits = bits, .gap_rule = key->space == GABI_SPACE_CAP ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
+	struct gabi_spans spans = { .bits = bits, .gap_rule = is_cap(key->space) ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
 
 	spans.field = gabi_fields_of(key, &spans.left);
 	spans.gate = reg ? gabi_reg_when(reg) : NULL;

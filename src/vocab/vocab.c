@@ -79,6 +79,8 @@ static unsigned space_of_fields(unsigned space)
 		return GABI_SPACE_HYPERV;
 	case GABI_SPACE_MSR_DEFAULT:
 		return GABI_SPACE_MSR;
+	case GABI_SPACE_CAP_SYSTEM:
+		return GABI_SPACE_CAP;
 	default:
 		return space;
 	}

@@ -210,6 +210,9 @@ static const struct diff_case {
 	{ "a lost CPUID bit blocks", GABI_ARCH_X86, { { LEAF_1_ECX(SSE3) } }, { { LEAF_1_ECX(0) } }, GABI_EFFECT_BLOCKING },
 	{ "a capability is for VMMs", GABI_ARCH_X86, { { WORD(CAP, 60, 0, 32, 1, 0) } }, { { WORD(CAP, 60, 0, 32, 0, 0) } },
 	  GABI_EFFECT_SAFE },
+	{ "a capability that only the device has lost is for VMMs as well", GABI_ARCH_X86,
+	  { { WORD(CAP, 60, 0, 32, 1, 0), WORD(CAP_SYSTEM, 60, 0, 32, 1, 0) } }, { { WORD(CAP, 60, 0, 32, 1, 0), WORD(CAP_SYSTEM, 61, 0, 32, 1, 0) } },
+	  GABI_EFFECT_SAFE },
 	{ "a register's new default shows unless it is written", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 0, 1) } },
 	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } }, GABI_EFFECT_NEEDS_PIN },
 	{ "a new default that cannot be written blocks", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 0, 1) } },
@@ -254,6 +257,26 @@ static void diff__tells_the_effect_of_each_case(void **state)
 		gabi_host_free(from);
 		gabi_host_free(to);
 	}
+}
+
+static void diff__tells_a_capability_once_when_vm_and_device_agree(void **state)
+{
+	struct gabi_host *from = host_of(GABI_ARCH_X86, GABI_VIEW_KVM,
+					 &(struct words){ { WORD(CAP, 60, 0, 32, 1, 0), WORD(CAP_SYSTEM, 60, 0, 32, 1, 0) } });
+	struct gabi_host *to = host_of(GABI_ARCH_X86, GABI_VIEW_KVM,
+				       &(struct words){ { WORD(CAP, 60, 0, 32, 2, 0), WORD(CAP_SYSTEM, 60, 0, 32, 2, 0) } });
+	struct gabi_report *report;
+	const struct gabi_finding *findings;
+	size_t count;
+
+	(void)state;
+	assert_int_equal(gabi_diff(from, to, &report, NULL), 0);
+	findings = gabi_report_findings(report, &count);
+	assert_int_equal(count, 1);
+	assert_int_equal(findings[0].key.space, GABI_SPACE_CAP);
+	gabi_report_free(report);
+	gabi_host_free(from);
+	gabi_host_free(to);
 }
 
 static void diff__names_the_module_parameter_that_made_it(void **state)
@@ -672,6 +695,7 @@ int main(void)
 		cmocka_unit_test(check__gives_the_verdict_of_each_case),
 		cmocka_unit_test(check__of_another_architecture__does_not_fit),
 		cmocka_unit_test(diff__tells_the_effect_of_each_case),
+		cmocka_unit_test(diff__tells_a_capability_once_when_vm_and_device_agree),
 		cmocka_unit_test(diff__names_the_module_parameter_that_made_it),
 		cmocka_unit_test(diff__of_two_architectures__is_an_error),
 		cmocka_unit_test(name__of_what_a_source_could_not_see_at_all__is_that_of_its_section),

@@ -176,23 +176,28 @@ static void add_word(struct table *table, const struct gabi_word *word, const st
 	free(text);
 }
 
+static bool is_cap(unsigned space)
+{
+	return space == GABI_SPACE_CAP || space == GABI_SPACE_CAP_SYSTEM;
+}
+
 /* Lists of what is there: each word is one more name. */
 static bool is_list(unsigned space)
 {
-	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE || space == GABI_SPACE_CAP;
+	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE || is_cap(space);
 }
 
 static void print_list_entry(FILE *out, const struct gabi_word *word)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&word->key);
 
-	if (!word->value && word->key.space == GABI_SPACE_CAP)
+	if (!word->value && is_cap(word->key.space))
 		return;
 	if (reg)
 		fputs(reg->name, out);
 	else
 		fprintf(out, "0x%" PRIx64, word->key.index);
-	if (word->key.space == GABI_SPACE_CAP && word->value != 1)
+	if (is_cap(word->key.space) && word->value != 1)
 		fprintf(out, "=%" PRIu64, word->value);
 	fputc(' ', out);
 }
