@@ -36,6 +36,7 @@ bash_gives avx2,avx512f gabi pin host.json --minus avx2,avx512
 bash_gives avx512f gabi pin --minus = avx512
 bash_gives guest gabi import --view = g
 bash_gives web.json gabi check w
+bash_gives qemu gabi emit --as = q
 bash_gives check gabi help ch
 bash_gives diff gabi model d
 bash_gives --json gabi model --j
@@ -77,6 +78,7 @@ END
 	zsh_gives 'avx512f' 'gabi pin --minus=avx51'
 	zsh_gives 'guest' 'gabi import --view=gu'
 	zsh_gives 'web.json' 'gabi check we'
+	zsh_gives 'qemu' 'gabi emit --as=qe'
 	zsh_gives 'Icelake-Server-noTSX' 'gabi model show Icelake-Server-n'
 	zsh_gives 'web.json' 'gabi model fit we'
 	zsh_gives 'vmx-tsc-scaling' 'gabi explain vmx-tsc-sc'

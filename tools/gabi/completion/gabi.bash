@@ -22,6 +22,7 @@ _gabi() {
 		;;
 	--view) list='kvm guest cpu' ;;
 	--format) list='firecracker cpuid' ;;
+	--as) list=$(gabi emit --list) ;;
 	--arch) list='x86 arm64' ;;
 	--name | -n | --kernel | -k | --to | --layout) return ;;
 	help) list=$(gabi help --list) ;;
