@@ -24,8 +24,9 @@ says() { # says STATUS TEXT COMMAND...
 }
 
 hosts=$(lab/lab list | awk 'NR > 1 { print $1 }' | sort)
-same "the lab's hosts and the manifests" "$hosts" "$(find data/hosts -name '*.json' -printf '%f\n' | sed 's/\.json$//' | sort)"
-same "the lab's hosts and docs/hosts.md" "$hosts" "$(sed -n 's/^| \([a-z0-9.-]*-linux-[0-9.]*\) |.*/\1/p' docs/hosts.md | sort)"
+manifests=$(find data/hosts -name '*.json' -printf '%f\n' | sed 's/\.json$//' | sort)
+same "manifests and those of them that the lab can make" "$manifests" "$(comm -12 <(echo "$hosts") <(echo "$manifests"))"
+same "manifests and docs/hosts.md" "$manifests" "$(sed -n 's/^| \([a-z0-9.-]*-linux-[0-9.]*\) |.*/\1/p' docs/hosts.md | sort)"
 
 empty=$(mktemp -d)
 trap 'rm -rf "$empty"' EXIT

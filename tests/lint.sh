@@ -12,7 +12,7 @@ note() {
 
 note 'scripts'
 mapfile -t scripts < <(git ls-files | while read -r file; do
-	[[ -f $file ]] && head -c 64 "$file" | head -n 1 | grep -aqE '^#!.*\b(bash|sh)$' && echo "$file"
+	[[ -f $file ]] && head -c 64 "$file" | head -n 1 | grep -aqE '^#(!.*\b(bash|sh)$| shellcheck shell=)' && echo "$file"
 done)
 ((${#scripts[@]})) || { note 'no scripts were found'; exit 1; }
 shellcheck --external-sources --source-path=SCRIPTDIR "${scripts[@]}" || failed=1

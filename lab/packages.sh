@@ -1,0 +1,107 @@
+# shellcheck shell=bash disable=SC2154 # a part of lab, whose variables it uses
+# SPDX-License-Identifier: MIT
+# Packages of any suite of Debian, as apt verifies them: fetched, unpacked into the cache, never installed.
+
+apt_with() { # apt_with SUITE|SUITE-source COMMAND...: one of apt's commands with a state of its own
+	local state=$cache/apt/$1 command=$2
+	shift 2
+	"$command" -qq -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$state/sources" \
+		-o Dir::State::lists="$state/lists" -o Dir::State::status=/dev/null -o Dir::Cache="$state" \
+		-o APT::Architectures=amd64,arm64 -o APT::Sandbox::User=root "$@"
+}
+
+# The machine's own source of Debian with another suite in it, so that the same mirror and the same keys serve.
+other_suite() { # other_suite SUITE deb|deb-src DIRECTORY
+	local files
+	mapfile -t files < <(find /etc/apt -maxdepth 2 -type f \( -name '*.sources' -o -name '*.list' \) | sort)
+	awk -v own="$(own_suite)" -v suite="$1" -v type="$2" -v dir="$3" '
+		function has(list, word) { return index(" " list " ", " " word " ") }
+		FILENAME ~ /\.sources$/ && /^[[:space:]]*$/ { flush() ; next }
+		FILENAME != last { flush(); last = FILENAME }
+		/^#/ { next }
+		FILENAME ~ /\.list$/ && $1 == "deb" {
+			sub(/arch=[^] ]*/, "")
+			if (match($0, /\[[^]]*\]/)) { options = substr($0, RSTART, RLENGTH); rest = substr($0, RSTART + RLENGTH) }
+			else { options = ""; rest = substr($0, 4) }
+			split(rest, field, " ")
+			if (field[2] == own && !done++) print type, options, field[1], suite, "main" > (dir "/own.list")
+		}
+		FILENAME ~ /\.sources$/ {
+			if (tolower($1) == "suites:") { if (has(substr($0, 8), own)) right = 1; $0 = "Suites: " suite }
+			if (tolower($1) == "components:") $0 = "Components: main"
+			if (tolower($1) == "types:") $0 = "Types: " type
+			if (tolower($1) != "architectures:") stanza = stanza $0 "\n"
+		}
+		function flush() {
+			if (right && !done++) printf "%s", stanza > (dir "/own.sources")
+			stanza = ""; right = 0
+		}
+		END { flush(); exit !done }
+	' "${files[@]}" /dev/null
+}
+
+# Brings the suite's list of packages, or of source packages, up to date, once a day.
+update_suite() { # update_suite SUITE|SUITE-source
+	local state=$cache/apt/$1 type=deb
+	[[ $1 != *-source ]] || type=deb-src
+	[[ -z $(find "$state/updated" -mmin -1440 2>/dev/null) ]] || return 0
+	[[ -z ${GABI_LAB_OFFLINE:-} ]] || return 0
+	rm -rf "$state/sources"
+	mkdir -p "$state/sources" "$state/lists/partial" "$state/archives/partial"
+	other_suite "${1%-source}" "$type" "$state/sources" || skip "apt has no source of Debian on this machine that could serve for $1"
+	say "reading Debian's list of packages for $1"
+	if apt_with "$1" apt-get update >"$state/log" 2>&1; then
+		touch "$state/updated"
+	else
+		say "the list of $1 cannot be renewed: $(tail -n 1 "$state/log")"
+	fi
+}
+
+record_of() { # record_of SUITE PACKAGE FIELD: from the newest version's record; nothing if there is none
+	{ apt_with "$1" apt-cache show --no-all-versions "$2" 2>/dev/null || true; } | sed -n "s/^$3: //p" | sed -n 1p
+}
+
+# Unpacks a package into a directory.
+unpack() { # unpack SUITE PACKAGE:ARCHITECTURE DIRECTORY
+	local temporary=$3.download log=$cache/apt/$1/log
+	rm -rf "$temporary"
+	mkdir -p "$temporary" "$3"
+	say "fetching $2 of $1"
+	(cd "$temporary" && apt_with "$1" apt-get download "$2") >"$log" 2>&1 ||
+		skip "$2 of $1 cannot be fetched: $(tail -n 1 "$log")"
+	dpkg-deb -x "$temporary"/*.deb "$3" || skip "$2 of $1 cannot be unpacked; is the disk full?"
+	rm -rf "$temporary"
+}
+
+# Fetches the upstream part of a source package into a directory.
+fetch_source() { # fetch_source SUITE PACKAGE DIRECTORY
+	local log=$cache/apt/$1-source/log
+	mkdir -p "$3"
+	say "fetching the source of $2 of $1"
+	(cd "$3" && apt_with "$1-source" apt-get source --download-only --tar-only "$2") >"$log" 2>&1 ||
+		skip "the source of $2 of $1 cannot be fetched: $(tail -n 1 "$log")"
+}
+
+# Makes a directory of the cache by a command that fills it, whole or not at all.
+cached() { # cached DIRECTORY COMMAND ARG...: calls COMMAND DIRECTORY.new ARG...
+	local directory=$1 command=$2
+	shift 2
+	[[ ! -d $directory ]] || return 0
+	rm -rf "$directory.new"
+	mkdir -p "$directory.new"
+	"$command" "$directory.new" "$@"
+	mv "$directory.new" "$directory"
+}
+
+own_suite() {
+	# shellcheck source=/dev/null
+	(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
+}
+
+fill_packages() { # fill_packages DIRECTORY SUITE PACKAGE:ARCHITECTURE...
+	local directory=$1 of=$2 package
+	shift 2
+	for package; do
+		unpack "$of" "$package" "$directory"
+	done
+}
