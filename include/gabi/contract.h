@@ -70,6 +70,7 @@ struct gabi_pin_options {
 	size_t size;              /* sizeof(struct gabi_pin_options) */
 	const char *const *minus; /* names of fields to leave out */
 	size_t minus_count;
+	uint8_t evmcs;            /* 1: with the enlightened VMCS, which is promised to nobody by default */
 };
 GABI_API int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options,
 			       const struct gabi_mem *mem, struct gabi_contract **ret_contract, struct gabi_diag *diag);

@@ -2,6 +2,7 @@
 /* Contracts from hosts: pinning, and what both pinning and a baseline do to their words. */
 #include "contract/pin.h"
 
+#include "contract/evmcs.h"
 #include "vocab/module.h"
 
 #include <string.h>
@@ -136,7 +137,40 @@ uint64_t gabi_msr_at_start(const struct gabi_host *host, const struct gabi_word 
 	return start ? (offer->value & offer->settable) | (start->value & ~offer->settable) : offer->value;
 }
 
-static int take_words(const struct gabi_host *host, const struct left_out *out, const struct gabi_mem *mem,
+/* Hyper-V's leaves with eVMCS are listed beside those without: the ones are taken as the others. */
+static void choose_leaves(struct gabi_key *key, bool evmcs)
+{
+	if (evmcs && key->space == GABI_SPACE_HYPERV)
+		key->space = GABI_SPACE_NONE;
+	else if (evmcs && key->space == GABI_SPACE_HYPERV_EVMCS)
+		key->space = GABI_SPACE_HYPERV;
+}
+
+/* What the host's kernel leaves of VMX to a guest that uses eVMCS: a contract holds what the guest reads. */
+static int filter_words(const struct gabi_host *host, struct gabi_words *words, struct gabi_diag *diag)
+{
+	const struct gabi_key interface = { .space = GABI_SPACE_HYPERV, .part = GABI_EAX, .index = 0x40000001 };
+	const struct gabi_key nested = { .space = GABI_SPACE_HYPERV, .part = GABI_EBX, .index = 0x4000000a };
+	const struct gabi_word *features = gabi_words_find(words, &nested, GABI_VP_ALL);
+	const struct gabi_evmcs_guest guest = { .enabled = 1, .hyperv = gabi_words_find(words, &interface, GABI_VP_ALL) != NULL,
+						.perf_global = features && features->value & 1 };
+
+	if (!features)
+		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "the host offers no enlightened VMCS, or its manifest does not say so",
+				 (char *)NULL);
+	for (size_t i = 0; i < words->count; i++) {
+		uint64_t left = UINT64_MAX;
+
+		if (words->at[i].value & gabi_evmcs_asks(&guest, &words->at[i]) &&
+		    !gabi_evmcs_left(host, &guest, &words->at[i], &left))
+			return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "what the host's kernel takes away with the enlightened VMCS is "
+					 "not known: the manifest names no release since 5.10", (char *)NULL);
+		words->at[i].value &= left;
+	}
+	return 0;
+}
+
+static int take_words(const struct gabi_host *host, const struct left_out *out, bool evmcs, const struct gabi_mem *mem,
 		      struct gabi_words *words)
 {
 	size_t count;
@@ -146,6 +180,7 @@ static int take_words(const struct gabi_host *host, const struct left_out *out, 
 	for (size_t i = 0; i < count; i++) {
 		struct gabi_word taken = word[i];
 
+		choose_leaves(&taken.key, evmcs);
 		if (!gabi_space_is_promise(taken.key.space) || out->space[taken.key.space] || is_offered_only(&taken))
 			continue;
 		if (taken.key.space == GABI_SPACE_MSR)
@@ -214,8 +249,10 @@ int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_option
 	if (!out.fields)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	err = find_minus(host, options, &out, diag);
-	if (!err && take_words(host, &out, &own, &words))
+	if (!err && take_words(host, &out, options->evmcs, &own, &words))
 		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	if (!err && options->evmcs)
+		err = filter_words(host, &words, diag);
 	if (!err)
 		err = gabi_contract_of_words(gabi_host_arch(host), &words, mem, &contract, diag);
 	gabi_mem_put(&own, out.fields);

@@ -25,7 +25,7 @@ static void blame_module(struct gabi_finding *finding, const struct gabi_module 
 
 static bool is_the_kernels(const struct gabi_key *key)
 {
-	return key->space == GABI_SPACE_HYPERV || key->space == GABI_SPACE_KVM || key->space == GABI_SPACE_MSR_STATE ||
+	return key->space == GABI_SPACE_HYPERV || key->space == GABI_SPACE_KVM || key->space == GABI_SPACE_MSR_EVMCS || key->space == GABI_SPACE_MSR_STATE ||
 	       key->space == GABI_SPACE_ARM64_STATE || gabi_is_fw(key);
 }
 
@@ -105,12 +105,13 @@ void gabi_finding_blame_between(struct gabi_finding *finding, const struct gabi_
 	blame_between(finding, gabi_host_arch(from), gabi_host_facts(from), gabi_host_facts(to));
 }
 
-/* A contract that knows where it was pinned is compared with there; else the host alone is looked at. */
+/* A contract that knows where it was pinned is compared with there; else the host alone is looked at, as it is for what only a
+ * kernel takes away. */
 void gabi_finding_blame(struct gabi_finding *finding, const struct gabi_contract *contract, const struct gabi_host *host)
 {
 	if (finding->weight < GABI_WEIGHT_ACTION)
 		return;
-	if (!contract || !gabi_facts_count(gabi_contract_origin(contract)) ||
+	if (!contract || finding->key.space == GABI_SPACE_MSR_EVMCS || !gabi_facts_count(gabi_contract_origin(contract)) ||
 	    !blame_between(finding, gabi_host_arch(host), gabi_contract_origin(contract), gabi_host_facts(host)))
 		blame_host(finding, host);
 }

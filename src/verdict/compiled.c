@@ -12,7 +12,8 @@
  * when a contract is compiled, what depends on the host when a host is.
  *
  * A contract that promises eVMCS is held against other Hyper-V leaves of the host than one that does not. Its Hyper-V words
- * are therefore records of their own, under the space HYPERV_EVMCS, which no contract uses itself.
+ * are therefore records of their own, under the space HYPERV_EVMCS, which no contract uses itself. So are the VMX controls that
+ * some kernel takes away from its guest: under MSR_EVMCS, with what the filter asks of the guest as the part.
  */
 #include <gabi/compiled.h>
 
@@ -73,9 +74,33 @@ static const struct gates *gates_of(const struct gabi_universe *universe, enum l
 /* The key as contracts, hosts and the vocabulary know it. */
 static struct gabi_key common_key(struct gabi_key key)
 {
-	if (key.space == GABI_SPACE_HYPERV_EVMCS)
+	if (key.space == GABI_SPACE_HYPERV_EVMCS) {
 		key.space = GABI_SPACE_HYPERV;
+	} else if (key.space == GABI_SPACE_MSR_EVMCS) {
+		key.space = GABI_SPACE_MSR;
+		key.part = 0;
+	}
 	return key;
+}
+
+/* Is it about what a kernel takes away from guests with eVMCS? Such a record has nothing to say of a contract that does not
+ * list the word. */
+static bool is_filtered(const struct record *record)
+{
+	return record->key.space == GABI_SPACE_MSR_EVMCS;
+}
+
+static struct gabi_key filter_key(const struct gabi_evmcs_guest *guest, const struct gabi_word *word)
+{
+	struct gabi_key key = gabi_evmcs_key(word);
+
+	key.part = (uint16_t)(guest->hyperv | guest->perf_global << 1);
+	return key;
+}
+
+static struct gabi_evmcs_guest guest_of_key(const struct gabi_key *key)
+{
+	return (struct gabi_evmcs_guest){ .enabled = 1, .hyperv = key->part & 1, .perf_global = key->part >> 1 & 1 };
 }
 
 /* ---- growing ---- */
@@ -174,7 +199,7 @@ static int record_need(struct gabi_universe *universe, const struct gabi_key *ke
 
 	if (at < universe->record_count && !gabi_key_compare(&universe->records[at].key, key))
 		return 0;
-	record.listed_by_all = universe->learned[lane_of(key->space)] == 0;
+	record.listed_by_all = is_filtered(&record) || universe->learned[lane_of(key->space)] == 0;
 	err = record_fill(&record, &universe->mem);
 	if (!err)
 		err = gabi_mem_room(&universe->mem, &records, &universe->record_cap, universe->record_count, sizeof(record));
@@ -301,6 +326,7 @@ struct visitor {
 	const struct gabi_contract *contract;
 	const struct gabi_word *word, *end; /* the next of the contract's words */
 	bool evmcs;
+	struct gabi_evmcs_guest guest;
 	const struct gabi_field *gate; /* the last that was asked for, and its answer */
 	bool open;
 };
@@ -322,6 +348,7 @@ static void visitor_start(struct visitor *visitor, const struct gabi_contract *c
 	visitor->word = gabi_contract_words(contract, &count);
 	visitor->end = visitor->word + count;
 	visitor->evmcs = gabi_promises_evmcs(contract);
+	gabi_evmcs_guest_of(contract, &visitor->guest);
 }
 
 static struct gabi_key universe_key(const struct visitor *visitor, struct gabi_key key)
@@ -357,6 +384,8 @@ static int visit_record(struct visitor *visitor, struct record *record)
 	bool common = gabi_is_state(record->key.space) || !concerns(visitor, record);
 	int err = 0;
 
+	if (is_filtered(record))
+		return 0; /* visit_filtered goes by the contract's words */
 	for (; !err && visitor->word < visitor->end; visitor->word++) {
 		struct gabi_key key = universe_key(visitor, visitor->word->key);
 		int order = gabi_key_compare(&key, &record->key);
@@ -373,9 +402,33 @@ static int visit_record(struct visitor *visitor, struct record *record)
 	return common ? 0 : visitor->unlisted(visitor, record);
 }
 
+static bool asks_filter(const struct visitor *visitor, const struct gabi_word *word)
+{
+	return visitor->guest.enabled && (word->value & gabi_evmcs_asks(&visitor->guest, word));
+}
+
+static int visit_filtered(struct visitor *visitor, const struct gabi_universe *universe)
+{
+	size_t count;
+	const struct gabi_word *words = gabi_contract_words(visitor->contract, &count);
+	struct gabi_range msrs = gabi_range_of(words, count, GABI_SPACE_MSR);
+	int err = 0;
+
+	for (; !err && msrs.at < msrs.end; msrs.at++) {
+		struct gabi_key key = filter_key(&visitor->guest, msrs.at);
+		struct record *record = asks_filter(visitor, msrs.at) ? record_find(universe, &key) : NULL;
+
+		if (record)
+			err = visit_word(visitor, record, msrs.at);
+		else if (asks_filter(visitor, msrs.at))
+			err = GABI_ERR_UNKNOWN;
+	}
+	return err;
+}
+
 static int visit_contract(struct visitor *visitor, const struct gabi_universe *universe, struct gabi_diag *diag)
 {
-	int err = 0;
+	int err = visit_filtered(visitor, universe);
 
 	for (size_t i = 0; !err && i < universe->record_count; i++)
 		err = visit_record(visitor, &universe->records[i]);
@@ -440,6 +493,9 @@ int gabi_universe_learn(struct gabi_universe *universe, const struct gabi_contra
 		struct gabi_key key = universe_key(&visitor, word->key);
 
 		err = record_need(universe, &key, word->bits);
+		key = filter_key(&visitor.guest, word);
+		if (!err && asks_filter(&visitor, word))
+			err = record_need(universe, &key, word->bits);
 	}
 	if (err)
 		return gabi_fail(diag, err, gabi_err_text(err), (char *)NULL);
@@ -566,6 +622,22 @@ static void host_values(struct weigher *weigher, const struct record *record, co
 	}
 }
 
+static void host_filter(struct weigher *weigher, const struct record *record)
+{
+	struct gabi_evmcs_guest guest = guest_of_key(&record->key);
+	struct gabi_word promise = { .key = common_key(record->key), .bits = record->bits, .vp = GABI_VP_ALL };
+
+	for (size_t i = 0; i < record->slot_count; i++) {
+		const struct slot *slot = &record->slots[i];
+
+		for (size_t j = 0; j < slot->count; j++) {
+			promise.value = slot->values[j] << slot->span.lo;
+			gabi_judge_evmcs_span(&weigher->judge, &guest, &slot->span, &promise);
+			set_if_heavy(weigher, slot->column + j);
+		}
+	}
+}
+
 /* What the host has and a contract does not list: one column a condition, from `column` on. */
 static void host_unlisted(struct weigher *weigher, const struct gabi_key *key, const struct gabi_word *offer,
 			  const struct gates *gates, size_t column)
@@ -588,6 +660,10 @@ static void host_record(struct weigher *weigher, const struct record *record)
 
 	if (gabi_is_state(key.space)) {
 		host_state(weigher, record, offer);
+		return;
+	}
+	if (is_filtered(record)) {
+		host_filter(weigher, record);
 		return;
 	}
 	host_values(weigher, record, offer);

@@ -171,6 +171,7 @@ static bool is_told_elsewhere(const struct difference *d)
 	case GABI_SPACE_HYPERV_EVMCS:
 		return differs_in(d, GABI_SPACE_HYPERV);
 	case GABI_SPACE_MSR_DEFAULT:
+	case GABI_SPACE_MSR_EVMCS:
 		return differs_in(d, GABI_SPACE_MSR) || differs_in(d, GABI_SPACE_MSR_STATE);
 	case GABI_SPACE_CAP_SYSTEM:
 		return differs_in(d, GABI_SPACE_CAP);

@@ -455,5 +455,5 @@ int gabi_judge_run(struct gabi_judge *judge)
 		if (end)
 			return end;
 	}
-	return 0;
+	return gabi_judge_evmcs(judge, gabi_range_of(promises, promise_count, GABI_SPACE_MSR));
 }

@@ -3,6 +3,7 @@
 #ifndef GABI_JUDGE_H
 #define GABI_JUDGE_H
 
+#include "contract/evmcs.h"
 #include "verdict/blame.h"
 #include "verdict/report.h"
 #include "verdict/rule.h"
@@ -54,6 +55,12 @@ bool gabi_host_loads(const struct gabi_host *host, const struct gabi_key *state)
 
 /* Saved state that the contract's guest may have and the host does not list. */
 int gabi_judge_state(struct gabi_judge *judge, const struct gabi_word *promise);
+
+/* VMX controls that the host's kernel would take away from a guest with eVMCS: of one span of a promised MSR; of all of them.
+ * 0, or what the sink ended it with. */
+int gabi_judge_evmcs_span(struct gabi_judge *judge, const struct gabi_evmcs_guest *guest, const struct gabi_span *span,
+			  const struct gabi_word *promise);
+int gabi_judge_evmcs(struct gabi_judge *judge, struct gabi_range promises);
 
 /* Does the contract promise eVMCS? */
 bool gabi_promises_evmcs(const struct gabi_contract *contract);

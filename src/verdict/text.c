@@ -145,19 +145,26 @@ static void print_name(struct gabi_out *out, const char *before, const struct ga
 	gabi_out_text(out, name);
 }
 
+static void print_missing(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	print_name(out, "without ", finding);
+	if (finding->key.space == GABI_SPACE_MSR_EVMCS)
+		gabi_out_text(out, ", or without hv-evmcs");
+	if (finding->change) {
+		gabi_out_text(out, ", or Linux ");
+		gabi_out_text(out, finding->change->release);
+		gabi_out_text(out, " or later");
+	}
+}
+
 static void print_blocked(struct gabi_out *out, const struct gabi_finding *finding)
 {
 	if (finding->param) {
 		gabi_out_text(out, finding->param);
 		gabi_out_char(out, '=');
 		gabi_out_text(out, gabi_module_remedy(finding->param));
-	} else if (finding->change && finding->kind == GABI_FINDING_MISSING) {
-		print_name(out, "without ", finding);
-		gabi_out_text(out, ", or Linux ");
-		gabi_out_text(out, finding->change->release);
-		gabi_out_text(out, " or later");
 	} else if (finding->kind == GABI_FINDING_MISSING) {
-		print_name(out, "without ", finding);
+		print_missing(out, finding);
 	} else if (finding->kind == GABI_FINDING_TOO_SMALL && finding->has_have) {
 		char value[64];
 

@@ -78,6 +78,7 @@ static unsigned space_of_fields(unsigned space)
 	case GABI_SPACE_HYPERV_SYSTEM:
 		return GABI_SPACE_HYPERV;
 	case GABI_SPACE_MSR_DEFAULT:
+	case GABI_SPACE_MSR_EVMCS:
 		return GABI_SPACE_MSR;
 	case GABI_SPACE_CAP_SYSTEM:
 		return GABI_SPACE_CAP;

@@ -16,6 +16,7 @@ Use it to write the contract of a guest that is given all a host offers.
       --offer FILE         lay the offer of a VMM over every host
   -m, --minus NAME,..      leave out the named features
   -n, --name TEXT          give the result that name
+      --evmcs              with the enlightened VMCS, which is promised to no guest by default
 Usage: gabi check [OPTION]... CONTRACT HOST...
 Use it to say whether a contract fits hosts, and why not.
 

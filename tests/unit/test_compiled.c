@@ -127,6 +127,13 @@ static void take_key(struct world *world, struct gabi_key key)
 		world->keys[world->key_count++] = key;
 }
 
+static bool can_have(const struct world *world, const struct gabi_key *key)
+{
+	enum gabi_arch arch = gabi_space_arch(key->space);
+
+	return !arch || arch == world->arch;
+}
+
 /* A key of the vocabulary, preferring rare rules: a rule is drawn first and then one of its rows. */
 static void take_rows(struct world *world, size_t wanted)
 {
@@ -144,7 +151,7 @@ static void take_rows(struct world *world, size_t wanted)
 			if (row->rule != rule || !gabi_space_is_promise(row->key.space) || (arch && arch != world->arch))
 				continue;
 			take_key(world, row->key);
-			if (gabi_field_when(row))
+			if (gabi_field_when(row) && can_have(world, &gabi_field_when(row)->key))
 				take_key(world, gabi_field_when(row)->key);
 			break;
 		}
@@ -531,6 +538,74 @@ static void contract__that_was_not_learned_is_refused_and_nothing_is_written(voi
 	gabi_contract_free(known);
 }
 
+/* A host of a kernel: with the control and, if it says so, with what a guest with eVMCS reads. */
+static struct gabi_host *evmcs_host(const char *release, const struct gabi_word *words, size_t count, uint64_t seen)
+{
+	struct gabi_host *host = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_KVM, NULL);
+	struct gabi_word left = WORD(MSR_EVMCS, 0x48b, seen);
+
+	left.bits = 64;
+	assert_true(!*release || !gabi_host_set_fact(host, "kernel.release", release, NULL));
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(gabi_host_add(host, &words[i], NULL), 0);
+	assert_true(!seen || !gabi_host_add(host, &left, NULL));
+	for (unsigned space = GABI_SPACE_NONE + 1; space < GABI_SPACE_COUNT; space++)
+		if (space != GABI_SPACE_HYPERV_EVMCS)
+			assert_int_equal(gabi_host_cover(host, space), 0);
+	assert_int_equal(gabi_host_seal(host, NULL), 0);
+	return host;
+}
+
+#define MBEC UINT64_C(0x0040000000000000)
+
+static void evmcs__what_a_kernel_takes_away_decides_and_does_so_compiled(void **state)
+{
+	static const struct gabi_word words[] = {
+		{ .key = { .space = GABI_SPACE_CPUID, .part = GABI_ECX, .index = 1 }, .value = 0x20, .vp = GABI_VP_ALL, .bits = 32 },
+		WORD(HYPERV, 0x40000001, 0x31237648), WORD(HYPERV, 0x40000004, 0x4000), WORD(HYPERV, 0x4000000a, 0x101),
+		WORD(MSR, 0x48b, MBEC),
+	};
+	static const struct {
+		const char *name, *release;
+		uint64_t seen;
+		enum gabi_verdict verdict;
+	} rows[] = {
+		{ "a kernel that does not filter the control", "5.10.223", 0, GABI_FITS },
+		{ "an allow-list without it", "6.12.107", 0, GABI_DOES_NOT_FIT },
+		{ "an allow-list with it", "7.2.13", 0, GABI_FITS },
+		{ "a kernel older than any that was read", "5.4.1", 0, GABI_UNKNOWN },
+		{ "no release", "", 0, GABI_UNKNOWN },
+		{ "a manifest that says that it is left", "6.12.107", MBEC, GABI_FITS },
+		{ "a manifest that says that it is taken", "7.2.13", 1, GABI_DOES_NOT_FIT },
+	};
+	struct gabi_contract *contract = contract_of(words, GABI_COUNT_OF(words));
+	struct gabi_universe *universe = gabi_universe_new(GABI_ARCH_X86, NULL);
+	uint64_t *contract_set, *host_set;
+
+	(void)state;
+	assert_int_equal(gabi_universe_learn(universe, contract, NULL), 0);
+	assert_int_equal(gabi_universe_seal(universe, NULL), 0);
+	contract_set = new_sets(universe, 1);
+	host_set = new_sets(universe, 1);
+	assert_int_equal(gabi_universe_contract(universe, contract, contract_set, NULL), 0);
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++) {
+		struct gabi_host *host = evmcs_host(rows[i].release, words, GABI_COUNT_OF(words), rows[i].seen);
+		enum gabi_verdict verdict = gabi_check_verdict(contract, host);
+
+		if (verdict != rows[i].verdict)
+			fail_msg("%s: %s", rows[i].name, gabi_verdict_text(verdict));
+		for (unsigned least = GABI_FITS_WITH_ACTIONS; least <= GABI_DOES_NOT_FIT; least++) {
+			assert_int_equal(gabi_universe_host(universe, host, least, host_set, NULL), 0);
+			assert_int_equal(gabi_universe_fits(universe, contract_set, host_set), verdict < least);
+		}
+		gabi_host_free(host);
+	}
+	free(contract_set);
+	free(host_set);
+	gabi_universe_free(universe);
+	gabi_contract_free(contract);
+}
+
 static void architecture__of_contract_and_host_is_looked_at(void **state)
 {
 	struct gabi_universe *universe = gabi_universe_new(GABI_ARCH_X86, NULL);
@@ -716,6 +791,7 @@ int main(void)
 		cmocka_unit_test(bits__a_single_common_bit_is_found_wherever_it_is),
 		cmocka_unit_test(compiled__gives_the_verdict_of_check),
 		cmocka_unit_test(contract__that_was_not_learned_is_refused_and_nothing_is_written),
+		cmocka_unit_test(evmcs__what_a_kernel_takes_away_decides_and_does_so_compiled),
 		cmocka_unit_test(architecture__of_contract_and_host_is_looked_at),
 		cmocka_unit_test(matrix__gives_for_every_pair_what_two_sets_give),
 		cmocka_unit_test(matrix__of_no_hosts_has_empty_rows),

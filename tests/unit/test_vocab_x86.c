@@ -303,6 +303,7 @@ static void spaces__of_one_kind_share_their_rows(void **state)
 		{ GABI_SPACE_HYPERV_SYSTEM, GABI_SPACE_HYPERV, 0x40000003 },
 		{ GABI_SPACE_MSR_DEFAULT, GABI_SPACE_MSR, 0x10a },
 		{ GABI_SPACE_CAP_SYSTEM, GABI_SPACE_CAP, 124 },
+		{ GABI_SPACE_MSR_EVMCS, GABI_SPACE_MSR, 0x48b },
 	};
 
 	(void)state;

@@ -61,28 +61,29 @@ static size_t split(char *list, const char **names)
 	return count;
 }
 
-static enum status pin(const struct gabi_host *host, const char *path, char *list, const char **names,
+static enum status pin(const struct gabi_host *host, const struct args *args, char *list, const char **names,
 		       struct gabi_contract **ret_contract)
 {
-	struct gabi_pin_options options = { .size = sizeof(options), .minus = names, .minus_count = split(list, names) };
+	struct gabi_pin_options options = { .size = sizeof(options), .minus = names, .minus_count = split(list, names),
+					    .evmcs = args->option[OPTION_EVMCS] != NULL };
 	struct gabi_diag diag = { 0 };
 	int err = gabi_contract_pin(host, &options, NULL, ret_contract, &diag);
 
 	if (err != GABI_ERR_UNKNOWN)
-		return err ? complain_diag(path, &diag) : STATUS_YES;
+		return err ? complain_diag(args->file[0], &diag) : STATUS_YES;
 	complain_diag(NULL, &diag);
 	return STATUS_USAGE;
 }
 
-static enum status pin_minus(const struct gabi_host *host, const char *path, const char *minus,
-			     struct gabi_contract **ret_contract)
+static enum status pin_minus(const struct gabi_host *host, const struct args *args, struct gabi_contract **ret_contract)
 {
+	const char *minus = args->option[OPTION_MINUS];
 	char *list = strdup(minus ? minus : "");
 	const char **names = calloc(strlen(minus ? minus : "") + 1, sizeof(*names)); /* more than it can have */
 	enum status status = STATUS_REFUSED;
 
 	if (list && names)
-		status = pin(host, path, list, names, ret_contract);
+		status = pin(host, args, list, names, ret_contract);
 	else
 		complain("out of memory");
 	free(list);
@@ -98,7 +99,7 @@ enum status run_pin(const struct args *args)
 
 	if (status)
 		return status;
-	status = pin_minus(host, args->file[0], args->option[OPTION_MINUS], &contract);
+	status = pin_minus(host, args, &contract);
 	gabi_host_free(host);
 	if (status)
 		return status;
