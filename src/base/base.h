@@ -63,6 +63,18 @@ static inline bool gabi_space_has_ids(unsigned space)
 	return space >= GABI_SPACE_ARM64 && space <= GABI_SPACE_ARM64_STATE;
 }
 
+/* gabi_key_compare, where it is asked for every word. */
+static inline int gabi_key_order(const struct gabi_key *a, const struct gabi_key *b)
+{
+	if (a->space != b->space)
+		return a->space < b->space ? -1 : 1;
+	if (a->index != b->index)
+		return a->index < b->index ? -1 : 1;
+	if (a->sub != b->sub)
+		return a->sub < b->sub ? -1 : 1;
+	return a->part - b->part;
+}
+
 /* Refuses what no word may be: an unknown space, a number that is none, a wrong width, bits beyond it. */
 int gabi_word_valid(const struct gabi_word *word, struct gabi_diag *diag);
 int gabi_words_add(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_word *word);

@@ -70,35 +70,17 @@ unsigned gabi_key_width(const struct gabi_key *key)
 	}
 }
 
-#define COMPARE(a, b)               \
-	do {                        \
-		if ((a) != (b))     \
-			return (a) < (b) ? -1 : 1; \
-	} while (0)
-
-static inline int key_compare(const struct gabi_key *a, const struct gabi_key *b)
-{
-	COMPARE(a->space, b->space);
-	COMPARE(a->index, b->index);
-	COMPARE(a->sub, b->sub);
-	COMPARE(a->part, b->part);
-	return 0;
-}
-
 int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b)
 {
-	return key_compare(a, b);
+	return gabi_key_order(a, b);
 }
 
 static inline int word_compare(const struct gabi_word *a, const struct gabi_word *b)
 {
-	int order = key_compare(&a->key, &b->key);
+	int order = gabi_key_order(&a->key, &b->key);
 
-	if (order)
-		return order;
 	/* The common word first: its vp is the largest number. */
-	COMPARE((uint16_t)(a->vp + 1), (uint16_t)(b->vp + 1));
-	return 0;
+	return order ? order : (uint16_t)(a->vp + 1) - (uint16_t)(b->vp + 1);
 }
 
 /* Leaves have subleaves and four registers. Else a register has as many parts as its width needs, and only KVM's arm64

@@ -6,12 +6,30 @@
 #include <gabi/verdict.h>
 
 #include "base/base.h"
+#include "vocab/facts.h"
 
-/* Fills in cause, change and param of a finding that a host makes against a contract (NULL: against none in particular). */
-void gabi_finding_blame(struct gabi_finding *finding, const struct gabi_contract *contract, const struct gabi_host *host);
+/*
+ * Two sides of a difference, and what is found out of both once, for the first finding that asks: one object serves all
+ * findings of a question. Not to be kept longer than the two.
+ */
+struct gabi_blame {
+	enum gabi_arch arch;
+	const struct gabi_facts *from, *to; /* from is NULL where nothing is known of it */
+	bool also_alone;                    /* where the two do not tell, is the second looked at by itself? */
+	bool pair_seen, host_seen;
+	bool cpus_known; /* of the pair, from here on */
+	uint8_t suspect; /* enum gabi_cause: where no row explains the difference */
+	struct gabi_suspects pair, host;
+};
 
-/* The same for a difference between two hosts. */
-void gabi_finding_blame_between(struct gabi_finding *finding, const struct gabi_host *from, const struct gabi_host *to);
+/* A difference between two hosts. */
+void gabi_blame_between(struct gabi_blame *blame, const struct gabi_host *from, const struct gabi_host *to);
+
+/* What a host makes of a contract: compared with where it was pinned, if it knows, else the host alone is looked at. */
+void gabi_blame_of(struct gabi_blame *blame, const struct gabi_contract *contract, const struct gabi_host *host);
+
+/* Fills in cause, change and param. */
+void gabi_finding_blame(struct gabi_finding *finding, struct gabi_blame *blame);
 
 /* Is that one of arm64's firmware pseudo-registers: 0x14 PSCI version and workaround levels, 0x16 service bitmaps? The
  * kernel makes both. */

@@ -5,11 +5,13 @@ int gabi_check(const struct gabi_contract *contract, const struct gabi_host *hos
 	       struct gabi_diag *diag)
 {
 	struct gabi_report *report = gabi_report_new(NULL);
-	struct gabi_judge judge = { .contract = contract, .host = host };
+	struct gabi_blame blame;
+	struct gabi_judge judge = { .contract = contract, .host = host, .blame = &blame };
 	int err;
 
 	if (!report)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	gabi_blame_of(&blame, contract, host);
 	judge.sink = &report->sink;
 	err = gabi_judge_run(&judge);
 	return gabi_report_hand_over(report, err, ret_report, diag);

@@ -6,6 +6,7 @@ struct difference {
 	const struct gabi_host *from, *to;
 	enum gabi_view view;
 	struct gabi_sink *sink;
+	struct gabi_blame *blame;
 	const struct gabi_key *key;
 	const struct gabi_word *a, *b; /* NULL: not listed */
 };
@@ -98,7 +99,7 @@ static int find(const struct difference *d, const struct gabi_span *span, unsign
 		.have = b,
 	};
 
-	gabi_finding_blame_between(&finding, d->from, d->to);
+	gabi_finding_blame(&finding, d->blame);
 	return d->sink->take(d->sink, &finding);
 }
 
@@ -235,7 +236,8 @@ static int diff_all(struct difference *d)
 int gabi_diff(const struct gabi_host *from, const struct gabi_host *to, struct gabi_report **ret_report, struct gabi_diag *diag)
 {
 	struct gabi_report *report;
-	struct difference d = { .from = from, .to = to };
+	struct gabi_blame blame;
+	struct difference d = { .from = from, .to = to, .blame = &blame };
 	int err;
 
 	if (gabi_host_arch(from) != gabi_host_arch(to))
@@ -244,6 +246,7 @@ int gabi_diff(const struct gabi_host *from, const struct gabi_host *to, struct g
 	report = gabi_report_new(NULL);
 	if (!report)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	gabi_blame_between(&blame, from, to);
 	d.sink = &report->sink;
 	d.view = gabi_host_view(from) == gabi_host_view(to) ? GABI_VIEW_KVM : gabi_host_view(to);
 	err = diff_all(&d);

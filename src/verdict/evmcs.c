@@ -22,9 +22,7 @@ int gabi_judge_evmcs_span(struct gabi_judge *judge, const struct gabi_evmcs_gues
 
 	if (span->rule == GABI_RULE_DERIVED || (known && !(asked & ~left)) || !asked)
 		return 0; /* what is derived is told where it comes from */
-	finding.weight = (uint8_t)gabi_finding_weight(finding.kind);
-	gabi_finding_blame(&finding, judge->contract, judge->host);
-	return judge->sink->take(judge->sink, &finding);
+	return gabi_judge_tell(judge, &finding);
 }
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_evmcs_guest *guest, const struct gabi_word *promise)

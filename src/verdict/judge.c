@@ -37,6 +37,14 @@ struct question {
 	uint64_t shown; /* have, or what a VMM may say the host has beside it */
 };
 
+int gabi_judge_tell(struct gabi_judge *judge, struct gabi_finding *finding)
+{
+	finding->weight = (uint8_t)gabi_finding_weight(finding->kind);
+	if (judge->blame && finding->weight >= GABI_WEIGHT_ACTION)
+		gabi_finding_blame(finding, judge->blame);
+	return judge->sink->take(judge->sink, finding);
+}
+
 static int find(struct gabi_judge *judge, const struct question *q, unsigned kind)
 {
 	struct gabi_finding finding = {
@@ -45,7 +53,6 @@ static int find(struct gabi_judge *judge, const struct question *q, unsigned kin
 		.lo = q->span->lo,
 		.bits = q->span->bits,
 		.kind = (uint8_t)kind,
-		.weight = (uint8_t)gabi_finding_weight(kind),
 		.vp = q->promise ? q->promise->vp : GABI_VP_ALL,
 		.has_want = q->promise != NULL,
 		.has_have = q->offer != NULL,
@@ -53,8 +60,7 @@ static int find(struct gabi_judge *judge, const struct question *q, unsigned kin
 		.have = q->have,
 	};
 
-	gabi_finding_blame(&finding, judge->contract, judge->host);
-	return judge->sink->take(judge->sink, &finding);
+	return gabi_judge_tell(judge, &finding);
 }
 
 /* What it is called when the host cannot give a value. */
@@ -249,14 +255,19 @@ static uint64_t bits_to_ask(const struct gabi_judge *judge, const struct gabi_wo
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
 		      const struct gabi_word *offer)
 {
-	struct gabi_spans spans = gabi_spans_of(key, promise ? promise->bits : offer->bits);
-	uint64_t ask = bits_to_ask(judge, promise, offer);
+	unsigned bits = promise ? promise->bits : offer->bits;
+	struct gabi_spans spans = gabi_spans_of(key, bits);
+	uint64_t ask = bits_to_ask(judge, promise, offer) & gabi_mask(bits);
 	struct gabi_span span;
 
-	while (gabi_spans_next(&spans, &span)) {
+	while (ask) {
 		int end;
 
-		if (!(gabi_span_mask(&span) & ask) || !gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
+		gabi_spans_skip(&spans, (unsigned)__builtin_ctzll(ask));
+		if (!gabi_spans_next(&spans, &span))
+			break;
+		ask &= ~gabi_span_mask(&span);
+		if (!gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
 			continue;
 		end = gabi_judge_span(judge, key, &span, promise, offer);
 		if (end)
@@ -355,9 +366,10 @@ unsigned gabi_hyperv_space(bool evmcs, const struct gabi_host *host)
 	return GABI_SPACE_HYPERV;
 }
 
-struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, unsigned space)
+/* Where the words of the first space that is no less begin. */
+static const struct gabi_word *space_begin(const struct gabi_word *words, size_t count, unsigned space)
 {
-	size_t low = 0, high = count, end;
+	size_t low = 0, high = count;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -367,9 +379,12 @@ struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, uns
 		else
 			high = middle;
 	}
-	for (end = low; end < count && words[end].key.space == space; end++)
-		;
-	return (struct gabi_range){ words + low, words + end };
+	return words + low;
+}
+
+struct gabi_range gabi_range_of(const struct gabi_word *words, size_t count, unsigned space)
+{
+	return (struct gabi_range){ space_begin(words, count, space), space_begin(words, count, space + 1) };
 }
 
 /* The contract's words of one key: the common one and those of single virtual processors. */
@@ -385,7 +400,7 @@ static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, 
 		else if (bits_to_ask(judge, promises->at, offer))
 			end = judge_word(judge, key, promises->at, offer);
 		promises->at++;
-	} while (!end && promises->at < promises->end && !gabi_key_compare(&promises->at->key, key));
+	} while (!end && promises->at < promises->end && !gabi_key_order(&promises->at->key, key));
 	if (!end && !common && offer && !gabi_is_state(key->space))
 		end = judge_word(judge, key, NULL, offer);
 	return end;
@@ -402,7 +417,7 @@ static int judge_space(struct gabi_judge *judge, unsigned space, struct gabi_ran
 		} else {
 			key = offers.at->key;
 			key.space = (uint16_t)space; /* Hyper-V's leaves may come from another space of the manifest */
-			order = promises.at < promises.end ? gabi_key_compare(&promises.at->key, &key) : 1;
+			order = promises.at < promises.end ? gabi_key_order(&promises.at->key, &key) : 1;
 		}
 		if (order > 0) {
 			end = gabi_is_state(space) ? 0 : judge_word(judge, &key, NULL, offers.at);

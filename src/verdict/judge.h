@@ -12,6 +12,7 @@ struct gabi_judge {
 	const struct gabi_contract *contract;
 	const struct gabi_host *host;
 	struct gabi_sink *sink;
+	struct gabi_blame *blame; /* NULL: nobody asks who causes a finding */
 	bool skip_state; /* rollback judges saved state by itself */
 
 	enum gabi_view view;
@@ -22,6 +23,9 @@ struct gabi_judge {
 
 /* Judges all; 0, or what the sink ended it with. */
 int gabi_judge_run(struct gabi_judge *judge);
+
+/* Weighs a finding, blames who causes it, and hands it to the sink: 0, or what that ended it with. */
+int gabi_judge_tell(struct gabi_judge *judge, struct gabi_finding *finding);
 
 /* Does the contract promise that field (NULL: nothing need be promised)? */
 bool gabi_contract_promises(const struct gabi_contract *contract, const struct gabi_field *field);

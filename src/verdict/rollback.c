@@ -10,7 +10,7 @@ struct journey {
 	struct gabi_report *report;
 };
 
-static int take_state(const struct journey *leg, const struct gabi_word *state)
+static int take_state(const struct journey *leg, struct gabi_blame *blame, const struct gabi_word *state)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&state->key);
 	struct gabi_finding finding = {
@@ -22,15 +22,18 @@ static int take_state(const struct journey *leg, const struct gabi_word *state)
 	else
 		finding.kind = (uint8_t)gabi_judge_unloadable(state, &finding.want);
 	finding.weight = (uint8_t)gabi_finding_weight(finding.kind);
-	gabi_finding_blame_between(&finding, leg->from, leg->to);
+	gabi_finding_blame(&finding, blame);
 	return leg->report->sink.take(&leg->report->sink, &finding);
 }
 
 /* What `from` saves and `to` cannot load. */
 static int leg_state(const struct journey *leg)
 {
+	struct gabi_blame blame;
 	size_t count;
 	const struct gabi_word *word = gabi_host_words(leg->from, &count);
+
+	gabi_blame_between(&blame, leg->from, leg->to);
 
 	for (size_t i = 0; i < count; i++) {
 		int end;
@@ -38,7 +41,7 @@ static int leg_state(const struct journey *leg)
 		if (!gabi_is_state(word[i].key.space) || gabi_host_loads(leg->to, &word[i].key) ||
 		    !gabi_host_covers(leg->to, word[i].key.space))
 			continue;
-		end = take_state(leg, &word[i]);
+		end = take_state(leg, &blame, &word[i]);
 		if (end)
 			return end;
 	}
@@ -58,10 +61,19 @@ static int leg_unseen(const struct journey *leg)
 	return leg->report->sink.take(&leg->report->sink, &finding);
 }
 
+static int leg_judge(const struct journey *leg)
+{
+	struct gabi_blame blame;
+	struct gabi_judge judge = { .contract = leg->contract, .host = leg->to, .sink = &leg->report->sink, .blame = &blame,
+				    .skip_state = true };
+
+	gabi_blame_of(&blame, leg->contract, leg->to);
+	return gabi_judge_run(&judge);
+}
+
 static int leg_run(const struct journey *leg)
 {
-	struct gabi_judge judge = { .contract = leg->contract, .host = leg->to, .sink = &leg->report->sink, .skip_state = true };
-	int end = gabi_judge_run(&judge);
+	int end = leg_judge(leg);
 
 	if (!end)
 		end = leg_unseen(leg);

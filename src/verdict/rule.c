@@ -138,6 +138,14 @@ struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
 	return spans;
 }
 
+void gabi_spans_skip(struct gabi_spans *spans, unsigned bit)
+{
+	for (; spans->left && spans->field->lo + spans->field->bits <= (int)bit; spans->field++, spans->left--)
+		spans->at = spans->field->lo + spans->field->bits;
+	if (spans->left && spans->field->lo <= bit)
+		spans->at = spans->field->lo;
+}
+
 bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span)
 {
 	const struct gabi_field *field = spans->left ? spans->field : NULL;

@@ -56,4 +56,7 @@ struct gabi_spans {
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits);
 bool gabi_spans_next(struct gabi_spans *spans, struct gabi_span *ret_span);
 
+/* Passes over the spans that end before a bit, so that the next is the one that holds it. */
+void gabi_spans_skip(struct gabi_spans *spans, unsigned bit);
+
 #endif

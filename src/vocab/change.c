@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include <gabi/change.h>
+#include "vocab/change.h"
 
 #include "base/base.h"
 
@@ -8,11 +8,10 @@
 enum change_id {
 #define GABI_CHANGE_ROW(id, arch, release, also, what, source) CHANGE_##id,
 #include "changes/linux.def"
-	CHANGE_COUNT,
-	CHANGE_none = CHANGE_COUNT
+	CHANGE_none
 };
 
-static const struct gabi_change changes[CHANGE_COUNT] = {
+static const struct gabi_change changes[GABI_CHANGE_COUNT] = {
 #define GABI_CHANGE_ROW(id, change_arch, first, stable, text, from) \
 	[CHANGE_##id] = { #id, first, stable, text, from, GABI_ARCH_##change_arch },
 #include "changes/linux.def"
@@ -44,7 +43,7 @@ static const struct {
 
 const struct gabi_change *gabi_changes(size_t *ret_count)
 {
-	*ret_count = CHANGE_COUNT;
+	*ret_count = GABI_CHANGE_COUNT;
 	return changes;
 }
 
@@ -135,13 +134,51 @@ static int in_stable(const char *list, const char *release, const struct release
 	return 0;
 }
 
+/* A kernel's release as far as it tells anything. */
+struct kernel {
+	const char *text; /* NULL: it tells nothing */
+	struct release release;
+};
+
+static struct kernel kernel_of(const char *release)
+{
+	struct kernel kernel = { .text = release };
+
+	if (release && (is_rebuilt(release) || !release_parse(release, &kernel.release)))
+		kernel.text = NULL;
+	return kernel;
+}
+
+static int change_in(const struct gabi_change *change, const struct kernel *kernel)
+{
+	struct release first;
+
+	if (!kernel->text || !release_parse(change->release, &first))
+		return -1;
+	return release_compare(&kernel->release, &first) >= 0 ? 1 : in_stable(change->also, kernel->text, &kernel->release);
+}
+
 int gabi_change_in(const struct gabi_change *change, const char *release)
 {
-	struct release have, first;
+	const struct kernel kernel = kernel_of(release);
 
-	if (!release || is_rebuilt(release) || !release_parse(release, &have) || !release_parse(change->release, &first))
-		return -1;
-	return release_compare(&have, &first) >= 0 ? 1 : in_stable(change->also, release, &have);
+	return change_in(change, &kernel);
+}
+
+/* ---- all changes at once ---- */
+
+struct gabi_changes_had gabi_changes_in(const char *release)
+{
+	const struct kernel kernel = kernel_of(release);
+	struct gabi_changes_had had = { { 0 }, { 0 } };
+
+	for (unsigned i = 0; kernel.text && i < GABI_CHANGE_COUNT; i++) {
+		int in = change_in(&changes[i], &kernel);
+
+		had.has[i / 64] |= (uint64_t)(in == 1) << i % 64;
+		had.known[i / 64] |= (uint64_t)(in >= 0) << i % 64;
+	}
+	return had;
 }
 
 static bool is_touched(const struct touch *touch, const struct gabi_key *key, uint64_t bits)
@@ -159,29 +196,52 @@ int gabi_change_touches(const struct gabi_change *change, const struct gabi_key 
 	return 0;
 }
 
-const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
-					      const struct gabi_key *key, uint64_t bits)
+void gabi_suspects_between(struct gabi_suspects *suspects, enum gabi_arch arch, const struct gabi_changes_had *a,
+			   const struct gabi_changes_had *b)
+{
+	uint64_t between[GABI_CHANGE_WORDS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < GABI_CHANGE_WORDS; i++)
+		between[i] = b ? a->known[i] & b->known[i] & (a->has[i] ^ b->has[i]) : a->known[i] & ~a->has[i];
+	for (unsigned space = 0; space < GABI_SPACE_COUNT; space++) {
+		suspects->first[space] = (uint16_t)count;
+		for (unsigned i = touch_first[space]; i < touch_first[space + 1]; i++) {
+			unsigned change = touches[touch_order[i]].change;
+			bool own = changes[change].arch == arch || changes[change].arch == GABI_ARCH_ANY;
+
+			suspects->touch[count] = touch_order[i];
+			count += own && (between[change / 64] >> change % 64 & 1);
+		}
+	}
+	suspects->first[GABI_SPACE_COUNT] = (uint16_t)count;
+}
+
+const struct gabi_change *gabi_suspects_find(const struct gabi_suspects *suspects, const struct gabi_key *key, uint64_t bits)
 {
 	if (key->space >= GABI_SPACE_COUNT)
 		return NULL;
-	for (size_t i = touch_first[key->space]; i < touch_first[key->space + 1]; i++) {
-		const struct touch *touch = &touches[touch_order[i]];
-		const struct gabi_change *change = &changes[touch->change];
-		int in_a, in_b;
-
-		if (!is_touched(touch, key, bits) || (change->arch != arch && change->arch != GABI_ARCH_ANY))
-			continue;
-		in_a = gabi_change_in(change, release_a);
-		in_b = gabi_change_in(change, release_b);
-		if (in_a >= 0 && in_b >= 0 && in_a != in_b)
-			return change;
-	}
+	for (unsigned i = suspects->first[key->space]; i < suspects->first[key->space + 1]; i++)
+		if (is_touched(&touches[suspects->touch[i]], key, bits))
+			return &changes[touches[suspects->touch[i]].change];
 	return NULL;
+}
+
+const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *release_a, const char *release_b,
+					      const struct gabi_key *key, uint64_t bits)
+{
+	const struct gabi_changes_had a = gabi_changes_in(release_a), b = gabi_changes_in(release_b);
+	struct gabi_suspects suspects;
+
+	gabi_suspects_between(&suspects, arch, &a, &b);
+	return gabi_suspects_find(&suspects, key, bits);
 }
 
 int gabi_change_implied(enum gabi_arch arch, const char *release,
 			int (*found)(void *ctx, const struct gabi_word *word, const struct gabi_change *change), void *ctx)
 {
+	const struct kernel kernel = kernel_of(release);
+
 	for (size_t i = 0; i < GABI_COUNT_OF(implied); i++) {
 		const struct gabi_change *lacks = &changes[implied[i].lacks];
 		struct gabi_word word = {
@@ -193,8 +253,8 @@ int gabi_change_implied(enum gabi_arch arch, const char *release,
 		};
 		int stop;
 
-		if (lacks->arch != arch || gabi_change_in(lacks, release) != 0 ||
-		    (implied[i].has != CHANGE_none && gabi_change_in(&changes[implied[i].has], release) != 1))
+		if (lacks->arch != arch || change_in(lacks, &kernel) != 0 ||
+		    (implied[i].has != CHANGE_none && change_in(&changes[implied[i].has], &kernel) != 1))
 			continue;
 		stop = found(ctx, &word, lacks);
 		if (stop)

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "vocab/facts.h"
 
-#include <gabi/change.h>
-
 #include <string.h>
 
 /* Where a fact of that name is, or belongs. */
@@ -56,12 +54,20 @@ short_of_memory:
 	return GABI_ERR_NOMEM;
 }
 
+#define KERNEL "kernel."
+
+static void note_kernel(struct gabi_facts *facts)
+{
+	facts->release = gabi_change_release(gabi_facts_get(facts, KERNEL "release"), gabi_facts_get(facts, KERNEL "build"));
+	facts->changes = gabi_changes_in(facts->release);
+}
+
 int gabi_facts_set(struct gabi_facts *facts, const struct gabi_mem *mem, const char *name, const char *value)
 {
 	int err = set(facts, mem, name, value);
 
-	if (!err)
-		facts->release = gabi_change_release(gabi_facts_get(facts, "kernel.release"), gabi_facts_get(facts, "kernel.build"));
+	if (!err && !strncmp(name, KERNEL, strlen(KERNEL)))
+		note_kernel(facts);
 	return err;
 }
 

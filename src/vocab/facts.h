@@ -6,6 +6,7 @@
 #include <gabi/facts.h>
 
 #include "base/base.h"
+#include "vocab/change.h"
 
 struct gabi_fact {
 	char *name, *value;
@@ -14,7 +15,8 @@ struct gabi_fact {
 struct gabi_facts {
 	struct gabi_fact *at; /* sorted by name */
 	size_t count, cap;
-	const char *release; /* the one that tells what was backported: a fact's value. Every finding asks for it */
+	const char *release; /* the one that tells what was backported: a fact's value */
+	struct gabi_changes_had changes; /* what that kernel has: asked for by every question, and dear to find out */
 };
 
 /* Sets a fact, replacing one of that name. Copied. */

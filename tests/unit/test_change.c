@@ -161,6 +161,47 @@ static void change_between__names_what_lies_between(void **state)
 	}
 }
 
+/* The definition, row by row. */
+static const struct gabi_change *first_between(enum gabi_arch arch, const char *a, const char *b, const struct gabi_field *field)
+{
+	uint64_t bits = (field->bits >= 64 ? ~0ull : (1ull << field->bits) - 1) << field->lo;
+	size_t count;
+	const struct gabi_change *change = gabi_changes(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		int x = gabi_change_in(&change[i], a), y = gabi_change_in(&change[i], b);
+
+		if (x >= 0 && y >= 0 && x != y && (change[i].arch == arch || change[i].arch == GABI_ARCH_ANY) &&
+		    gabi_change_touches(&change[i], &field->key, bits))
+			return &change[i];
+	}
+	return NULL;
+}
+
+static void change_between__is_the_first_row_that_touches_and_lies_between(void **state)
+{
+	static const struct {
+		const char *a, *b;
+	} kernels[] = {
+		{ "5.10.223", "7.2.13" }, { "7.2.13", "6.1.0-50-amd64" }, { "6.1.79-99.164.amzn2023.x86_64", "6.12.107" }, { "6.1", "junk" },
+	};
+	size_t count, found = 0;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < sizeof(kernels) / sizeof(kernels[0]); j++) {
+			enum gabi_arch arch = gabi_space_arch(field[i].key.space) == GABI_ARCH_ARM64 ? GABI_ARCH_ARM64 : GABI_ARCH_X86;
+			uint64_t bits = (field[i].bits >= 64 ? ~0ull : (1ull << field[i].bits) - 1) << field[i].lo;
+			const struct gabi_change *change =
+				gabi_change_between(arch, kernels[j].a, kernels[j].b, &field[i].key, bits);
+
+			assert_ptr_equal(change, first_between(arch, kernels[j].a, kernels[j].b, &field[i]));
+			found += change != NULL;
+		}
+	assert_true(found > 100);
+}
+
 #define UNTOLD (~(uint64_t)0)
 
 /* What each kernel does where it lists no register, by KVM_REG_ARM_*; UNTOLD: it lists the register, or no row knows. */
@@ -312,6 +353,7 @@ int main(void)
 		cmocka_unit_test(change_release__takes_the_text_that_tells_the_stable_release),
 		cmocka_unit_test(host_release__is_made_of_its_facts),
 		cmocka_unit_test(change_between__names_what_lies_between),
+		cmocka_unit_test(change_between__is_the_first_row_that_touches_and_lies_between),
 		cmocka_unit_test(change_implied__tells_what_no_register_shows),
 		cmocka_unit_test(changes__have_each_an_id_of_its_own_and_releases_that_can_be_read),
 		cmocka_unit_test(touches__of_single_bits_are_of_named_fields),
