@@ -3,6 +3,7 @@
 #include <gabi/cpu_string.h>
 #include <gabi/vocab.h>
 
+#include "contract/cpu.h"
 #include "contract/named.h"
 #include "contract/nearest.h"
 
@@ -49,40 +50,11 @@ static const char *const underscores[] = {
 #include <models/qemu_option.def>
 };
 
-static const char qemu_alias[] = "qemu:";
-
-static bool is_qemus(const struct gabi_field *field)
+static bool is_feature(const struct gabi_qemu_name *name)
 {
-	return !strncmp(field->source, "QEMU", 4) && gabi_space_arch(field->key.space) == GABI_ARCH_X86;
-}
+	const struct gabi_field *field = gabi_qemu_field(name);
 
-/* Calls back with each name of a feature that QEMU has; stops at and returns true. */
-static bool each_feature(bool (*found)(void *ctx, const char *name, size_t len), void *ctx)
-{
-	size_t count;
-	const struct gabi_field *field = gabi_fields(&count);
-
-	for (size_t i = 0; i < count; i++) {
-		if (field[i].bits != 1 || gabi_space_arch(field[i].key.space) != GABI_ARCH_X86)
-			continue;
-		if (is_qemus(&field[i]) && found(ctx, field[i].name, strlen(field[i].name)))
-			return true;
-		for (const char *at = field[i].aliases; *at; at += strspn(at, " ")) {
-			size_t len = strcspn(at, " "), skip = sizeof(qemu_alias) - 1;
-
-			if (len > skip && !memcmp(at, qemu_alias, skip) && found(ctx, at + skip, len - skip))
-				return true;
-			at += len;
-		}
-	}
-	return false;
-}
-
-static bool is_name(void *ctx, const char *name, size_t len)
-{
-	const char *wanted = ctx;
-
-	return !strncmp(wanted, name, len) && !wanted[len];
+	return field->bits == 1 && (name->is_alias || !strncmp(field->source, "QEMU", 4));
 }
 
 static void hyphenate(char *name)
@@ -93,18 +65,18 @@ static void hyphenate(char *name)
 }
 
 /* The name has hyphens alone. */
-static enum kind kind_of(char *name)
+static enum kind kind_of(const char *name)
 {
+	size_t count;
+	const struct gabi_qemu_name *own = gabi_qemu_names_of(name, &count);
+
 	for (size_t i = 0; i < GABI_COUNT_OF(options); i++)
 		if (!strcmp(name, options[i].name))
 			return options[i].kind;
-	return each_feature(is_name, name) ? KIND_FEATURE : KIND_NONE;
-}
-
-static bool offer(void *ctx, const char *name, size_t len)
-{
-	gabi_nearest_offer(ctx, name, len);
-	return false;
+	for (size_t i = 0; i < count; i++)
+		if (is_feature(&own[i]))
+			return KIND_FEATURE;
+	return KIND_NONE;
 }
 
 static int unknown_name(const char *name, struct gabi_diag *diag)
@@ -112,8 +84,12 @@ static int unknown_name(const char *name, struct gabi_diag *diag)
 	struct gabi_nearest nearest = { .wanted = name };
 	char text[3 * 64 + 32];
 	struct gabi_out out = gabi_out_to(text, sizeof(text));
+	size_t count;
+	const struct gabi_qemu_name *own = gabi_qemu_names(&count);
 
-	each_feature(offer, &nearest);
+	for (size_t i = 0; i < count; i++)
+		if (is_feature(&own[i]))
+			gabi_nearest_offer(&nearest, own[i].name, strlen(own[i].name));
 	for (size_t i = 0; i < GABI_COUNT_OF(options); i++)
 		gabi_nearest_offer(&nearest, options[i].name, strlen(options[i].name));
 	gabi_nearest_print(&nearest, &out);
@@ -146,7 +122,7 @@ static int bad_value(const char *name, const char *value, const char *wants, str
 }
 
 /* As QEMU since 5.2: 1, 0, or -1 for neither. */
-static int switch_of(const char *value)
+int gabi_switch_of(const char *value)
 {
 	static const char *const texts[] = { "off", "no", "false", "n", "on", "yes", "true", "y" };
 
@@ -166,7 +142,7 @@ static int digit_of(char c)
 }
 
 /* Decimal, 0x or 0 and octal digits. */
-static bool number_of(const char *text, uint64_t *ret_value)
+bool gabi_number_of(const char *text, uint64_t *ret_value)
 {
 	unsigned base = 10;
 	uint64_t value = 0;
@@ -267,7 +243,7 @@ static int set_field(struct gabi_cpu *cpu, const char *name, const char *value, 
 {
 	uint64_t number;
 
-	if (!number_of(value, &number))
+	if (!gabi_number_of(value, &number))
 		return bad_value(name, value, "a number", diag);
 	cpu->has_level |= !strcmp(name, "level");
 	cpu->has_xlevel |= !strcmp(name, "xlevel");
@@ -276,7 +252,7 @@ static int set_field(struct gabi_cpu *cpu, const char *name, const char *value, 
 }
 
 /* "name=value"; value "on" where there was none. */
-static int set_property(struct gabi_cpu *cpu, char *name, const char *value, struct gabi_diag *diag)
+static int set_property(struct gabi_cpu *cpu, const char *name, const char *value, struct gabi_diag *diag)
 {
 	enum kind kind = kind_of(name);
 	uint64_t number;
@@ -286,7 +262,7 @@ static int set_property(struct gabi_cpu *cpu, char *name, const char *value, str
 		return unknown_name(name, diag);
 	case KIND_SWITCH:
 	case KIND_FEATURE:
-		return set_switch(cpu, kind, name, switch_of(value), value, diag);
+		return set_switch(cpu, kind, name, gabi_switch_of(value), value, diag);
 	case KIND_FIELD:
 		return set_field(cpu, name, value, diag);
 	case KIND_TEXT:
@@ -296,7 +272,7 @@ static int set_property(struct gabi_cpu *cpu, char *name, const char *value, str
 			return bad_value(name, value, "on, off or auto", diag);
 		return keep_option(cpu, name, value, diag);
 	case KIND_NUMBER:
-		return number_of(value, &number) ? keep_option(cpu, name, value, diag) : bad_value(name, value, "a number", diag);
+		return gabi_number_of(value, &number) ? keep_option(cpu, name, value, diag) : bad_value(name, value, "a number", diag);
 	case KIND_FREQUENCY:
 		return is_frequency(value) ? keep_option(cpu, name, value, diag) :
 					     bad_value(name, value, "a frequency such as 2.5G", diag);
@@ -405,17 +381,17 @@ static struct gabi_word *find(struct gabi_words *words, const struct gabi_key *k
 /* Is all on that the name stands for? */
 static bool is_on(struct gabi_cpu *cpu, const char *name)
 {
-	bool on = false;
+	size_t count;
+	const struct gabi_qemu_name *own = gabi_qemu_names_of(name, &count);
 
-	for (const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_X86); field;
-	     field = gabi_field_by_name_next(name, GABI_ARCH_X86, field)) {
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_field *field = gabi_qemu_field(&own[i]);
 		const struct gabi_word *word = find(&cpu->words, &field->key);
 
-		on = true;
 		if (!word || !(word->value >> field->lo & 1))
 			return false;
 	}
-	return on;
+	return count;
 }
 
 /* A feature that was asked for by name and goes all the same deserves a word. */
@@ -466,7 +442,7 @@ static int check_hyperv(struct gabi_cpu *cpu, struct gabi_diag *diag)
 {
 	const char *passthrough = gabi_cpu_option(cpu, "hv-passthrough");
 
-	if (passthrough && switch_of(passthrough))
+	if (passthrough && gabi_switch_of(passthrough))
 		return 0; /* the host decides */
 	for (size_t i = 0; i < GABI_COUNT_OF(hv_needs); i++) {
 		bool of_host = cpu->takes_host && strncmp(hv_needs[i].needed, "hv-", 3);
@@ -502,7 +478,7 @@ static int raise_levels(struct gabi_cpu *cpu)
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(levels); i++) {
 		const char *text = gabi_cpu_option(cpu, levels[i].least);
 
-		if (!given[i] && text && number_of(text, &least))
+		if (!given[i] && text && gabi_number_of(text, &least))
 			err = gabi_words_set_named(&cpu->words, &cpu->mem, levels[i].name, least);
 		before[i] = value_of(cpu, levels[i].leaf);
 	}
@@ -576,15 +552,31 @@ static int cut(struct gabi_cpu *cpu, size_t len, struct gabi_diag *diag)
 	return err;
 }
 
-static int apply(struct gabi_cpu *cpu, struct gabi_diag *diag)
+/* What a host and a machine make of the model, before the argument says more. */
+static int apply_presets(struct gabi_cpu *cpu, const struct gabi_cpu_frame *frame, struct gabi_diag *diag)
 {
-	int err = apply_properties(cpu, diag);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < frame->preset_count; i++)
+		err = set_property(cpu, frame->presets[i].name, frame->presets[i].value, diag);
+	gabi_words_free(&cpu->named, &cpu->mem);
+	return err;
+}
+
+static int apply(struct gabi_cpu *cpu, const struct gabi_cpu_frame *frame, struct gabi_diag *diag)
+{
+	int err = apply_presets(cpu, frame, diag);
+
+	if (!err)
+		err = apply_properties(cpu, diag);
 
 	if (!err)
 		err = apply_signed(cpu, '+', diag);
 	if (!err)
 		err = apply_signed(cpu, '-', diag);
-	if (!err)
+	if (!err && frame->fill)
+		err = frame->fill(frame->ctx, cpu, diag);
+	if (!err && (!cpu->takes_host || frame->fill)) /* what a host will add can be what is needed */
 		err = take_dependents(cpu, diag);
 	if (!err)
 		err = check_hyperv(cpu, diag);
@@ -612,7 +604,7 @@ static const char *argument(const char *text, size_t *len)
 	return text;
 }
 
-static int parse(struct gabi_cpu *cpu, const char *text, size_t len, struct gabi_diag *diag)
+static int parse(struct gabi_cpu *cpu, const char *text, size_t len, const struct gabi_cpu_frame *frame, struct gabi_diag *diag)
 {
 	int err;
 
@@ -623,10 +615,18 @@ static int parse(struct gabi_cpu *cpu, const char *text, size_t len, struct gabi
 	err = cut(cpu, len, diag);
 	if (!err)
 		err = take_model(cpu, cpu->text, diag);
-	return err ? err : apply(cpu, diag);
+	return err ? err : apply(cpu, frame, diag);
 }
 
 int gabi_cpu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu, struct gabi_diag *diag)
+{
+	static const struct gabi_cpu_frame none = { 0 };
+
+	return gabi_cpu_parse_in(text, len, &none, mem, ret_cpu, diag);
+}
+
+int gabi_cpu_parse_in(const char *text, size_t len, const struct gabi_cpu_frame *frame, const struct gabi_mem *mem,
+		      struct gabi_cpu **ret_cpu, struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_cpu *cpu;
@@ -644,7 +644,7 @@ int gabi_cpu_parse(const char *text, size_t len, const struct gabi_mem *mem, str
 	if (!cpu)
 		return nomem(diag);
 	cpu->mem = own;
-	err = parse(cpu, text, len, diag);
+	err = parse(cpu, text, len, frame, diag);
 	if (err) {
 		gabi_cpu_free(cpu);
 		return err;
@@ -701,6 +701,28 @@ const char *gabi_cpu_option(const struct gabi_cpu *cpu, const char *name)
 		if (!strcmp(cpu->options[i - 1].name, name))
 			return cpu->options[i - 1].value;
 	return NULL;
+}
+
+/* ---- for the host's share ---- */
+
+int gabi_cpu_or(struct gabi_cpu *cpu, const struct gabi_key *key, uint64_t bits)
+{
+	struct gabi_word *word = find(&cpu->words, key), added = { .key = *key, .value = bits, .vp = GABI_VP_ALL };
+
+	if (word) {
+		word->value |= bits;
+		return 0;
+	}
+	added.bits = key->space == GABI_SPACE_MSR ? 64 : 32;
+	return gabi_words_add(&cpu->words, &cpu->mem, &added);
+}
+
+uint64_t gabi_cpu_named_bits(const struct gabi_cpu *cpu, const struct gabi_key *key)
+{
+	for (size_t i = 0; i < cpu->named.count; i++)
+		if (!gabi_key_compare(&cpu->named.at[i].key, key))
+			return cpu->named.at[i].value;
+	return 0;
 }
 
 size_t gabi_cpu_note_count(const struct gabi_cpu *cpu)

@@ -5,29 +5,48 @@
 
 #define LEAF(leaf, reg) { .space = GABI_SPACE_CPUID, .part = (reg), .index = (leaf) }
 
-static bool same(const char *name, const char *other, size_t len)
+#include "qemu_names.inc" /* written by gen_names at build time */
+
+const struct gabi_qemu_name *gabi_qemu_names(size_t *ret_count)
 {
-	for (size_t i = 0; i < len; i++)
-		if ((name[i] == '_' ? '-' : name[i]) != (other[i] == '_' ? '-' : other[i]))
-			return false;
-	return !name[len];
+	*ret_count = GABI_COUNT_OF(qemu_names);
+	return qemu_names;
 }
 
-int gabi_field_has_qemu_name(const struct gabi_field *field, const char *name)
+/* As strcmp, '_' as '-'. */
+static int compare(const char *name, const char *other)
 {
-	static const char tool[] = "qemu:";
+	for (;; name++, other++) {
+		char c = *name == '_' ? '-' : *name;
 
-	if (same(name, field->name, strlen(field->name)))
-		return 1;
-	for (const char *at = field->aliases; *at; at += strspn(at, " ")) {
-		size_t len = strcspn(at, " ");
-
-		if (len > sizeof(tool) - 1 && !memcmp(at, tool, sizeof(tool) - 1) &&
-		    same(name, at + sizeof(tool) - 1, len - (sizeof(tool) - 1)))
-			return 1;
-		at += len;
+		if (c != *other || !c)
+			return (unsigned char)c - (unsigned char)*other;
 	}
-	return 0;
+}
+
+const struct gabi_qemu_name *gabi_qemu_names_of(const char *name, size_t *ret_count)
+{
+	size_t low = 0, high = GABI_COUNT_OF(qemu_names), end;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare(name, qemu_names[middle].name) > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (end = low; end < GABI_COUNT_OF(qemu_names) && !compare(name, qemu_names[end].name);)
+		end++;
+	*ret_count = end - low;
+	return &qemu_names[low < GABI_COUNT_OF(qemu_names) ? low : 0];
+}
+
+const struct gabi_field *gabi_qemu_field(const struct gabi_qemu_name *name)
+{
+	size_t count;
+
+	return gabi_fields(&count) + name->row;
 }
 
 /* The word of that key, added as 0 if it is not there; NULL if memory is short. */
@@ -88,13 +107,6 @@ static bool is_of_guest(const struct gabi_field *field)
 	       field->key.space == GABI_SPACE_MSR;
 }
 
-/* AMD's CPUs repeat bits of leaf 1 there. They follow from leaf 1 and the vendor, and no name sets them. */
-static bool is_copy(const struct gabi_field *field)
-{
-	return field->key.space == GABI_SPACE_CPUID && field->key.index == 0x80000001 && field->key.part == GABI_EDX &&
-	       field->bits == 1 && GABI_AMD_COPIES >> field->lo & 1;
-}
-
 /* The value, or all ones where that is NULL. */
 static int set_field(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_field *field, const uint64_t *value)
 {
@@ -103,21 +115,17 @@ static int set_field(struct gabi_words *words, const struct gabi_mem *mem, const
 
 static int set_fields(struct gabi_words *words, const struct gabi_mem *mem, const char *name, const uint64_t *value)
 {
-	const struct gabi_field *field, *other;
-	size_t count, found = 0;
+	const struct gabi_field *other;
+	size_t count;
+	const struct gabi_qemu_name *own = gabi_qemu_names_of(name, &count);
 
-	field = gabi_fields(&count);
 	for (size_t i = 0; i < count; i++) {
-		int err;
+		int err = set_field(words, mem, gabi_qemu_field(&own[i]), value);
 
-		if (!is_of_guest(&field[i]) || is_copy(&field[i]) || !gabi_field_has_qemu_name(&field[i], name))
-			continue;
-		err = set_field(words, mem, &field[i], value);
 		if (err)
 			return err;
-		found++;
 	}
-	if (found)
+	if (count)
 		return 0;
 	other = gabi_field_by_name(name, GABI_ARCH_X86); /* another tool's name for it */
 	return other && is_of_guest(other) ? set_field(words, mem, other, value) : GABI_ERR_UNKNOWN;

@@ -10,6 +10,18 @@
 /* The bits of CPUID 0x80000001 EDX that repeat those of CPUID 1 EDX: APM vol. 3, CPUID Fn8000_0001_EDX; QEMU CPUID_EXT2_AMD_ALIASES. */
 #define GABI_AMD_COPIES 0x0183f3ffu
 
+/* A name that QEMU has, or a row's own, for something that x86 guests see: with hyphens alone. */
+struct gabi_qemu_name {
+	const char *name;
+	uint16_t row; /* of gabi_fields */
+	uint8_t is_alias;
+};
+
+/* All of them, sorted; those of one name, which stand together. */
+const struct gabi_qemu_name *gabi_qemu_names(size_t *ret_count);
+const struct gabi_qemu_name *gabi_qemu_names_of(const char *name, size_t *ret_count);
+const struct gabi_field *gabi_qemu_field(const struct gabi_qemu_name *name);
+
 /*
  * Sets in the words, which need not be sorted, all that the name stands for (QEMU's hv-time is two bits, family is two
  * fields), adding words as needed. GABI_ERR_UNKNOWN where it is no name of x86, GABI_ERR_RANGE where it cannot hold value.
@@ -24,8 +36,5 @@ int gabi_words_set_text(struct gabi_words *words, const struct gabi_mem *mem, co
 
 /* Raises level, xlevel, xlevel2 and leaf 7's highest subleaf to what the features in the words are found at, as QEMU does. */
 int gabi_words_raise_levels(struct gabi_words *words, const struct gabi_mem *mem);
-
-/* 1 if QEMU calls the field so. '_' and '-' are the same. */
-int gabi_field_has_qemu_name(const struct gabi_field *field, const char *name);
 
 #endif

@@ -3,9 +3,12 @@
  * Runs at build time, so that the library searches less at run time and there is no second list to keep.
  *
  *   gen_names            the vocabulary's order by name, and for every row the row that its `when` names
+ *   gen_names qemu       the names that QEMU has for what x86 guests see, sorted, each with its row
  *   gen_names touches    the order by space of the rows of data/changes that say which words a change touches
  */
 #include <gabi/vocab.h>
+
+#include "contract/named.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +16,22 @@
 
 struct row {
 	unsigned space;
-	const char *name, *when;
+	const char *name, *when, *aliases;
+	int is_copy;
 };
+
+/* Those follow from leaf 1 and the vendor, and no name of QEMU sets them. */
+#define IS_COPY(index, part, low, width) \
+	((index) == 0x80000001 && (part) == GABI_EDX && (width) == 1 && GABI_AMD_COPIES >> (low) & 1)
 
 static const struct row fields[] = {
 #define GABI_FIELD_ROW(space, index, sub, last, part, low, width, absent, kind, rule, hide, name, others, when, from) \
-	{ GABI_SPACE_##space, name, when },
+	{ GABI_SPACE_##space, name, when, others, GABI_SPACE_##space == GABI_SPACE_CPUID && IS_COPY(index, part, low, width) },
 #include "tables.h"
 };
 
 static const struct row regs[] = {
-#define GABI_REG_ROW(space, index, first, last, scope, equal, zero, name, when, from) { GABI_SPACE_##space, name, when },
+#define GABI_REG_ROW(space, index, first, last, scope, equal, zero, name, when, from) { GABI_SPACE_##space, name, when, "", 0 },
 #include "tables.h"
 };
 
@@ -98,8 +106,73 @@ static void print_touches(void)
 	printf(" };\n");
 }
 
+/* ---- QEMU's names ---- */
+
+struct qemu_name {
+	char name[64];
+	unsigned row;
+	int is_alias;
+};
+
+static struct qemu_name names[4 * FIELD_COUNT];
+static size_t name_count;
+
+static void add_name(const char *name, size_t len, unsigned row, int is_alias)
+{
+	struct qemu_name *added = &names[name_count++];
+
+	if (name_count > sizeof(names) / sizeof(names[0]) || len >= sizeof(added->name)) {
+		fprintf(stderr, "gen_names: \"%s\" is too much\n", name);
+		exit(1);
+	}
+	for (size_t i = 0; i < len; i++)
+		added->name[i] = name[i] == '_' ? '-' : name[i];
+	added->row = row;
+	added->is_alias = is_alias;
+}
+
+static void add_names(unsigned row)
+{
+	static const char tool[] = "qemu:";
+
+	if ((fields[row].space != GABI_SPACE_CPUID && fields[row].space != GABI_SPACE_KVM && fields[row].space != GABI_SPACE_HYPERV &&
+	     fields[row].space != GABI_SPACE_MSR) || fields[row].is_copy)
+		return;
+	add_name(fields[row].name, strlen(fields[row].name), row, 0);
+	for (const char *at = fields[row].aliases; *at; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+
+		if (len > sizeof(tool) - 1 && !memcmp(at, tool, sizeof(tool) - 1))
+			add_name(at + sizeof(tool) - 1, len - (sizeof(tool) - 1), row, 1);
+		at += len;
+	}
+}
+
+static int by_qemu_name(const void *a, const void *b)
+{
+	const struct qemu_name *x = a, *y = b;
+	int result = strcmp(x->name, y->name);
+
+	return result ? result : x->row < y->row ? -1 : x->row > y->row;
+}
+
+static void print_qemu_names(void)
+{
+	for (unsigned i = 0; i < FIELD_COUNT; i++)
+		add_names(i);
+	qsort(names, name_count, sizeof(names[0]), by_qemu_name);
+	printf("static const struct gabi_qemu_name qemu_names[] = {\n");
+	for (size_t i = 0; i < name_count; i++)
+		printf("{ \"%s\", %u, %d },\n", names[i].name, names[i].row, names[i].is_alias);
+	printf("};\n");
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "qemu")) {
+		print_qemu_names();
+		return 0;
+	}
 	if (argc > 1 && !strcmp(argv[1], "touches")) {
 		print_touches();
 		return 0;
