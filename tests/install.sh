@@ -23,7 +23,7 @@ hosts=$source/data/hosts
 [[ $("$work/example" "$work/web.json" "$hosts/amd-epyc-rome-linux-7.2.json") == fits ]]
 "$work/example" "$work/web.json" "$hosts/amd-epyc-rome-linux-5.10.json" >"$work/out" && { echo "it should not fit"; exit 1; }
 grep -q '^missing: vmcb-clean: promised yes, the host has no; ' "$work/out"
-for name in libgabi libgabi-formats libgabi-kvm; do
+for name in libgabi libgabi-formats libgabi-xml libgabi-kvm; do
 	pkg-config --validate $name && [[ $(pkg-config --modversion $name) == $(pkg-config --modversion libgabi) ]]
 done
 
@@ -38,7 +38,7 @@ fi
 # Every symbol has the version, is called gabi_, and every function that a header shows is there.
 shown=$work/shown
 : >"$shown"
-for name in gabi gabi-formats gabi-kvm; do
+for name in gabi gabi-formats gabi-xml gabi-kvm; do
 	nm -D --defined-only "$libdir/lib$name.so" | awk '$2 != "A" { print $3 }' >"$work/symbols"
 	[[ -s $work/symbols ]]
 	grep -vE '^gabi_[a-z0-9_]+@@GABI_[0-9.]+$' "$work/symbols" && { echo "lib$name.so shows what it should not"; exit 1; }

@@ -27,6 +27,9 @@ GABI_API int gabi_cpu_parse(const char *text, size_t len, const struct gabi_mem 
 			    struct gabi_diag *diag);
 GABI_API void gabi_cpu_free(struct gabi_cpu *cpu); /* NULL is fine */
 
+/* 1 if QEMU's x86 CPUs have a property of that name, with hyphens or underscores. */
+GABI_API int gabi_cpu_has_property(const char *name);
+
 /* The model, aliases resolved; NULL for "base", "host" and "max". */
 GABI_API const struct gabi_model *gabi_cpu_model(const struct gabi_cpu *cpu);
 

@@ -3,9 +3,9 @@
 #include <gabi/cpu_string.h>
 #include <gabi/vocab.h>
 
+#include "base/nearest.h"
 #include "contract/cpu.h"
 #include "contract/named.h"
-#include "contract/nearest.h"
 
 #include <string.h>
 
@@ -77,6 +77,17 @@ static enum kind kind_of(const char *name)
 		if (is_feature(&own[i]))
 			return KIND_FEATURE;
 	return KIND_NONE;
+}
+
+int gabi_cpu_has_property(const char *name)
+{
+	char copy[64];
+
+	if (strlen(name) >= sizeof(copy))
+		return 0;
+	memcpy(copy, name, strlen(name) + 1);
+	hyphenate(copy);
+	return kind_of(copy) != KIND_NONE;
 }
 
 static int unknown_name(const char *name, struct gabi_diag *diag)

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* A domain that is taken makes the same arguments when it is read again, and each stands for one word of QEMU's; its -cpu argument is
+ * taken as one, or refused in a sentence. */
+#include "fuzz.h"
+
+#include <gabi/cpu_string.h>
+#include <gabi/libvirt.h>
+
+#include <string.h>
+
+static void expect_argument(const char *text)
+{
+	for (; *text; text++)
+		fuzz_expect(*text >= ' ' && *text <= '~' && !strchr("'\"\\", *text));
+}
+
+static void expect_cpu(const char *text)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_cpu *cpu;
+
+	if (*text && gabi_cpu_parse(text, strlen(text), NULL, &cpu, &diag))
+		fuzz_expect(diag.text[0]);
+	else if (*text)
+		gabi_cpu_free(cpu);
+}
+
+static void read_domain(const struct gabi_xml *xml)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_domain *domain, *again;
+	int err = gabi_domain_read(gabi_xml_root(xml), NULL, NULL, &domain, &diag);
+
+	if (err) {
+		fuzz_expect(diag.err == err && diag.text[0]);
+		return;
+	}
+	fuzz_expect(!gabi_domain_read(gabi_xml_root(xml), NULL, NULL, &again, &diag));
+	fuzz_expect(!strcmp(gabi_domain_cpu(domain), gabi_domain_cpu(again)));
+	fuzz_expect(!strcmp(gabi_domain_smp(domain), gabi_domain_smp(again)));
+	expect_argument(gabi_domain_cpu(domain));
+	expect_argument(gabi_domain_machine(domain));
+	expect_argument(gabi_domain_smp(domain));
+	if (gabi_domain_arch(domain) == GABI_ARCH_X86)
+		expect_cpu(gabi_domain_cpu(domain));
+	gabi_domain_free(domain);
+	gabi_domain_free(again);
+	fuzz_reached();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_xml *xml;
+	int err = gabi_xml_read((const char *)data, len, NULL, &xml, &diag);
+
+	if (err) {
+		fuzz_expect(diag.err == err && diag.text[0]);
+		return 0;
+	}
+	read_domain(xml);
+	gabi_xml_free(xml);
+	return 0;
+}
