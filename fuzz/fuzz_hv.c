@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest that does anything, byte by byte, on two processors with two trust levels. The engine never reads or writes beyond what
- * it asked for, never lets a lower level change a higher one's protections, and goes on the same after a save and a restore.
+ * A guest that does anything, byte by byte, on three processors with three trust levels. The engine never reads or writes beyond what
+ * it asked for, never lets a lower level change a higher one's protections, and goes on the same after a save and a restore. What was
+ * recorded comes out the same again.
  */
 #include "fuzz.h"
 
@@ -9,18 +10,22 @@
 #include <gabi/hv_msr.h>
 #include <gabi/hv_save.h>
 #include <gabi/hv_synic.h>
+#include <gabi/hv_trace.h>
 #include <gabi/hv_vsm.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { RAM = 8 * 4096, STEP = 24, STEPS = 400 };
+enum { RAM = 8 * 4096, STEP = 24, STEPS = 400, VPS = 3, VTLS = 3, PAGES = VTLS * (2 + VPS * 3), TAPE = 4 << 20 };
 
 struct machine {
+	_Alignas(4096) uint8_t pages[PAGES][4096]; /* of the overlays */
 	uint8_t ram[RAM];
 	struct gabi_hv *hv;
 	struct gabi_hv_turn turn;
 	uint64_t now, sum;
+	uint8_t *tape; /* of the one that is recorded */
+	size_t tape_len;
 };
 
 static int read_gpa(void *ctx, uint64_t gpa, void *buf, size_t len)
@@ -48,7 +53,7 @@ static int write_gpa(void *ctx, uint64_t gpa, const void *buf, size_t len)
 static int read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
 {
 	(void)ctx;
-	fuzz_expect(vp < 2 && vtl < 2);
+	fuzz_expect(vp < VPS && vtl < VTLS);
 	*ret_value = (struct gabi_hv_value){ name == GABI_HV_REG_Cr0 ? 0x80000001 : name == GABI_HV_REG_Cr3 ? 0x3000 : 0x20, 0 };
 	return 0;
 }
@@ -57,19 +62,21 @@ static int write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, const 
 {
 	(void)ctx;
 	(void)name;
-	fuzz_expect(vp < 2 && vtl < 2);
+	fuzz_expect(vp < VPS && vtl < VTLS);
 	return value->low >> 63 ? GABI_ERR_RANGE : 0;
 }
 
 static struct gabi_hv *partition(struct machine *machine)
 {
 	struct gabi_hv_config config = {
-		.size = sizeof(config), .vp_count = 2, .vtl_count = 2, .partition_id = 1, .gpa_pages = 64, .tsc_hz = 1000000000,
-		.protect_bytes = 1 << 16, .connections = 4, .rep_limit = 3,
+		.size = sizeof(config), .vp_count = VPS, .vtl_count = VTLS, .partition_id = 1, .gpa_pages = 64, .tsc_hz = 1000000000,
+		.protect_bytes = 1 << 16, .connections = 4, .rep_limit = 3, .pages = machine->pages,
 	};
 	struct gabi_hv_ops ops = { read_gpa, write_gpa, read_reg, write_reg, NULL, machine };
 	struct gabi_hv *hv = NULL;
 
+	fuzz_expect(gabi_hv_page_count(&config) == PAGES);
+	memset(machine->pages, 0, sizeof(machine->pages));
 	memset(config.leaf[3], 0xff, sizeof(config.leaf[3]));
 	config.leaf[4][0] = ~0u;
 	fuzz_expect(!gabi_hv_new(&config, &ops, NULL, &hv, NULL));
@@ -82,6 +89,11 @@ static uint64_t number(const uint8_t *at)
 
 	memcpy(&value, at, sizeof(value));
 	return value;
+}
+
+static unsigned vp_of(const uint8_t *in)
+{
+	return (unsigned)(in[0] >> 6) % VPS;
 }
 
 /* A hypercall whose input starts with the step's own bytes. */
@@ -105,9 +117,15 @@ static int hypercall(struct machine *machine, const uint8_t *in, unsigned vp)
 	return gabi_hv_hypercall(machine->hv, vp, &regs, machine->now, &machine->turn);
 }
 
+/* The guest writes one of its overlay pages by itself, where the engine looks: slots, flags, the assist page's words. */
+static void write_page(struct machine *machine, unsigned page, const uint8_t *in)
+{
+	memcpy(&machine->pages[page][(in[3] & 15) * 256 + (in[3] >> 4 & 7) * 4], in + 4, 4);
+}
+
 static int act_on(struct machine *machine, const uint8_t *in)
 {
-	unsigned vp = in[0] >> 7, vtl = in[0] >> 6 & 1;
+	unsigned vp = vp_of(in), vtl = (unsigned)(in[0] >> 4 & 3) % VTLS;
 	struct gabi_hv_regs regs = { .rcx = in[1] & 1, .mode = GABI_HV_MODE_64 };
 	struct gabi_hv_fault fault = { .gpa = number(in + 4) & 0x3ffff, .access = in[1] % 3, .bytes = in[2] };
 	struct gabi_hv_io io = { .port = (uint16_t)number(in + 4), .size = 1, .bytes = in[2] };
@@ -129,13 +147,17 @@ static int act_on(struct machine *machine, const uint8_t *in)
 	case 12: return gabi_hv_memory_fault(machine->hv, vp, &fault, machine->now, &machine->turn);
 	case 13: return gabi_hv_trap(machine->hv, vp, in[1] % GABI_HV_TRAP_COUNT, &value, in[2], machine->now, &machine->turn);
 	case 14: return gabi_hv_io(machine->hv, vp, &io, machine->now, &machine->turn);
-	default: return gabi_hv_eoi(machine->hv, vp, vtl, machine->now, &machine->turn);
+	default:
+		if (in[1] & 1)
+			return gabi_hv_eoi(machine->hv, vp, vtl, machine->now, &machine->turn);
+		write_page(machine, vtl * (2 + VPS * 3) + 2 + vp * 3 + in[2] % 3, in);
+		return 0;
 	}
 }
 
 static void step(struct machine *machine, const uint8_t *in)
 {
-	unsigned vtl = gabi_hv_active_vtl(machine->hv, in[0] >> 7), prot = gabi_hv_protection(machine->hv, 0, in[23] & 63);
+	unsigned vtl = gabi_hv_active_vtl(machine->hv, vp_of(in)), prot = gabi_hv_protection(machine->hv, 0, in[23] & 63);
 	int done;
 
 	machine->turn.count = machine->turn.changes = 0;
@@ -167,9 +189,10 @@ static void move(struct machine *machine)
 static struct machine *start(void)
 {
 	struct gabi_hv_port port = { .kind = GABI_HV_PORT_MESSAGE, .sint = 2, .vp = UINT32_MAX };
-	struct machine *machine = calloc(1, sizeof(*machine));
+	struct machine *machine = aligned_alloc(4096, sizeof(*machine));
 
 	fuzz_expect(machine != NULL);
+	memset(machine, 0, sizeof(*machine));
 	machine->hv = partition(machine);
 	gabi_hv_set_ram(machine->hv, 0, 48);
 	gabi_hv_connect(machine->hv, 1, &port, NULL);
@@ -177,19 +200,63 @@ static struct machine *start(void)
 	return machine;
 }
 
+static int tape_write(void *ctx, const void *bytes, size_t len)
+{
+	struct machine *machine = ctx;
+
+	fuzz_expect(machine->tape_len + len <= TAPE);
+	memcpy(machine->tape + machine->tape_len, bytes, len);
+	machine->tape_len += len;
+	return 0;
+}
+
+static void record(struct machine *machine)
+{
+	struct gabi_hv_sink sink = { .write = tape_write, .ctx = machine };
+	uint8_t *scratch;
+	size_t len;
+
+	gabi_hv_save(machine->hv, NULL, 0, &len);
+	scratch = malloc(len);
+	machine->tape = malloc(TAPE);
+	fuzz_expect(scratch && machine->tape && !gabi_hv_record(machine->hv, &sink, scratch, len, NULL));
+	free(scratch);
+}
+
+static void replay(struct machine *machine)
+{
+	struct gabi_hv_replay *player;
+	struct gabi_hv_step step;
+	int more;
+
+	fuzz_expect(!gabi_hv_record_end(machine->hv));
+	fuzz_expect(!gabi_hv_replay_new(machine->tape, machine->tape_len, NULL, &player, NULL));
+	do {
+		more = gabi_hv_replay_step(player, &step, NULL);
+		if (more > 0 && step.number % 3 == 0)
+			fuzz_expect(!gabi_hv_replay_move(player, NULL));
+	} while (more > 0);
+	fuzz_expect(!more);
+	gabi_hv_replay_free(player);
+	free(machine->tape);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct machine *straight = start(), *moved = start();
 
+	record(straight);
 	for (size_t i = 0; i < STEPS && len >= STEP; i++, data += STEP, len -= STEP) {
 		step(straight, data);
 		step(moved, data);
 		fuzz_expect(straight->sum == moved->sum && !memcmp(straight->ram, moved->ram, RAM));
+		fuzz_expect(!memcmp(straight->pages, moved->pages, sizeof(straight->pages)));
 		if (i % 5 == 0)
 			move(moved);
 	}
 	if (straight->sum)
 		fuzz_reached();
+	replay(straight);
 	gabi_hv_free(straight->hv);
 	gabi_hv_free(moved->hv);
 	free(straight);

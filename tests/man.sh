@@ -26,10 +26,10 @@ for command in "${commands[@]}"; do
 		fail "$page: its options (>) are not those of gabi $command (<)"
 done
 for page in man/gabi_*.3 man/libgabi.3; do
-	while read -r header; do
-		diff <(grep -hoE '\bgabi_[a-z0-9_]+\(' <(tr '\n' ' ' <"include/$header" | grep -oE 'GABI_API [^;(]*\bgabi_[a-z0-9_]+\(') | tr -d '(' | sort -u) \
-			<(sed -n 's/^\.Fo //p' "$page" | grep -Fxf <(grep -oE '\bgabi_[a-z0-9_]+' "include/$header" | sort -u) | sort -u) ||
-			fail "$page: its functions (>) are not those of $header (<)"
-	done < <(sed -n "s/^\.In //p" "$page")
+	mapfile -t headers < <(sed -n "s/^\.In /include\//p" "$page")
+	((${#headers[@]})) || continue
+	diff <(cat "${headers[@]}" | tr '\n' ' ' | grep -oE 'GABI_API [^;(]*\bgabi_[a-z0-9_]+\(' | grep -oE '\bgabi_[a-z0-9_]+\(' | tr -d '(' | sort -u) \
+		<(sed -n 's/^\.Fo //p' "$page" | sort -u) ||
+		fail "$page: its functions (>) are not those of its headers (<)"
 done
 exit $failed

@@ -3,7 +3,8 @@
 # purity.sh ARCHIVE CC: libgabi does no I/O. What its objects take from outside is memory, text and SHA-256, nothing else.
 set -euo pipefail
 archive=$1
-cc=$2
+shift
+cc=("$@") # with ccache before it, say
 allowed='^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|rchr|spn|cspn|str|nlen)|malloc|calloc|realloc|free|qsort|bsearch'
 allowed+='|SHA256(Init|Update|Final|Data)|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__cpu_(model|indicator_init|features2)'
 allowed+='|__(asan|ubsan|sanitizer|gcov)_.*|__mem(cpy|move|set)_chk)$'
@@ -24,7 +25,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 echo '#include <stdio.h>
 int planted(int n); int planted(int n) { return printf("%d", n); }' >"$work/planted.c"
-$cc -c -o "$work/planted.o" "$work/planted.c"
+"${cc[@]}" -c -o "$work/planted.o" "$work/planted.c"
 ar rc "$work/planted.a" "$work/planted.o"
 [[ $(impure "$work/planted.a") == printf ]] || { echo "the check does not see a planted printf"; exit 1; }
 echo "pure"

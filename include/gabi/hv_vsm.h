@@ -38,7 +38,7 @@ struct gabi_hv_fault {
 /*
  * Judges the fault. GABI_HV_AGAIN: a higher VTL forbids it and is entered with a message, or nobody forbids it any more; in
  * both cases the instruction is executed again when its VTL goes on. GABI_HV_DONE: no VTL protects that page; the fault is the
- * VMM's.
+ * VMM's. GABI_HV_GP: only VTLs forbid it that this virtual processor does not have, so that nobody can be told.
  */
 GABI_API int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_fault *fault, uint64_t now_100ns,
 				  struct gabi_hv_turn *turn);

@@ -148,16 +148,14 @@ struct place {
 static bool intercepted(struct call *call, uint64_t gpa, unsigned len, enum gabi_hv_access access)
 {
 	struct gabi_hv_fault fault = { .gpa = gpa, .access = (uint8_t)access };
-	int by;
 
-	if (!len)
+	if (!len || !gabi_hv_forbidden_by(call->hv, call->vp, call->vtl, gpa / GABI_HV_PAGE, access, false))
 		return false;
-	by = gabi_hv_forbidden_by(call->hv, call->vp, call->vtl, gpa / GABI_HV_PAGE, access, false);
-	if (by < 0)
-		return false;
-	gabi_hv_memory_fault(call->hv, call->vp->index, &fault, call->now, call->turn);
 	call->silent = true;
-	call->done = GABI_HV_AGAIN;
+	call->done = (uint8_t)gabi_hv_do_memory_fault(call->hv, call->vp->index, &fault, call->now, call->turn);
+	/* Another processor has taken the protection away by now. */
+	if (call->done == GABI_HV_DONE)
+		call->done = GABI_HV_AGAIN;
 	return true;
 }
 
@@ -257,7 +255,7 @@ static bool xmm_offered(const struct call *call, const struct place *place)
 	return !place->out || (has(call->hv, GABI_HV_FEATURE_XMM_OUTPUT) && call->mode == GABI_HV_MODE_64);
 }
 
-int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
+int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	uint64_t control = control_of(regs);
 	unsigned number = row_of((uint16_t)control), status;
@@ -312,6 +310,13 @@ int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs
 		memset(call.out, 0, round_up(place.out, 8));
 	call.in_len = (uint16_t)place.in;
 	return run(&call, regs, row, &place, control);
+}
+
+int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
+{
+	if (hv->tap && vp < hv->vp_count)
+		return gabi_hv_record_hypercall(hv, vp, regs, now_100ns, turn);
+	return gabi_hv_do_hypercall(hv, vp, regs, now_100ns, turn);
 }
 
 int gabi_hv_call_uses_xmm(const struct gabi_hv *hv, const struct gabi_hv_regs *regs)

@@ -50,7 +50,7 @@ static struct connection *make_room(const struct gabi_hv *hv, uint32_t id)
 	return &hv->connection[at & mask];
 }
 
-int gabi_hv_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_port *port, struct gabi_diag *diag)
+int gabi_hv_do_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_port *port, struct gabi_diag *diag)
 {
 	bool any = port->vp == VP_ANY;
 	struct connection *place;
@@ -109,12 +109,12 @@ static int become(struct gabi_hv *hv, uint32_t id, unsigned kind)
 	return there ? 0 : GABI_ERR_UNKNOWN;
 }
 
-int gabi_hv_disconnect(struct gabi_hv *hv, uint32_t id)
+int gabi_hv_do_disconnect(struct gabi_hv *hv, uint32_t id)
 {
 	return become(hv, id, CUT);
 }
 
-int gabi_hv_delete_port(struct gabi_hv *hv, uint32_t id)
+int gabi_hv_do_delete_port(struct gabi_hv *hv, uint32_t id)
 {
 	return become(hv, id, PORT_GONE);
 }

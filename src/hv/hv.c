@@ -222,7 +222,7 @@ int gabi_hv_start_over(struct gabi_hv *hv)
 	return 0;
 }
 
-int gabi_hv_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn)
+int gabi_hv_do_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 {
 	bool zero = false;
 	int err;
@@ -234,8 +234,10 @@ int gabi_hv_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 	err = gabi_hv_start_over(hv);
 	if (err)
 		return err;
-	if (zero)
+	if (zero) {
 		act(turn, GABI_HV_ACT_ZERO_MEMORY, GABI_HV_VP_ANY, 0);
+		gabi_hv_set_all(hv, &turn->set);
+	}
 	return 0;
 }
 

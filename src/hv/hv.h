@@ -6,12 +6,15 @@
 #include <gabi/hv.h>
 #include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
+#include <gabi/hv_save.h>
 #include <gabi/hv_synic.h>
+#include <gabi/hv_trace.h>
 #include <gabi/hv_turn.h>
 #include <gabi/hv_vsm.h>
 
 #include "base/base.h"
 #include "protect.h"
+#include "tap.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -21,6 +24,12 @@
 #define VP_SELF         0xfffffffeu
 #define VP_ANY          0xffffffffu
 #define NO_VP           0xffffffffu
+
+enum trace_row {
+#define GABI_HV_TRACE_ROW(number, name, turn, tail, arguments) TRACE_ROW_##name,
+#include <gabi/hv_trace.def>
+	TRACE_ROWS
+};
 
 enum call_row {
 #define GABI_HV_CALL_ROW(code, name, kind, in, in_each, out, out_each, needs, handler, source) CALL_ROW_##name,
@@ -159,6 +168,7 @@ struct vp {
 };
 
 struct gabi_hv {
+	struct tap *tap;            /* NULL, or what records this engine or feeds it */
 	struct gabi_mem mem;
 	struct gabi_hv_ops ops;
 	struct lock lock;
@@ -195,6 +205,7 @@ struct gabi_hv {
 	uint32_t *by_apic_id;       /* virtual processors in order of APIC id */
 	uint8_t *pages;             /* of the overlays */
 	void *vp_block, *page_block; /* what was allocated, before alignment */
+	struct tap recorder;
 };
 
 bool gabi_hv_meets(const struct gabi_hv *hv, enum need need);
@@ -221,10 +232,40 @@ static inline uint8_t *page_at(const struct gabi_hv *hv, enum page_kind kind, un
 	return hv->pages + (size_t)page_number(hv, kind, vp, vtl) * GABI_HV_PAGE;
 }
 
-/* The words of an overlay page that both sides write. */
+/* The words of an overlay page that both sides write. What the guest wrote comes in by the three functions below alone. */
 static inline _Atomic uint32_t *word_of(uint8_t *page, unsigned at)
 {
 	return (_Atomic uint32_t *)(void *)(page + at);
+}
+
+static inline uint32_t page_load(const struct gabi_hv *hv, uint8_t *page, unsigned at)
+{
+	if (hv->tap)
+		gabi_hv_tap_before(hv->tap, page + at);
+	uint32_t value = atomic_load_explicit(word_of(page, at), memory_order_seq_cst);
+
+	if (hv->tap)
+		gabi_hv_tap_after(hv->tap, value);
+	return value;
+}
+
+/* Sets bits; the word as it was before. */
+static inline uint32_t page_or(const struct gabi_hv *hv, uint8_t *page, unsigned at, uint32_t bits)
+{
+	if (hv->tap)
+		gabi_hv_tap_before(hv->tap, page + at);
+	uint32_t value = atomic_fetch_or_explicit(word_of(page, at), bits, memory_order_seq_cst);
+
+	if (hv->tap)
+		gabi_hv_tap_after(hv->tap, value);
+	return value;
+}
+
+static inline uint64_t page_load64(const struct gabi_hv *hv, uint8_t *page, unsigned at)
+{
+	uint32_t low = page_load(hv, page, at);
+
+	return low | (uint64_t)page_load(hv, page, at + 4) << 32;
 }
 
 /* ---- bytes ---- */
@@ -276,6 +317,36 @@ static inline struct gabi_hv_act *act(struct gabi_hv_turn *turn, enum gabi_hv_ac
 	*next = (struct gabi_hv_act){ .kind = (uint8_t)kind, .vtl = (uint8_t)vtl, .vp = (uint16_t)vp };
 	return next;
 }
+
+/* ---- the entry points behind src/hv/entry.c ---- */
+
+int gabi_hv_record_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+
+int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_rdmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t now, uint64_t *ret_value, struct gabi_hv_turn *turn);
+int gabi_hv_do_wrmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t value, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_vtl_call(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_vtl_return(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_interrupt(struct gabi_hv *hv, unsigned vp, unsigned vtl, int pending, struct gabi_hv_turn *turn);
+int gabi_hv_do_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl);
+int gabi_hv_do_memory_fault(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_fault *fault, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_trap(struct gabi_hv *hv, unsigned vp, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
+		    unsigned instruction_len, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_io(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_io *io, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, uint32_t type, const void *payload, size_t len,
+		    uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, unsigned flag, struct gabi_hv_turn *turn);
+int gabi_hv_do_eoi(struct gabi_hv *hv, unsigned vp, unsigned vtl, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_expire(struct gabi_hv *hv, unsigned vp, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_set_ram(struct gabi_hv *hv, uint64_t gfn, uint64_t count);
+int gabi_hv_do_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_port *port, struct gabi_diag *diag);
+int gabi_hv_do_disconnect(struct gabi_hv *hv, uint32_t id);
+int gabi_hv_do_delete_port(struct gabi_hv *hv, uint32_t id);
+int gabi_hv_do_set_reference_tsc(struct gabi_hv *hv, uint64_t tsc_hz, int64_t offset_100ns, int reliable);
+int gabi_hv_do_reenlighten(struct gabi_hv *hv, struct gabi_hv_turn *turn);
+int gabi_hv_do_reset(struct gabi_hv *hv, struct gabi_hv_turn *turn);
+int gabi_hv_do_restore(struct gabi_hv *hv, const void *buf, size_t len, struct gabi_diag *diag);
+int gabi_hv_do_resume(struct gabi_hv *hv, unsigned vp, unsigned vtl, struct gabi_hv_turn *turn);
 
 /* ---- what the parts do for each other ---- */
 
@@ -397,9 +468,9 @@ uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned 
 			       struct gabi_hv_turn *turn);
 void gabi_hv_sort_changes(struct gabi_hv_turn *turn);
 
-/* The nearest higher VTL that forbids an access; -1 if none does. */
-int gabi_hv_forbidden_by(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t gfn, enum gabi_hv_access access,
-			 bool user);
+/* The higher VTLs that forbid an access. */
+unsigned gabi_hv_forbidden_by(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t gfn, enum gabi_hv_access access,
+			      bool user);
 
 /* ---- a hypercall on its way: src/hv/call.c decodes, handlers read ---- */
 

@@ -73,7 +73,7 @@ static void put_registers(const struct gabi_hv *hv, const struct vp *vp, unsigne
 		put64(at + 32 + i * 8, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax + i));
 }
 
-int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_hv_fault *fault, uint64_t now_100ns,
+int gabi_hv_do_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_hv_fault *fault, uint64_t now_100ns,
 			 struct gabi_hv_turn *turn)
 {
 	enum { SHORT = 80, LONG = 240, GVA_VALID = 1, GVA_GPA_VALID = 2, INSTRUCTION = 16 };
@@ -81,7 +81,7 @@ int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_h
 	bool brief = hv->dialect & GABI_HV_DIALECT_SHORT_MEMORY_MESSAGE;
 	unsigned vtl;
 	struct vp *vp;
-	int by;
+	unsigned by;
 
 	if (index >= hv->vp_count || fault->access > GABI_HV_ACCESS_EXECUTE)
 		return GABI_ERR_ARG;
@@ -92,8 +92,12 @@ int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_h
 		return GABI_HV_DONE;
 	gabi_hv_intercept_head(hv, vp, vtl, fault->access, fault->instruction_len, message);
 	by = gabi_hv_forbidden_by(hv, vp, vtl, fault->gpa / GABI_HV_PAGE, fault->access, get16(message + 6) & 3);
-	if (by < 0)
+	if (!by)
 		return gabi_hv_protection(hv, vtl, fault->gpa / GABI_HV_PAGE) == GABI_HV_ALL_ACCESS ? GABI_HV_DONE : GABI_HV_AGAIN;
+	/* TLFS vsm, Nested Intercepts: the lower of several is told first. This processor may lack them all; it is not let through. */
+	by &= enabled_vtls(vp);
+	if (!by)
+		return GABI_HV_GP;
 	put32(message + 40, WRITE_BACK);
 	message[44] = bytes;
 	message[45] = (uint8_t)((fault->gva_valid ? GVA_VALID : 0) | (fault->gva_is_of_gpa ? GVA_GPA_VALID : 0));
@@ -103,7 +107,7 @@ int gabi_hv_memory_fault(struct gabi_hv *hv, unsigned index, const struct gabi_h
 	memcpy(message + 64, fault->instruction, bytes);
 	if (!brief)
 		put_registers(hv, vp, vtl, message + 80);
-	gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_GPA, message, brief ? SHORT : LONG, now_100ns, turn);
+	gabi_hv_intercept(hv, vp, (unsigned)__builtin_ctz(by), MESSAGE_GPA, message, brief ? SHORT : LONG, now_100ns, turn);
 	return GABI_HV_AGAIN;
 }
 
@@ -154,7 +158,7 @@ static int trapped_by(const struct gabi_hv *hv, struct vp *vp, enum gabi_hv_trap
 	return by;
 }
 
-int gabi_hv_trap(struct gabi_hv *hv, unsigned index, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
+int gabi_hv_do_trap(struct gabi_hv *hv, unsigned index, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
 		 unsigned instruction_len, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	uint8_t message[64] = { 0 };
@@ -198,7 +202,7 @@ static bool names_port(const struct vtl_common *common, const struct gabi_hv_io 
 	return false;
 }
 
-int gabi_hv_io(struct gabi_hv *hv, unsigned index, const struct gabi_hv_io *io, uint64_t now_100ns, struct gabi_hv_turn *turn)
+int gabi_hv_do_io(struct gabi_hv *hv, unsigned index, const struct gabi_hv_io *io, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	uint8_t message[128] = { 0 }, bytes = io->bytes < 16 ? io->bytes : 16;
 	struct vp *vp;

@@ -2,7 +2,7 @@
 /* Which pages are RAM, and what VTLs let each other do with them. */
 #include "hv.h"
 
-int gabi_hv_set_ram(struct gabi_hv *hv, uint64_t gfn, uint64_t count)
+int gabi_hv_do_set_ram(struct gabi_hv *hv, uint64_t gfn, uint64_t count)
 {
 	int err = 0;
 
@@ -191,17 +191,19 @@ static unsigned wanted(const struct gabi_hv *hv, const struct vp *vp, unsigned v
 	return user && gabi_hv_mbec_active(hv, vp, vtl) ? GABI_HV_USER_EXECUTE : GABI_HV_KERNEL_EXECUTE;
 }
 
-/* TLFS vsm, Nested Intercepts: the lower of several is told first. */
-int gabi_hv_forbidden_by(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t gfn, enum gabi_hv_access access,
-			 bool user)
+unsigned gabi_hv_forbidden_by(const struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t gfn, enum gabi_hv_access access,
+			      bool user)
 {
-	unsigned by = atomic_load_explicit(&hv->common[vtl].protectors, memory_order_acquire);
+	unsigned by = atomic_load_explicit(&hv->common[vtl].protectors, memory_order_acquire), forbid = 0, want;
 
-	for (; by && gfn < hv->gpa_pages; by &= by - 1) {
+	if (!by || gfn >= hv->gpa_pages)
+		return 0;
+	want = wanted(hv, vp, vtl, access, user);
+	for (; by; by &= by - 1) {
 		unsigned protector = (unsigned)__builtin_ctz(by);
 
-		if (!(gabi_hv_protect_get(store_of(hv, protector, vtl), &hv->pool, gfn) & wanted(hv, vp, vtl, access, user)))
-			return (int)protector;
+		if (!(gabi_hv_protect_get(store_of(hv, protector, vtl), &hv->pool, gfn) & want))
+			forbid |= 1u << protector;
 	}
-	return -1;
+	return forbid;
 }

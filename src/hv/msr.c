@@ -126,7 +126,7 @@ bool gabi_hv_msr_allowed(const struct gabi_hv *hv, uint32_t msr, bool write)
 	return row < MSR_ROWS && hv->msr_ok[row] && (write ? infos[row].writable : infos[row].readable);
 }
 
-int gabi_hv_rdmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t now_100ns, uint64_t *ret_value, struct gabi_hv_turn *turn)
+int gabi_hv_do_rdmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t now_100ns, uint64_t *ret_value, struct gabi_hv_turn *turn)
 {
 	unsigned row = row_of(msr);
 
@@ -329,7 +329,7 @@ int gabi_hv_write_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t 
 	return write_partition(hv, vp, vtl, msr, value, turn);
 }
 
-int gabi_hv_wrmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t value, uint64_t now_100ns, struct gabi_hv_turn *turn)
+int gabi_hv_do_wrmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t value, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	unsigned row = row_of(msr);
 
@@ -344,7 +344,7 @@ int gabi_hv_wrmsr(struct gabi_hv *hv, unsigned vp, uint32_t msr, uint64_t value,
 }
 
 /* Linux include/hyperv/hvgdk_mini.h, struct hv_reenlightenment_control: vector 7:0, enabled 16, target 63:32. */
-int gabi_hv_reenlighten(struct gabi_hv *hv, struct gabi_hv_turn *turn)
+int gabi_hv_do_reenlighten(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 {
 	uint64_t control;
 	uint32_t target;

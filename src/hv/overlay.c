@@ -147,7 +147,7 @@ void gabi_hv_fill_ref_tsc_pages(struct gabi_hv *hv)
 	}
 }
 
-int gabi_hv_set_reference_tsc(struct gabi_hv *hv, uint64_t tsc_hz, int64_t offset_100ns, int reliable)
+int gabi_hv_do_set_reference_tsc(struct gabi_hv *hv, uint64_t tsc_hz, int64_t offset_100ns, int reliable)
 {
 	if (!tsc_hz)
 		return GABI_ERR_RANGE;

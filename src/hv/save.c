@@ -436,7 +436,7 @@ static void derive(struct gabi_hv *hv)
 	gabi_hv_fill_ref_tsc_pages(hv);
 }
 
-int gabi_hv_restore(struct gabi_hv *hv, const void *buf, size_t len, struct gabi_diag *diag)
+int gabi_hv_do_restore(struct gabi_hv *hv, const void *buf, size_t len, struct gabi_diag *diag)
 {
 	struct stream s = { .hv = hv, .load = true, .from = buf, .cap = len - CHECKSUM, .at = HEAD };
 	int err = check_head(hv, buf, len, diag);
@@ -466,7 +466,7 @@ static void resume_overlay(const struct gabi_hv *hv, struct gabi_hv_turn *turn, 
 		gabi_hv_show_overlay(hv, turn, vtl, hv->overlay[number]);
 }
 
-int gabi_hv_resume(struct gabi_hv *hv, unsigned index, unsigned vtl, struct gabi_hv_turn *turn)
+int gabi_hv_do_resume(struct gabi_hv *hv, unsigned index, unsigned vtl, struct gabi_hv_turn *turn)
 {
 	struct vp *vp;
 

@@ -125,7 +125,7 @@ bool gabi_hv_stimer_message(struct synic *synic, unsigned sint, uint64_t now, ui
 	return false;
 }
 
-int gabi_hv_expire(struct gabi_hv *hv, unsigned vp, uint64_t now_100ns, struct gabi_hv_turn *turn)
+int gabi_hv_do_expire(struct gabi_hv *hv, unsigned vp, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	if (vp >= hv->vp_count)
 		return GABI_ERR_ARG;

@@ -74,12 +74,12 @@ static void fill(uint8_t *slot, uint32_t type, uint64_t origin, const void *payl
 
 /* Is the slot empty? If not, the guest is told that more waits; it may have emptied the slot just before it could see that,
  * hence the second look. */
-static bool slot_empty(uint8_t *slot)
+static bool slot_empty(const struct gabi_hv *hv, uint8_t *slot)
 {
-	if (!atomic_load_explicit(word_of(slot, TYPE), memory_order_acquire))
+	if (!page_load(hv, slot, TYPE))
 		return true;
-	atomic_fetch_or_explicit(word_of(slot, PENDING_WORD), PENDING, memory_order_seq_cst);
-	return !atomic_load_explicit(word_of(slot, TYPE), memory_order_seq_cst);
+	page_or(hv, slot, PENDING_WORD, PENDING);
+	return !page_load(hv, slot, TYPE);
 }
 
 void gabi_hv_synic_deliver(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsigned sint, uint64_t now, struct gabi_hv_turn *turn)
@@ -87,7 +87,7 @@ void gabi_hv_synic_deliver(struct gabi_hv *hv, struct vp *vp, unsigned vtl, unsi
 	struct synic *synic = &vp->vtl[vtl].synic;
 	uint8_t *slot = page_at(hv, PAGE_SIMP, vp->index, vtl) + sint * SLOT, payload[24];
 
-	if (!takes_messages(synic) || !something_waits(synic, sint) || !slot_empty(slot))
+	if (!takes_messages(synic) || !something_waits(synic, sint) || !slot_empty(hv, slot))
 		return;
 	if (synic->head[sint] != NO_BUFFER) {
 		const struct buffer *buffer = &synic->buffer[synic->head[sint]];
@@ -140,7 +140,7 @@ static bool names_source(const struct gabi_hv *hv, unsigned vp, unsigned vtl, un
 	return vp < hv->vp_count && vtl < hv->vtl_count && sint < GABI_HV_SINTS;
 }
 
-int gabi_hv_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, uint32_t type, const void *payload, size_t len,
+int gabi_hv_do_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, uint32_t type, const void *payload, size_t len,
 		 uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	int status = GABI_HV_STATUS_SUCCESS;
@@ -170,12 +170,12 @@ unsigned gabi_hv_synic_signal(struct gabi_hv *hv, struct vp *vp, unsigned vtl, u
 	if (!(synic->scontrol & ENABLE) || !(synic->siefp & ENABLE) || synic->sint[sint] & SINT_MASKED)
 		return GABI_HV_STATUS_INVALID_SYNIC_STATE;
 	page = page_at(hv, PAGE_SIEFP, vp->index, vtl) + sint * SLOT;
-	if (!(atomic_fetch_or(word_of(page, flag / 32 * 4), bit) & bit))
+	if (!(page_or(hv, page, flag / 32 * 4, bit) & bit))
 		notify(hv, vp, vtl, sint, turn);
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-int gabi_hv_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, unsigned flag, struct gabi_hv_turn *turn)
+int gabi_hv_do_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, unsigned flag, struct gabi_hv_turn *turn)
 {
 	int status;
 
@@ -190,7 +190,7 @@ int gabi_hv_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint,
 	return status;
 }
 
-int gabi_hv_eoi(struct gabi_hv *hv, unsigned vp, unsigned vtl, uint64_t now_100ns, struct gabi_hv_turn *turn)
+int gabi_hv_do_eoi(struct gabi_hv *hv, unsigned vp, unsigned vtl, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	if (!names_source(hv, vp, vtl, 0))
 		return GABI_ERR_ARG;

@@ -58,7 +58,7 @@ static enum result load(struct walk *walk, uint64_t at, unsigned size, uint64_t 
 	walk->gpa = at;
 	if (!fits_physical(walk, at))
 		return UNMAPPED;
-	if (gabi_hv_forbidden_by(walk->hv, walk->vp, walk->vtl, at / GABI_HV_PAGE, GABI_HV_ACCESS_READ, false) >= 0)
+	if (gabi_hv_forbidden_by(walk->hv, walk->vp, walk->vtl, at / GABI_HV_PAGE, GABI_HV_ACCESS_READ, false))
 		return INTERCEPTED;
 	if (walk->hv->ops.read_gpa(walk->hv->ops.ctx, at, bytes, size))
 		return UNMAPPED;
@@ -75,7 +75,7 @@ static enum result mark(struct walk *walk, uint64_t at, unsigned size, uint64_t 
 	if (!(walk->control & SET_BITS) || marked == entry)
 		return OK;
 	walk->gpa = at;
-	if (gabi_hv_forbidden_by(walk->hv, walk->vp, walk->vtl, at / GABI_HV_PAGE, GABI_HV_ACCESS_WRITE, false) >= 0)
+	if (gabi_hv_forbidden_by(walk->hv, walk->vp, walk->vtl, at / GABI_HV_PAGE, GABI_HV_ACCESS_WRITE, false))
 		return INTERCEPTED;
 	put64(bytes, marked);
 	return walk->hv->ops.write_gpa(walk->hv->ops.ctx, at, bytes, size) ? UNMAPPED : OK;
@@ -204,7 +204,7 @@ static enum result judge_page(const struct walk *walk)
 		return UNMAPPED;
 	for (size_t i = 0; i < GABI_COUNT_OF(kinds); i++)
 		if (walk->control & kinds[i].control && gabi_hv_forbidden_by(walk->hv, walk->vp, walk->vtl, walk->gpa / GABI_HV_PAGE,
-									       kinds[i].access, walk->user) >= 0)
+									       kinds[i].access, walk->user))
 			return INTERCEPTED;
 	return OK;
 }

@@ -43,7 +43,7 @@ static void notify(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_turn *turn)
 
 	if (!(vina & VINA_ENABLED) || !assist || !(vp->pending & (uint32_t)gabi_mask(vtl)))
 		return;
-	if (atomic_fetch_or(word_of(assist, VINA_STATUS), VINA_ASSERTED) & VINA_ASSERTED)
+	if (page_or(hv, assist, VINA_STATUS, VINA_ASSERTED) & VINA_ASSERTED)
 		return;
 	next = act(turn, GABI_HV_ACT_INTERRUPT, vp->index, vtl);
 	next->interrupt.vector = (uint8_t)vina;
@@ -75,7 +75,7 @@ static void take_interrupt(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_tur
 		gabi_hv_enter(hv, vp, (unsigned)(31 - __builtin_clz(above)), GABI_HV_ENTRY_INTERRUPT, turn);
 }
 
-int gabi_hv_interrupt(struct gabi_hv *hv, unsigned index, unsigned vtl, int pending, struct gabi_hv_turn *turn)
+int gabi_hv_do_interrupt(struct gabi_hv *hv, unsigned index, unsigned vtl, int pending, struct gabi_hv_turn *turn)
 {
 	struct vp *vp;
 
@@ -92,7 +92,7 @@ int gabi_hv_interrupt(struct gabi_hv *hv, unsigned index, unsigned vtl, int pend
 }
 
 /* TLFS, VTL Interrupt Management: INIT and startup IPIs for a lower VTL than the highest are dropped. */
-int gabi_hv_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl)
+int gabi_hv_do_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl)
 {
 	if (vp >= hv->vp_count || gabi_hv_next_vtl_up(&hv->vp[vp], vtl) >= 0)
 		return 0;
@@ -121,19 +121,19 @@ static int vtl_call(struct gabi_hv *hv, struct vp *vp, const struct gabi_hv_regs
 
 static void restore(const struct gabi_hv *hv, const struct vp *vp, const struct gabi_hv_regs *regs, struct gabi_hv_act *next)
 {
-	const uint8_t *assist = assist_of(hv, vp, active_vtl(vp));
+	uint8_t *assist = assist_of(hv, vp, active_vtl(vp));
 
 	if (!assist)
 		return;
 	if (regs->mode == GABI_HV_MODE_64) {
 		next->change.restore = GABI_HV_RESTORE_64;
-		next->change.rax = get64(assist + RETURN_RAX);
-		next->change.rcx = get64(assist + RETURN_RCX);
+		next->change.rax = page_load64(hv, assist, RETURN_RAX);
+		next->change.rcx = page_load64(hv, assist, RETURN_RCX);
 	} else {
 		next->change.restore = GABI_HV_RESTORE_32;
-		next->change.rax = get32(assist + RETURN_EAX);
-		next->change.rcx = get32(assist + RETURN_ECX);
-		next->change.rdx = get32(assist + RETURN_EDX);
+		next->change.rax = page_load(hv, assist, RETURN_EAX);
+		next->change.rcx = page_load(hv, assist, RETURN_ECX);
+		next->change.rdx = page_load(hv, assist, RETURN_EDX);
 	}
 }
 
@@ -169,7 +169,7 @@ static uint64_t port_control(const struct gabi_hv_regs *regs)
 	return regs->mode == GABI_HV_MODE_64 ? regs->rcx : regs->rdx << 32 | (uint32_t)regs->rax;
 }
 
-int gabi_hv_vtl_call(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now_100ns,
+int gabi_hv_do_vtl_call(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now_100ns,
 		     struct gabi_hv_turn *turn)
 {
 	(void)now_100ns;
@@ -179,7 +179,7 @@ int gabi_hv_vtl_call(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs 
 	return vtl_call(hv, &hv->vp[vp], regs, port_control(regs), turn);
 }
 
-int gabi_hv_vtl_return(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now_100ns,
+int gabi_hv_do_vtl_return(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_regs *regs, uint64_t now_100ns,
 		       struct gabi_hv_turn *turn)
 {
 	(void)now_100ns;

@@ -154,10 +154,9 @@ static inline struct gabi_hv_config drive_config(void)
 	return config;
 }
 
-static inline struct rig *drive_rig(void)
+static inline struct rig *drive_rig_with(const struct gabi_hv_config *config)
 {
-	struct gabi_hv_config config = drive_config();
-	struct rig *rig = rig_with(&config);
+	struct rig *rig = rig_with(config);
 	struct gabi_hv_port port = { .kind = GABI_HV_PORT_MESSAGE, .sint = 2, .vp = UINT32_MAX };
 
 	gabi_hv_set_ram(rig->hv, 0, RAM_PAGES);
@@ -165,6 +164,13 @@ static inline struct rig *drive_rig(void)
 	port = (struct gabi_hv_port){ .kind = GABI_HV_PORT_EVENT, .vtl = 1, .sint = 2, .flag_count = 64 };
 	gabi_hv_connect(rig->hv, 8, &port, NULL);
 	return rig;
+}
+
+static inline struct rig *drive_rig(void)
+{
+	struct gabi_hv_config config = drive_config();
+
+	return drive_rig_with(&config);
 }
 
 static inline uint8_t *rig_save(struct rig *rig, size_t *ret_len)

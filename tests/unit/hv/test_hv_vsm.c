@@ -753,6 +753,25 @@ static void memory_fault__other_accesses__pass_or_are_retried(void **state)
 	rig_free(rig);
 }
 
+/* Virtual processor 5 has no VTL 1: it is kept from the page all the same. */
+static void memory_fault__on_a_processor_without_the_vtl_that_forbids__is_gp(void **state)
+{
+	static const uint64_t gfn = 7;
+	struct rig *rig = protecting_rig();
+	struct gabi_hv_fault fault = { .gpa = 0x7000, .access = GABI_HV_ACCESS_WRITE };
+	struct gabi_hv_regs regs = rig_regs(GABI_HV_CALL_NotifyLongSpinWait);
+	unsigned done;
+
+	(void)state;
+	assert_int_equal(protect(rig, 0x10, 0, &gfn, 1, &done), 0);
+	assert_int_equal(gabi_hv_memory_fault(rig->hv, 5, &fault, 0, &rig->turn), GABI_HV_GP);
+	regs.rdx = 0x7000;
+	assert_int_equal(gabi_hv_hypercall(rig->hv, 5, &regs, 0, &rig->turn), GABI_HV_GP);
+	assert_int_equal(rig->turn.count, 0);
+	assert_int_equal(gabi_hv_active_vtl(rig->hv, 5), 0);
+	rig_free(rig);
+}
+
 static void memory_fault__short_dialect__ends_after_the_instruction(void **state)
 {
 	static const uint64_t gfn = 7;
@@ -1221,6 +1240,7 @@ int main(void)
 		cmocka_unit_test(protections__against_a_plain_array__are_the_same),
 		cmocka_unit_test(memory_fault__on_a_protected_page__is_told_to_the_vtl_that_protects_it),
 		cmocka_unit_test(memory_fault__other_accesses__pass_or_are_retried),
+		cmocka_unit_test(memory_fault__on_a_processor_without_the_vtl_that_forbids__is_gp),
 		cmocka_unit_test(memory_fault__short_dialect__ends_after_the_instruction),
 		cmocka_unit_test(memory_fault__execute__follows_mbec),
 		cmocka_unit_test(hypercall__input_in_a_protected_page__is_intercepted_and_not_read),

@@ -24,7 +24,9 @@ _gabi() {
 	--format) list='firecracker cpuid' ;;
 	--as) list=$(gabi emit --list) ;;
 	--arch) list='x86 arm64' ;;
+	--save-at) list=all ;;
 	--name | -n | --kernel | -k | --to | --layout) return ;;
+	hv) [[ $word == -* ]] || list='replay show' ;;
 	help) list=$(gabi help --list) ;;
 	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
 	model) [[ $word == -* ]] || list='list show diff fit' ;;
