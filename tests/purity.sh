@@ -4,7 +4,7 @@
 set -euo pipefail
 archive=$1
 shift
-cc=("$@") # with ccache before it, say
+read -ra cc <<<"$*" # with ccache before it, say
 allowed='^(mem(cpy|move|set|cmp|chr)|str(len|cmp|ncmp|chr|rchr|spn|cspn|str|nlen)|malloc|calloc|realloc|free|qsort|bsearch'
 allowed+='|SHA256(Init|Update|Final|Data)|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__cpu_(model|indicator_init|features2)'
 allowed+='|__(asan|ubsan|sanitizer|gcov)_.*|__mem(cpy|move|set)_chk)$'
