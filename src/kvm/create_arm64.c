@@ -30,14 +30,8 @@ static const struct wish {
 	const char *field;
 	unsigned bit;
 } wishes[] = {
-	{ "id-aa64pfr0.sve", KVM_ARM_VCPU_SVE },
-	{ "id-aa64dfr0.pmuver", KVM_ARM_VCPU_PMU_V3 },
-	{ "id-aa64isar1.apa", KVM_ARM_VCPU_PTRAUTH_ADDRESS },
-	{ "id-aa64isar1.api", KVM_ARM_VCPU_PTRAUTH_ADDRESS },
-	{ "id-aa64isar2.apa3", KVM_ARM_VCPU_PTRAUTH_ADDRESS },
-	{ "id-aa64isar1.gpa", KVM_ARM_VCPU_PTRAUTH_GENERIC },
-	{ "id-aa64isar1.gpi", KVM_ARM_VCPU_PTRAUTH_GENERIC },
-	{ "id-aa64isar2.gpa3", KVM_ARM_VCPU_PTRAUTH_GENERIC },
+#define GABI_ARM64_VCPU_ROW(field, feature, number) { field, KVM_ARM_VCPU_##feature },
+#include <models/arm64_vcpu.def>
 };
 
 static uint32_t wished(const struct gabi_contract *contract)

@@ -135,6 +135,22 @@ imports() {
 		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt
 }
 
+templates() {
+	: >empty
+	truncate -s 1G huge
+	printf '{"cpuid_modifiers":[{"leaf":"0x7"' >cut.json
+	printf '{"msr_modifiers":[{"addr":"0x10a","bitmap":"0b1"},{"addr":"0x10a","bitmap":"0b0"}]}' >overlap.json
+	printf '{"msr_modifiers":[{"addr":"0x10a","bitmap":"0b12"}]}' >junk.json
+	printf '{"reg_modifiers":[]}' >other.json
+	fails 3 'empty:1:1: the text is empty' ./gabi pin --firecracker empty host.json &&
+		fails 3 'longer than 64 MiB' ./gabi pin --firecracker huge host.json &&
+		fails 3 'cut.json:1:' ./gabi pin --firecracker cut.json host.json &&
+		fails 3 'two modifiers of msr 0x10a are of the same bit' ./gabi pin --firecracker overlap.json host.json &&
+		fails 3 '/msr_modifiers/0/bitmap: a bitmap is' ./gabi pin --firecracker junk.json host.json &&
+		fails 3 'the template is of arm64' ./gabi pin --firecracker other.json host.json &&
+		fails 3 '/gabi: no member' ./gabi pin --firecracker host.json host.json
+}
+
 probe_without_kvm() {
 	local as=()
 	((EUID)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)

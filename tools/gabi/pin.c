@@ -3,6 +3,7 @@
  * contract promises. */
 #include "load.h"
 #include "save.h"
+#include "template.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,11 +95,15 @@ static enum status pin_minus(const struct gabi_host *host, const struct args *ar
 enum status run_pin(const struct args *args)
 {
 	struct gabi_contract *contract;
-	struct gabi_host *host;
+	struct gabi_host *host = NULL;
 	enum status status = load_source(args, &host);
 
-	if (status)
+	if (!status && args->option[OPTION_FIRECRACKER])
+		status = template_lay_over(args->option[OPTION_FIRECRACKER], args->file[0], &host);
+	if (status) {
+		gabi_host_free(host);
 		return status;
+	}
 	status = pin_minus(host, args, &contract);
 	gabi_host_free(host);
 	if (status)
