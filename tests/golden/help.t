@@ -17,6 +17,7 @@ Use it to write the contract of a guest that is given all a host offers.
   -m, --minus NAME,..      leave out the named features
   -n, --name TEXT          give the result that name
       --evmcs              with the enlightened VMCS, which is promised to no guest by default
+      --firecracker FILE   lay a CPU template of Firecracker over the host
 Usage: gabi check [OPTION]... CONTRACT HOST...
 Use it to say whether a contract fits hosts, and why not.
 
