@@ -22,8 +22,8 @@ static const struct row {
 #include <gabi/hv_call.def>
 };
 
-/* Codes are dense but for the extended ones, which get the places behind. */
-enum { PLAIN_CODES = 0x120, EXTENDED = 0x8000, EXTENDED_CODES = 0x20 };
+/* Extended codes get the places behind the plain ones. */
+enum { EXTENDED = 0x8000, EXTENDED_CODES = 0x20 };
 
 static const uint8_t row_behind[PLAIN_CODES + EXTENDED_CODES] = {
 #define GABI_HV_CALL_ROW(code, name, kind, in, in_each, out, out_each, needs, run, source) \
@@ -66,25 +66,39 @@ static unsigned round_up(unsigned value, unsigned to)
 	return (value + to - 1) & ~(to - 1);
 }
 
-/* Takes the input value apart. INVALID_HYPERCALL_INPUT as the TLFS's table of common status codes says. */
+enum { VAR_FIELD = 0x3ff << 17 };
+#define REP_FIELDS ((uint64_t)0x0fff0fff << REP_SHIFT)
+
+/* INVALID_HYPERCALL_INPUT as the TLFS's table of common status codes says. */
+static uint64_t rejected_by(const struct gabi_hv *hv, const struct row *row)
+{
+	uint64_t reject = RESERVED;
+
+	if (!has(hv, GABI_HV_FEATURE_NESTED))
+		reject |= NESTED;
+	if (!(row->kind & VAR))
+		reject |= VAR_FIELD;
+	if (!(row->kind & REP))
+		reject |= REP_FIELDS;
+	return reject;
+}
+
+/* Takes an input value apart whose bits the row takes. */
 static unsigned decode(struct call *call, const struct row *row, uint64_t control)
 {
-	bool rep = row->kind & REP;
 	unsigned count = control >> REP_SHIFT & 0xfff, start = control >> START_SHIFT & 0xfff;
 
-	if (control & RESERVED || (control & NESTED && !has(call->hv, GABI_HV_FEATURE_NESTED)))
-		return GABI_HV_STATUS_INVALID_HYPERCALL_INPUT;
-	if (rep ? start >= count : start || count)
-		return GABI_HV_STATUS_INVALID_HYPERCALL_INPUT;
-	call->var = control >> 17 & 0x3ff;
-	if (call->var && !(row->kind & VAR))
-		return GABI_HV_STATUS_INVALID_HYPERCALL_INPUT;
 	call->fast = control & FAST;
+	call->var = control >> 17 & 0x3ff;
+	call->in_header = (uint16_t)(row->in + call->var * 8);
 	call->rep_at = (uint16_t)start;
 	call->rep_count = call->rep_stop = (uint16_t)count;
+	if (!(row->kind & REP))
+		return GABI_HV_STATUS_SUCCESS;
+	if (start >= count)
+		return GABI_HV_STATUS_INVALID_HYPERCALL_INPUT;
 	if (call->hv->rep_limit && count - start > call->hv->rep_limit)
 		call->rep_stop = (uint16_t)(start + call->hv->rep_limit);
-	call->in_header = (uint16_t)(row->in + call->var * 8);
 	return GABI_HV_STATUS_SUCCESS;
 }
 
@@ -184,7 +198,7 @@ static unsigned store_memory(const struct call *call, const struct place *place,
 {
 	const struct gabi_hv *hv = call->hv;
 
-	if (from < to && hv->ops.write_gpa(hv->ops.ctx, place->out_gpa + from, call->out + from, to - from))
+	if (hv->ops.write_gpa(hv->ops.ctx, place->out_gpa + from, call->out + from, to - from))
 		return GABI_HV_STATUS_INVALID_ALIGNMENT;
 	return GABI_HV_STATUS_SUCCESS;
 }
@@ -233,7 +247,9 @@ static int run(struct call *call, struct gabi_hv_regs *regs, const struct row *r
 		from = 0;
 		to = status == GABI_HV_STATUS_SUCCESS && !call->done ? call->out_len : 0;
 	}
-	if (call->fast)
+	if (from >= to)
+		; /* nothing goes to the guest */
+	else if (call->fast)
 		store_block(call, regs, place->in, from, to);
 	else if (store_memory(call, place, from, to))
 		status = GABI_HV_STATUS_INVALID_ALIGNMENT;
@@ -255,7 +271,8 @@ static bool xmm_offered(const struct call *call, const struct place *place)
 	return !place->out || (has(call->hv, GABI_HV_FEATURE_XMM_OUTPUT) && call->mode == GABI_HV_MODE_64);
 }
 
-int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
+/* The long way: any call in any environment. */
+static int long_way(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
 {
 	uint64_t control = control_of(regs);
 	unsigned number = row_of((uint16_t)control), status;
@@ -263,21 +280,19 @@ int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *r
 	struct place place = { 0 };
 	struct call call;
 
-	if (vp >= hv->vp_count)
-		return GABI_ERR_ARG;
-	turn->count = turn->changes = 0;
-	regs->changed = 0;
 	/* TLFS, Legal Hypercall Environments; Reporting the Guest OS Identity: not before that. */
-	if (regs->cpl != 0 || regs->mode == GABI_HV_MODE_REAL || !hv->common[active_vtl(&hv->vp[vp])].os_id)
+	if (regs->cpl != 0 || regs->mode == GABI_HV_MODE_REAL || !(hv->speaking >> active_vtl(vp) & 1))
 		return GABI_HV_UD;
 	if (number == CALL_ROWS)
 		return finish(regs, GABI_HV_STATUS_INVALID_HYPERCALL_CODE, 0);
 	if (!hv->call_ok[number])
 		return finish(regs, GABI_HV_STATUS_ACCESS_DENIED, 0);
+	if (control & hv->reject[number])
+		return finish(regs, GABI_HV_STATUS_INVALID_HYPERCALL_INPUT, 0);
 	call.hv = hv;
-	call.vp = &hv->vp[vp];
+	call.vp = vp;
 	call.turn = turn;
-	call.now = now_100ns;
+	call.now = now;
 	call.in = (const uint8_t *)turn->in;
 	call.out = (uint8_t *)turn->out;
 	call.vtl = (uint8_t)active_vtl(call.vp);
@@ -312,11 +327,121 @@ int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *r
 	return run(&call, regs, row, &place, control);
 }
 
+/* ---- the short ways ---- */
+
+static inline int finish_64(struct gabi_hv_regs *regs, unsigned status)
+{
+	regs->rax = status;
+	regs->changed = GABI_HV_CHANGED_RAX;
+	return GABI_HV_DONE;
+}
+
+static int unknown(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)hv, (void)vp, (void)now, (void)turn;
+	return finish_64(regs, GABI_HV_STATUS_INVALID_HYPERCALL_CODE);
+}
+
+static int denied(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)hv, (void)vp, (void)now, (void)turn;
+	return finish_64(regs, GABI_HV_STATUS_ACCESS_DENIED);
+}
+
+static int short_spin_wait(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)hv, (void)now;
+	return finish_64(regs, gabi_hv_spin_wait(vp, active_vtl(vp), regs->rdx, turn));
+}
+
+static int short_send_ipi(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)now;
+	return finish_64(regs, gabi_hv_send_ipi(hv, active_vtl(vp), regs->rdx, regs->r8, turn));
+}
+
+static int short_signal_event(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)now;
+	return finish_64(regs, gabi_hv_signal_event(hv, vp, active_vtl(vp), regs->rdx, turn));
+}
+
+static int short_flush_space(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	const uint64_t in[] = { regs->rdx, regs->r8, regs->xmm[0][0] };
+	int done = GABI_HV_DONE;
+	unsigned status = gabi_hv_flush_space(hv, vp, active_vtl(vp), in, turn, &done);
+
+	(void)now;
+	return done ? done : finish_64(regs, status);
+}
+
+static int short_partition_id(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	(void)vp, (void)now, (void)turn;
+	regs->rdx = hv->partition_id;
+	finish_64(regs, GABI_HV_STATUS_SUCCESS);
+	regs->changed |= GABI_HV_CHANGED_RDX;
+	return GABI_HV_DONE;
+}
+
+void gabi_hv_pave(struct gabi_hv *hv)
+{
+	static const struct {
+		uint16_t row;
+		uint8_t need; /* a feature that the registers take; 0 (AccessVpRunTimeReg, of which none takes) is none */
+		int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+	} shorts[] = {
+		{ CALL_ROW_FlushVirtualAddressSpace, GABI_HV_FEATURE_XMM_INPUT, short_flush_space },
+		{ CALL_ROW_NotifyLongSpinWait, 0, short_spin_wait },
+		{ CALL_ROW_SendSyntheticClusterIpi, 0, short_send_ipi },
+		{ CALL_ROW_SignalEvent, 0, short_signal_event },
+		{ CALL_ROW_GetPartitionId, GABI_HV_FEATURE_XMM_OUTPUT, short_partition_id },
+	};
+
+	for (unsigned row = 0; row < CALL_ROWS; row++)
+		hv->reject[row] = rejected_by(hv, &rows[row]);
+	for (unsigned code = 0; code < PLAIN_CODES; code++) {
+		unsigned row = row_of(code);
+
+		for (unsigned fast = 0; fast < 2; fast++)
+			hv->way[code][fast] = (struct way){ row == CALL_ROWS ? unknown : hv->call_ok[row] ? long_way : denied, 0 };
+		for (size_t i = 0; row < CALL_ROWS && hv->call_ok[row] && i < GABI_COUNT_OF(shorts); i++)
+			if (shorts[i].row == row && (!shorts[i].need || has(hv, shorts[i].need)))
+				hv->way[code][1] = (struct way){ shorts[i].run, hv->reject[row] };
+	}
+}
+
+static inline int dispatch(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	uint64_t control = regs->rcx;
+	unsigned code = (uint16_t)control;
+	const struct way *way;
+	struct vp *caller;
+
+	if (vp >= hv->vp_count)
+		return GABI_ERR_ARG;
+	caller = &hv->vp[vp];
+	turn->count = turn->changes = 0;
+	regs->changed = 0;
+	if (regs->mode != GABI_HV_MODE_64 || regs->cpl || code >= PLAIN_CODES || !(hv->speaking >> active_vtl(caller) & 1))
+		return long_way(hv, caller, regs, now, turn);
+	way = &hv->way[code][control >> 16 & 1];
+	if (control & way->reject)
+		return long_way(hv, caller, regs, now, turn);
+	return way->run(hv, caller, regs, now, turn);
+}
+
+int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+{
+	return dispatch(hv, vp, regs, now, turn);
+}
+
 int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	if (hv->tap && vp < hv->vp_count)
 		return gabi_hv_record_hypercall(hv, vp, regs, now_100ns, turn);
-	return gabi_hv_do_hypercall(hv, vp, regs, now_100ns, turn);
+	return dispatch(hv, vp, regs, now_100ns, turn);
 }
 
 int gabi_hv_call_uses_xmm(const struct gabi_hv *hv, const struct gabi_hv_regs *regs)
@@ -328,20 +453,6 @@ int gabi_hv_call_uses_xmm(const struct gabi_hv *hv, const struct gabi_hv_regs *r
 	if (!(control & FAST) || number == CALL_ROWS || !hv->call_ok[number])
 		return 0;
 	return rows[number].in + var * 8 + count * rows[number].in_each > 16 || rows[number].out + count * rows[number].out_each > 0;
-}
-
-unsigned gabi_hv_input_vtl(const struct call *call, uint8_t input, unsigned *ret_vtl)
-{
-	unsigned vtl = input & 0xf;
-
-	if (input & 0xe0)
-		return GABI_HV_STATUS_INVALID_PARAMETER;
-	if (!(input & 0x10))
-		vtl = call->vtl;
-	if (vtl > call->vtl)
-		return GABI_HV_STATUS_ACCESS_DENIED;
-	*ret_vtl = vtl;
-	return GABI_HV_STATUS_SUCCESS;
 }
 
 /* ---- words ---- */

@@ -184,12 +184,12 @@ unsigned gabi_hv_call_post_message(struct call *call)
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-unsigned gabi_hv_call_signal_event(struct call *call)
+unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn)
 {
-	uint32_t id = get32(call->in), flag = get16(call->in + 4);
+	uint32_t id = (uint32_t)in, flag = (uint16_t)(in >> 32);
 	uint64_t what = 0, flags = 0;
 	struct gabi_hv_act *next;
-	unsigned status = look_up(call->hv, id, EVENT, &what, &flags), first, last;
+	unsigned status = look_up(hv, id, EVENT, &what, &flags), first, last;
 	struct target to = target_of(what);
 
 	if (status)
@@ -198,7 +198,7 @@ unsigned gabi_hv_call_signal_event(struct call *call)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	flag += flags & 0xffff;
 	if (what >> HOST_BIT & 1) {
-		next = act(call->turn, GABI_HV_ACT_EVENT, call->vp->index, call->vtl);
+		next = act(turn, GABI_HV_ACT_EVENT, vp->index, vtl);
 		next->event.connection = id;
 		next->event.flag = flag;
 		return GABI_HV_STATUS_SUCCESS;
@@ -206,12 +206,17 @@ unsigned gabi_hv_call_signal_event(struct call *call)
 	if (flag >= GABI_HV_FLAGS)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	first = to.vp == PORT_ANY ? 0 : to.vp;
-	last = to.vp == PORT_ANY ? call->hv->vp_count - 1 : to.vp;
+	last = to.vp == PORT_ANY ? hv->vp_count - 1 : to.vp;
 	status = GABI_HV_STATUS_INVALID_SYNIC_STATE;
 	for (unsigned i = first; i <= last && status == GABI_HV_STATUS_INVALID_SYNIC_STATE; i++) {
-		take(&call->hv->vp[i].lock);
-		status = gabi_hv_synic_signal(call->hv, &call->hv->vp[i], to.vtl, to.sint, flag, call->turn);
-		give(&call->hv->vp[i].lock);
+		take(&hv->vp[i].lock);
+		status = gabi_hv_synic_signal(hv, &hv->vp[i], to.vtl, to.sint, flag, turn);
+		give(&hv->vp[i].lock);
 	}
 	return status;
+}
+
+unsigned gabi_hv_call_signal_event(struct call *call)
+{
+	return gabi_hv_signal_event(call->hv, call->vp, call->vtl, get64(call->in), call->turn);
 }

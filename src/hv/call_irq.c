@@ -10,36 +10,41 @@ static bool is_vector(uint32_t vector)
 }
 
 /* Requests a fixed interrupt at all of turn->set. */
-static unsigned interrupt(struct call *call, uint32_t vector, unsigned vtl)
+static unsigned interrupt(struct gabi_hv_turn *turn, uint32_t vector, unsigned vtl)
 {
-	unsigned vp = gabi_hv_set_single(&call->turn->set);
+	unsigned vp = gabi_hv_set_single(&turn->set);
 
 	if (vp != NO_VP)
-		act(call->turn, GABI_HV_ACT_INTERRUPT, vp, vtl)->interrupt.vector = (uint8_t)vector;
+		act(turn, GABI_HV_ACT_INTERRUPT, vp, vtl)->interrupt.vector = (uint8_t)vector;
 	return GABI_HV_STATUS_SUCCESS;
+}
+
+unsigned gabi_hv_send_ipi(const struct gabi_hv *hv, unsigned vtl, uint64_t in, uint64_t mask, struct gabi_hv_turn *turn)
+{
+	uint32_t vector = (uint32_t)in;
+	unsigned target, status = gabi_hv_input_vtl(vtl, (uint8_t)(in >> 32), &target);
+
+	if (status || !is_vector(vector))
+		return status ? status : GABI_HV_STATUS_INVALID_PARAMETER;
+	gabi_hv_set_mask(hv, &turn->set, mask);
+	return interrupt(turn, vector, target);
 }
 
 unsigned gabi_hv_call_send_ipi(struct call *call)
 {
-	uint32_t vector = get32(call->in);
-	unsigned vtl, status = gabi_hv_input_vtl(call, call->in[4], &vtl);
-
-	if (status || !is_vector(vector))
-		return status ? status : GABI_HV_STATUS_INVALID_PARAMETER;
-	gabi_hv_set_mask(call->hv, &call->turn->set, get64(call->in + 8));
-	return interrupt(call, vector, vtl);
+	return gabi_hv_send_ipi(call->hv, call->vtl, get64(call->in), get64(call->in + 8), call->turn);
 }
 
 unsigned gabi_hv_call_send_ipi_ex(struct call *call)
 {
 	uint32_t vector = get32(call->in);
-	unsigned vtl, status = gabi_hv_input_vtl(call, call->in[4], &vtl);
+	unsigned vtl, status = gabi_hv_input_vtl(call->vtl, call->in[4], &vtl);
 
 	if (status || !is_vector(vector))
 		return status ? status : GABI_HV_STATUS_INVALID_PARAMETER;
 	if (!gabi_hv_set_sparse(call->hv, &call->turn->set, get64(call->in + 8), get64(call->in + 16), call->in + 24, call->var))
 		return GABI_HV_STATUS_INVALID_HYPERCALL_INPUT;
-	return interrupt(call, vector, vtl);
+	return interrupt(call->turn, vector, vtl);
 }
 
 /* The virtual processor of an APIC id: binary search. NO_VP if there is none. */

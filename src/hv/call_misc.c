@@ -2,10 +2,15 @@
 /* Hypercalls that concern no other part: identity, hints, the debugger. */
 #include "hv.h"
 
+unsigned gabi_hv_spin_wait(const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn)
+{
+	act(turn, GABI_HV_ACT_SPIN, vp->index, vtl)->count = (uint32_t)in;
+	return GABI_HV_STATUS_SUCCESS;
+}
+
 unsigned gabi_hv_call_spin_wait(struct call *call)
 {
-	act(call->turn, GABI_HV_ACT_SPIN, call->vp->index, call->vtl)->count = get32(call->in);
-	return GABI_HV_STATUS_SUCCESS;
+	return gabi_hv_spin_wait(call->vp, call->vtl, get64(call->in), call->turn);
 }
 
 unsigned gabi_hv_call_partition_id(struct call *call)

@@ -126,6 +126,7 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 		hv->call_ok[i] = gabi_hv_meets(hv, call_need[i]);
 	for (unsigned i = 0; i < MSR_ROWS; i++)
 		hv->msr_ok[i] = gabi_hv_meets(hv, msr_need[i]);
+	gabi_hv_pave(hv);
 }
 
 static int allocate(struct gabi_hv *hv, const struct gabi_hv_config *config)
@@ -192,6 +193,7 @@ static void start(struct gabi_hv *hv)
 			gabi_hv_protect_init(store_of(hv, vtl, lower), hv->gpa_pages, GABI_HV_ALL_ACCESS);
 		}
 	}
+	hv->speaking = 0;
 	hv->enabled = 1;
 	hv->mbec = 0;
 	hv->tlb_locks = 0;

@@ -167,6 +167,18 @@ struct vp {
 	struct vtl *vtl;          /* vtl_count of them */
 };
 
+/* Codes are dense but for the extended ones. */
+enum { PLAIN_CODES = 0x120 };
+
+/*
+ * How a call goes, as far as it follows from its code and from what the partition may do: settled when the partition is made. `run`
+ * is for a 64-bit caller in kernel mode whose input value has none of the bits in `reject`; all others take the long way.
+ */
+struct way {
+	int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
+	uint64_t reject;
+};
+
 struct gabi_hv {
 	struct tap *tap;            /* NULL, or what records this engine or feeds it */
 	struct gabi_mem mem;
@@ -177,12 +189,15 @@ struct gabi_hv {
 	uint32_t leaf[GABI_HV_LEAF_COUNT][4];
 	uint32_t feature[4];
 	uint8_t call_ok[CALL_ROWS]; /* 1 where the partition has what the row needs */
+	uint64_t reject[CALL_ROWS]; /* bits of the input value that the row does not take */
+	struct way way[PLAIN_CODES][2]; /* by code, and by whether the parameters are in registers */
 	uint8_t msr_ok[MSR_ROWS];
 	uint8_t digest[GABI_DIGEST_LEN];
 	struct vtl_common common[GABI_HV_VTLS_MAX];
 	uint64_t protect_bytes;
 	uint16_t mbec_vtls;         /* that may have it */
 	bool dr6_shared;
+	_Atomic uint16_t speaking;  /* VTLs whose guest has said who it is */
 	_Atomic uint16_t enabled;   /* VTLs */
 	_Atomic uint16_t mbec;      /* VTLs enabled with mode-based execute control */
 	_Atomic uint32_t tlb_locks; /* held by all virtual processors together */
@@ -207,6 +222,9 @@ struct gabi_hv {
 	void *vp_block, *page_block; /* what was allocated, before alignment */
 	struct tap recorder;
 };
+
+/* Fills the ways, once it is known what the partition may do. */
+void gabi_hv_pave(struct gabi_hv *hv);
 
 bool gabi_hv_meets(const struct gabi_hv *hv, enum need need);
 
@@ -522,7 +540,24 @@ static inline struct vp *vp_of(const struct call *call, uint32_t index)
 
 /* HV_INPUT_VTL to the VTL meant. HV_STATUS_SUCCESS, or why not: reserved bits, a VTL that there is not, one above the
  * caller's. TLFS HV_INPUT_VTL. */
-unsigned gabi_hv_input_vtl(const struct call *call, uint8_t input, unsigned *ret_vtl);
+static inline unsigned gabi_hv_input_vtl(unsigned caller, uint8_t input, unsigned *ret_vtl)
+{
+	unsigned vtl = input & 0x10 ? input & 0xf : caller;
+
+	if (input & 0xe0)
+		return GABI_HV_STATUS_INVALID_PARAMETER;
+	if (vtl > caller)
+		return GABI_HV_STATUS_ACCESS_DENIED;
+	*ret_vtl = vtl;
+	return GABI_HV_STATUS_SUCCESS;
+}
+
+/* Calls that are short enough to be made straight from registers: their input's first two words. HV_STATUS. */
+unsigned gabi_hv_spin_wait(const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn);
+unsigned gabi_hv_send_ipi(const struct gabi_hv *hv, unsigned vtl, uint64_t in, uint64_t mask, struct gabi_hv_turn *turn);
+/* *ret_done becomes GABI_HV_AGAIN where it has to wait. */
+unsigned gabi_hv_flush_space(struct gabi_hv *hv, struct vp *vp, unsigned vtl, const uint64_t in[3], struct gabi_hv_turn *turn, int *ret_done);
+unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn);
 
 /* ---- sets of virtual processors ---- */
 

@@ -149,6 +149,10 @@ static int write_os_id(struct gabi_hv *hv, unsigned vtl, uint64_t value, struct 
 
 	take(&hv->lock);
 	hv->common[vtl].os_id = value;
+	if (value)
+		hv->speaking |= (uint16_t)(1u << vtl);
+	else
+		hv->speaking &= (uint16_t)~(1u << vtl);
 	if (!value)
 		hv->common[vtl].hypercall &= ~(uint64_t)ENABLE;
 	hypercall = hv->common[vtl].hypercall;

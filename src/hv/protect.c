@@ -7,9 +7,9 @@ enum { VALUES = 16, LEAF_PAGES = 512, ENTRIES = 512, CHUNK = 64, NIBBLES = 16 };
 #define MIDDLE_PAGES ((uint64_t)ENTRIES * LEAF_PAGES)
 #define ALL_ALIKE    0x1111111111111111u
 
+/* Of a leaf that is not in use the first word says which is the next free one. */
 struct leaf {
 	_Atomic uint64_t word[LEAF_PAGES / NIBBLES];
-	uint32_t next_free; /* plus 1; of a leaf that is not in use */
 };
 
 struct middle {
@@ -70,7 +70,7 @@ static uint64_t new_leaf(struct protect_pool *pool, unsigned value)
 
 	if (pool->free) {
 		index = pool->free - 1;
-		pool->free = leaf_at(pool, index)->next_free;
+		pool->free = (uint32_t)leaf_at(pool, index)->word[0];
 	} else {
 		if (pool->leaves % CHUNK == 0) {
 			if (pool->leaves / CHUNK >= pool->chunk_cap)
@@ -83,13 +83,13 @@ static uint64_t new_leaf(struct protect_pool *pool, unsigned value)
 	}
 	leaf = leaf_at(pool, index);
 	for (unsigned i = 0; i < LEAF_PAGES / NIBBLES; i++)
-		atomic_store_explicit(&leaf->word[i], value * ALL_ALIKE, memory_order_relaxed);
+		atomic_store_explicit(&leaf->word[i], value * ALL_ALIKE, memory_order_release);
 	return LEAF | (uint64_t)(++pool->generation & 0x7fffffff) << 32 | index;
 }
 
 static void put_leaf(struct protect_pool *pool, uint64_t entry)
 {
-	leaf_at(pool, entry)->next_free = pool->free;
+	atomic_store_explicit(&leaf_at(pool, entry)->word[0], pool->free, memory_order_release);
 	pool->free = (uint32_t)entry + 1;
 }
 
@@ -282,7 +282,7 @@ static uint64_t set_middle(struct protect_pool *pool, _Atomic uintptr_t *at, uin
 }
 
 /* The common case of one page in a leaf that stays one. False where it is another case. */
-static bool set_one(const struct protect *store, const struct protect_pool *pool, uint64_t gfn, uint64_t value, bool *ret_changed)
+static inline bool set_one(const struct protect *store, const struct protect_pool *pool, uint64_t gfn, uint64_t value, bool *ret_changed)
 {
 	uintptr_t at = store->top ? atomic_load_explicit(&store->top[gfn / MIDDLE_PAGES], memory_order_relaxed) : 0;
 	unsigned shift = gfn % NIBBLES * 4;
@@ -304,14 +304,13 @@ static bool set_one(const struct protect *store, const struct protect_pool *pool
 	return true;
 }
 
-uint64_t gabi_hv_protect_set(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
-			     bool *ret_changed)
+/* All other cases. */
+static uint64_t set_many(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
+			 bool *ret_changed)
 {
 	uint64_t done = 0;
 
 	*ret_changed = false;
-	if (count == 1 && set_one(store, pool, gfn, value, ret_changed))
-		return 1;
 	if (!store->top) {
 		if (store->value == value)
 			return count;
@@ -332,4 +331,12 @@ uint64_t gabi_hv_protect_set(struct protect *store, struct protect_pool *pool, u
 			break;
 	}
 	return done;
+}
+
+uint64_t gabi_hv_protect_set(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
+			     bool *ret_changed)
+{
+	if (count == 1 && set_one(store, pool, gfn, value, ret_changed))
+		return 1;
+	return set_many(store, pool, gfn, count, value, ret_changed);
 }

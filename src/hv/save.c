@@ -418,7 +418,9 @@ static void place(struct gabi_hv *hv, enum page_kind kind, unsigned vp, unsigned
 /* What follows from the rest. */
 static void derive(struct gabi_hv *hv)
 {
+	hv->speaking = 0;
 	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++) {
+		hv->speaking |= (uint16_t)((hv->common[vtl].os_id != 0) << vtl);
 		place(hv, PAGE_HYPERCALL, 0, vtl, hv->common[vtl].hypercall);
 		place(hv, PAGE_REF_TSC, 0, vtl, hv->common[vtl].ref_tsc);
 	}

@@ -267,7 +267,7 @@ static unsigned run(struct call *call, bool extended)
 	if (control & gabi_mask(VTL_SHIFT) & ~(uint64_t)CONTROL_FLAGS || page >> 52 ||
 	    !(control & (VALIDATE_READ | VALIDATE_WRITE | VALIDATE_EXECUTE)) || (extended && get32(call->in + 12)))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
-	status = gabi_hv_input_vtl(call, (uint8_t)(control >> VTL_SHIFT), &walk.vtl);
+	status = gabi_hv_input_vtl(call->vtl, (uint8_t)(control >> VTL_SHIFT), &walk.vtl);
 	if (status)
 		return status;
 	prepare(&walk);

@@ -254,7 +254,7 @@ static unsigned target_of(const struct call *call, struct vp **ret_vp, unsigned 
 		return GABI_HV_STATUS_INVALID_VP_INDEX;
 	if (call->in[13] || get16(call->in + 14))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
-	status = gabi_hv_input_vtl(call, call->in[12], ret_vtl);
+	status = gabi_hv_input_vtl(call->vtl, call->in[12], ret_vtl);
 	if (!status && !(enabled_vtls(*ret_vp) >> *ret_vtl & 1))
 		status = GABI_HV_STATUS_INVALID_VTL_STATE;
 	return status;
