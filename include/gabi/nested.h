@@ -64,13 +64,22 @@ struct gabi_nested_target {
 	uint8_t no_vmx;                  /* the guest's CPUID lacks VMX */
 	struct gabi_evmcs_guest evmcs;
 	uint8_t phys_bits, virt_bits;    /* of the guest; 0: 52 and 48 */
+	uint8_t lam;                     /* the guest has linear-address masking, which takes bits of CR3 */
 	uint32_t msr_known;              /* bit n: msr[n] is known */
 	uint64_t msr[GABI_NESTED_MSRS];  /* VMX capability MSRs from 0x480 on, as the VMM reads them */
 	uint8_t svme_off;                /* SVM: EFER.SVME is clear */
 	uint8_t npt_off;
 	uint8_t own_pat;                 /* SVM: KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT is disabled */
 	uint64_t cr0;                    /* SVM: the vCPU's now */
+	uint64_t cr4, efer;              /* SVM: the bits that its guest may set; 0: not known */
 };
+
+/*
+ * What follows from the guest's CPUID, for a target whose `release` and `svm` are set: no_vmx, npt_off where the kernel goes by it,
+ * phys_bits, virt_bits, lam, cr4 and efer. `cpuid` gives one register (GABI_EAX to GABI_EDX) of a leaf, 0 where there is none.
+ */
+GABI_API void gabi_nested_target_cpuid(struct gabi_nested_target *target,
+				       uint32_t (*cpuid)(const void *ctx, uint32_t leaf, uint32_t sub, unsigned reg), const void *ctx);
 
 enum gabi_nested_rule {
 	GABI_NESTED_ACCEPTED,

@@ -51,6 +51,11 @@ bool gabi_check_gpa(const struct gabi_nested_target *target, uint64_t gpa)
 	return !(gpa & ~gabi_mask(target->phys_bits ? target->phys_bits : 52));
 }
 
+bool gabi_check_cr3(const struct gabi_nested_target *target, uint64_t cr3)
+{
+	return gabi_check_gpa(target, target->lam ? cr3 & ~(UINT64_C(3) << 61) : cr3);
+}
+
 bool gabi_check_page(const struct gabi_nested_target *target, uint64_t gpa)
 {
 	return !(gpa & 0xfff) && gabi_check_gpa(target, gpa);
@@ -240,7 +245,9 @@ enum {
 #define CR4_PAE   UINT64_C(0x20)
 #define EFER_LME  UINT64_C(0x100)
 #define EFER_SVME UINT64_C(0x1000)
-#define EFER_ALL  UINT64_C(0x27fd01) /* SCE, LME, LMA, NXE, SVME, LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE */
+#define EFER_ANY  UINT64_C(0x1d01)     /* SCE, LME, LMA, NXE, SVME: what every guest with SVM may set */
+#define EFER_ALL  UINT64_C(0x27fd01) /* and LMSLE, FFXSR, TCE, MCOMMIT, INTWB, UAIE, AIBRSE: it hangs on its CPUID */
+#define CR4_ANY   UINT64_C(0x7ff)      /* up to OSXMMEXCPT: CPUID is not asked */
 #define RFLAGS_VM UINT64_C(0x20000)
 
 static uint64_t vmcb(const struct judge *j, unsigned at, unsigned bytes)
@@ -254,10 +261,10 @@ static uint64_t vmcb(const struct judge *j, unsigned at, unsigned bytes)
 			return refuse(j, GABI_NESTED_##rule, GABI_NESTED_HEADER + (at), vmcb(j, at, bytes)); \
 	} while (0)
 
-/* The map and the bytes behind its first, which KVM rounds up to a page. */
+/* The map, from the page on in which it begins. */
 static bool map_is_legal(const struct gabi_nested_target *target, uint64_t gpa, uint64_t bytes)
 {
-	gpa = (gpa + 0xfff) & ~UINT64_C(0xfff);
+	gpa &= ~UINT64_C(0xfff);
 	return gabi_check_gpa(target, gpa) && gabi_check_gpa(target, gpa + bytes - 1);
 }
 
@@ -296,8 +303,23 @@ static bool judge_svm_controls(struct judge *j)
 	return false;
 }
 
+/* Bits that hang on the guest's CPUID: `may`, or 0 where that is not known; then `any` is right, and what is not in `all` wrong. */
+static bool bits_are_wrong(struct judge *j, unsigned rule, unsigned at, uint64_t may, uint64_t any, uint64_t all)
+{
+	uint64_t value = vmcb(j, at, 8);
+
+	if (may)
+		return value & ~may;
+	if (value & ~any && !(value & ~all)) {
+		j->verdict->unknown = 1;
+		note(j, GABI_NESTED_NOTE_UNKNOWN, rule, GABI_NESTED_HEADER + at, value);
+	}
+	return value & ~all;
+}
+
 static bool judge_svm_save(struct judge *j)
 {
+	const struct gabi_nested_target *target = j->check.target;
 	bool later = j->check.release >= 601;
 	uint64_t cr0 = vmcb(j, CR0, 8), efer = vmcb(j, EFER, 8), cs = vmcb(j, CS_ATTRIB, 2);
 	bool paging64 = efer & EFER_LME && cr0 & CR0_PG;
@@ -309,10 +331,10 @@ static bool judge_svm_save(struct judge *j)
 	VMCB_IF(vmcb(j, DR6, 8) >> 32, S_SAVE_DR, DR6, 8);
 	VMCB_IF(vmcb(j, DR7, 8) >> 32, S_SAVE_DR, DR7, 8);
 	VMCB_IF(paging64 && !(vmcb(j, CR4, 8) & CR4_PAE), S_SAVE_LONG, CR4, 8);
-	VMCB_IF(paging64 && !gabi_check_gpa(j->check.target, vmcb(j, CR3, 8)), S_SAVE_LONG, CR3, 8);
+	VMCB_IF(paging64 && !gabi_check_cr3(target, vmcb(j, CR3, 8)), S_SAVE_LONG, CR3, 8);
 	VMCB_IF(paging64 && cs >> 9 & 1 && cs >> 10 & 1, S_SAVE_LONG, CS_ATTRIB, 2);
-	VMCB_IF(vmcb(j, CR4, 8) >> 32, S_SAVE_CR4, CR4, 8);
-	VMCB_IF(later && efer & ~EFER_ALL, S_SAVE_EFER, EFER, 8);
+	VMCB_IF(later && bits_are_wrong(j, GABI_NESTED_S_SAVE_CR4, CR4, target->cr4, CR4_ANY, UINT32_MAX), S_SAVE_CR4, CR4, 8);
+	VMCB_IF(later && bits_are_wrong(j, GABI_NESTED_S_SAVE_EFER, EFER, target->efer, EFER_ANY, EFER_ALL), S_SAVE_EFER, EFER, 8);
 	return false;
 }
 

@@ -25,6 +25,7 @@ bool gabi_check_vmcs(struct check *check);
 
 bool gabi_nested_applies(const struct check *check, unsigned rule);
 bool gabi_check_page(const struct gabi_nested_target *target, uint64_t gpa);
+bool gabi_check_cr3(const struct gabi_nested_target *target, uint64_t cr3);
 bool gabi_check_gpa(const struct gabi_nested_target *target, uint64_t gpa);
 bool gabi_check_pat(uint64_t pat);
 

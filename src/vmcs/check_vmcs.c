@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rules v16: what KVM asks of a vmcs12 that is restored in guest mode. Function by function in the order of vmx/nested.c, so
+ * Rules v16 and v17: what KVM asks of a vmcs12 that is restored in guest mode. Function by function in the order of vmx/nested.c, so
  * that the first rule that breaks here is the one that breaks there.
  */
 #include "check.h"
@@ -421,7 +421,7 @@ static bool check_host(struct check *c)
 	uint64_t efer = F(HOST_IA32_EFER);
 
 	if (FIXED(V_HOST_CR0, HOST_CR0, CR0_FIXED0, 0) || FIXED(V_HOST_CR4, HOST_CR4, CR4_FIXED0, 0) ||
-	    WANT(gabi_check_gpa(c->target, F(HOST_CR3)), V_HOST_CR3, HOST_CR3) ||
+	    WANT(gabi_check_cr3(c->target, F(HOST_CR3)), V_HOST_CR3, HOST_CR3) ||
 	    WANT(!(F(HOST_CR4) & CR4_CET) || F(HOST_CR0) & CR0_WP, V_HOST_CET_WP, HOST_CR4) ||
 	    WANT(canonical(c, F(HOST_IA32_SYSENTER_ESP)), V_HOST_SYSENTER, HOST_IA32_SYSENTER_ESP) ||
 	    WANT(canonical(c, F(HOST_IA32_SYSENTER_EIP)), V_HOST_SYSENTER, HOST_IA32_SYSENTER_EIP) ||
@@ -489,10 +489,96 @@ static bool check_guest(struct check *c)
 	       (on_entry(c, ENTRY_CET) && (check_cet(c, GABI_NESTED_V_GUEST_CET, GABI_VMCS_GUEST_S_CET, GABI_VMCS_GUEST_SSP,
 						     GABI_VMCS_GUEST_INTR_SSP_TABLE) ||
 					   WANT(ssp_is_valid(c, F(GUEST_SSP)), V_GUEST_CET, GUEST_SSP))) ||
-	       WANT(F(GUEST_ACTIVITY_STATE) <= 1 || F(GUEST_ACTIVITY_STATE) == 3, V_ACTIVITY, GUEST_ACTIVITY_STATE);
+	       WANT(F(GUEST_ACTIVITY_STATE) <= 1 || (F(GUEST_ACTIVITY_STATE) == 3 && c->release >= 511), V_ACTIVITY,
+		    GUEST_ACTIVITY_STATE);
+}
+
+/* ---- entering ---- */
+
+enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
+
+struct segment {
+	uint64_t base, limit, selector;
+	unsigned type, rpl, dpl;
+	bool unusable, s, ti;
+};
+
+static const struct {
+	uint16_t base, limit, selector, rights;
+} segments[] = {
+#define SEGMENT(name) \
+	[name] = { GABI_VMCS_GUEST_##name##_BASE, GABI_VMCS_GUEST_##name##_LIMIT, GABI_VMCS_GUEST_##name##_SELECTOR, \
+		   GABI_VMCS_GUEST_##name##_AR_BYTES }
+	SEGMENT(ES), SEGMENT(CS), SEGMENT(SS), SEGMENT(DS), SEGMENT(FS), SEGMENT(GS), SEGMENT(LDTR), SEGMENT(TR),
+};
+
+static struct segment segment_of(const struct check *c, unsigned n)
+{
+	uint64_t rights = field(c, segments[n].rights), selector = field(c, segments[n].selector);
+
+	return (struct segment){ .base = field(c, segments[n].base), .limit = field(c, segments[n].limit), .selector = selector,
+				 .type = rights & 15, .rpl = selector & 3, .dpl = rights >> 5 & 3, .unusable = rights >> 16 & 1,
+				 .s = rights >> 4 & 1, .ti = selector >> 2 & 1 };
+}
+
+/* A virtual-8086 segment: KVM looks past DPL, and for CS past the type, and takes "unusable" for not present. */
+static bool vm86_segment_is_valid(const struct check *c, unsigned n)
+{
+	struct segment seg = segment_of(c, n);
+	uint64_t others = field(c, segments[n].rights) & 0xf000;
+
+	return seg.base == seg.selector << 4 && seg.limit == 0xffff && !seg.unusable && seg.s && !others && (n == CS || seg.type == 3);
+}
+
+/* SDM vol. 3, 26.3.1.2, as far as KVM looks. */
+static bool segment_is_valid(const struct check *c, unsigned n)
+{
+	struct segment seg = segment_of(c, n);
+
+	if (n == CS)
+		return !seg.unusable && (seg.type & 9) == 9 && seg.s && (seg.type & 2 ? seg.dpl <= seg.rpl : seg.dpl == seg.rpl);
+	if (n == TR)
+		return !seg.unusable && !seg.ti && (seg.type == 3 || seg.type == 11);
+	if (seg.unusable)
+		return true;
+	if (n == LDTR)
+		return !seg.ti && seg.type == 2;
+	if (n == SS)
+		return (seg.type == 3 || seg.type == 7) && seg.s && seg.dpl == seg.rpl;
+	return seg.s && ((seg.type & 10) == 10 || seg.dpl >= seg.rpl);
+}
+
+#define RFLAGS_VM BIT(17)
+
+static bool check_segments(struct check *c)
+{
+	bool vm86 = F(GUEST_RFLAGS) & RFLAGS_VM;
+
+	if (c->release >= 515 || proc2(c, P2_UNRESTRICTED))
+		return false;
+	if (!vm86 && WANT((F(GUEST_CS_SELECTOR) & 3) == (F(GUEST_SS_SELECTOR) & 3), V_GUEST_SEGMENTS, GUEST_SS_SELECTOR))
+		return true;
+	for (unsigned n = ES; n <= (vm86 ? GS : TR); n++)
+		if (want(c, vm86 ? vm86_segment_is_valid(c, n) : segment_is_valid(c, n), GABI_NESTED_V_GUEST_SEGMENTS,
+			 segments[n].rights))
+			return true;
+	return false;
+}
+
+/* What KVM finds wrong when it loads the guest's state. 5.10 then reads PAE's four entries out of the guest's memory. */
+static bool check_entering(struct check *c)
+{
+	bool pae = F(GUEST_CR0) & CR0_PG && F(GUEST_CR4) & CR4_PAE && !on_entry(c, ENTRY_IA32E);
+
+	if (check_segments(c) || WANT(gabi_check_cr3(c->target, F(GUEST_CR3)), V_GUEST_CR3, GUEST_CR3))
+		return true;
+	if (c->release < 515 && pae && !proc2(c, P2_EPT))
+		PASS_OVER(V_GUEST_CR3, GUEST_CR3);
+	return false;
 }
 
 bool gabi_check_vmcs(struct check *c)
 {
-	return check_execution(c) || check_exit(c) || check_entry(c) || check_evmcs(c) || check_host(c) || check_guest(c);
+	return check_execution(c) || check_exit(c) || check_entry(c) || check_evmcs(c) || check_host(c) || check_guest(c) ||
+	       check_entering(c);
 }

@@ -17,7 +17,7 @@ gabi nested show cut || echo status $?
 gabi nested check state
 === status 2
 === out
-Verdict: Linux 7.2 would refuse it by rule v16.activity: the guest's activity state is neither active, HLT nor wait-for-SIPI (GUEST_ACTIVITY_STATE at offset 1044 is 0x2)
+Verdict: Linux 7.2 would refuse it by rule v16.activity: the guest's activity state is neither active nor HLT (since 5.11: nor wait-for-SIPI) (GUEST_ACTIVITY_STATE at offset 1044 is 0x2)
 
 NOTE         RULE          OFFSET  VALUE  WHAT
 destructive  v16.activity    1044  0x2    by then KVM has dropped the vCPU's old nested state; ask

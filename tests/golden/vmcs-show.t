@@ -73,6 +73,6 @@ Reserved bits, and combinations that VM entry refuses
 RULE          FIELD                 OFFSET  VALUE               WHAT
 layout        GUEST_RFLAGS             552  0x0000000000000244  a bit is clear that is always 1
 v16.activity  GUEST_ACTIVITY_STATE     916  0x00000002          the guest's activity state is
-                                                                neither active, HLT nor
-                                                                wait-for-SIPI
+                                                                neither active nor HLT (since 5.11:
+                                                                nor wait-for-SIPI)
 === err

@@ -115,12 +115,17 @@ static const struct gabi_word *promised(const struct gabi_contract *contract, un
 	return gabi_contract_find(contract, &key, GABI_VP_ALL);
 }
 
+static uint32_t promised_cpuid(const void *contract, uint32_t leaf, uint32_t sub, unsigned reg)
+{
+	struct gabi_key key = { .space = GABI_SPACE_CPUID, .part = (uint16_t)reg, .sub = sub, .index = leaf };
+	const struct gabi_word *word = gabi_contract_find(contract, &key, GABI_VP_ALL);
+
+	return word ? (uint32_t)word->value : 0;
+}
+
 /* The vCPU as the contract describes it. */
 static void target_fill(struct gabi_nested_target *target, const struct gabi_contract *contract)
 {
-	const struct gabi_word *sizes = promised(contract, GABI_SPACE_CPUID, 0x80000008, GABI_EAX);
-	const struct gabi_word *features = promised(contract, GABI_SPACE_CPUID, 1, GABI_ECX);
-
 	for (unsigned i = 0; i < GABI_NESTED_MSRS; i++) {
 		const struct gabi_word *word = promised(contract, GABI_SPACE_MSR, GABI_NESTED_MSR_FIRST + i, 0);
 
@@ -129,13 +134,8 @@ static void target_fill(struct gabi_nested_target *target, const struct gabi_con
 		target->msr[i] = word->value;
 		target->msr_known |= 1u << i;
 	}
-	if (sizes) {
-		unsigned phys = sizes->value & 0xff, virt = sizes->value >> 8 & 0xff;
-
-		target->phys_bits = (uint8_t)(phys <= 52 ? phys : 52);
-		target->virt_bits = virt == 57 ? 57 : 48;
-	}
-	target->no_vmx = !target->svm && features && !(features->value >> 5 & 1);
+	if (promised(contract, GABI_SPACE_CPUID, 1, GABI_ECX))
+		gabi_nested_target_cpuid(target, promised_cpuid, contract);
 	gabi_evmcs_guest_of(contract, &target->evmcs);
 }
 

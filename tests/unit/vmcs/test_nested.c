@@ -67,6 +67,14 @@ static void make_vmx(uint8_t blob[GABI_NESTED_MAX])
 		{ GABI_VMCS_GUEST_CR4, 0x20a0 },
 		{ GABI_VMCS_GUEST_RFLAGS, 2 },
 		{ GABI_VMCS_GUEST_DR7, 0x400 },
+		{ GABI_VMCS_GUEST_CS_AR_BYTES, 0xa09b },
+		{ GABI_VMCS_GUEST_SS_AR_BYTES, 0x10000 },
+		{ GABI_VMCS_GUEST_DS_AR_BYTES, 0x10000 },
+		{ GABI_VMCS_GUEST_ES_AR_BYTES, 0xc093 },
+		{ GABI_VMCS_GUEST_FS_AR_BYTES, 0x10000 },
+		{ GABI_VMCS_GUEST_GS_AR_BYTES, 0x10000 },
+		{ GABI_VMCS_GUEST_LDTR_AR_BYTES, 0x82 },
+		{ GABI_VMCS_GUEST_TR_AR_BYTES, 0x8b },
 		{ GABI_VMCS_VMCS_LINK_POINTER, UINT64_MAX },
 	};
 	struct gabi_nested nested = { .flags = GABI_NESTED_GUEST_MODE, .format = GABI_NESTED_VMX, .vmxon_pa = 0x5000, .vmcs12_pa = 0x6000 };
@@ -281,6 +289,8 @@ CHANGE(guest_efer)
 CHANGE(guest_bndcfgs) { turn_on(B, GABI_VMCS_VM_ENTRY_CONTROLS, 1 << 16); set(B, GABI_VMCS_GUEST_BNDCFGS, 4); }
 CHANGE(guest_cet) { turn_on(B, GABI_VMCS_VM_ENTRY_CONTROLS, 1 << 20); set(B, GABI_VMCS_GUEST_S_CET, 0x40); }
 CHANGE(activity) { set(B, GABI_VMCS_GUEST_ACTIVITY_STATE, 2); }
+CHANGE(guest_cr3) { set(B, GABI_VMCS_GUEST_CR3, UINT64_C(1) << 40); }
+CHANGE(guest_tr) { set(B, GABI_VMCS_GUEST_TR_AR_BYTES, 0x82); }
 CHANGE(svm_format) { put(B, 2, 2, 0); }
 CHANGE(svm_flags) { put(B, 0, 2, 0x105); }
 CHANGE(svme_off) { T->svme_off = 1; }
@@ -325,7 +335,7 @@ static const struct {
 	VMX(shadow_short, V_SHADOW_SHORT, 0) VMX(shadow_bit, V_SHADOW, 0)
 	VMX(pin_bits, V_PIN, 0) VMX(pin_ones, V_PIN, 0) VMX(proc_bits, V_PROC, 0) VMX(proc2_bits, V_PROC2, 0) VMX(cr3_count, V_CR3_COUNT, 0)
 	VMX(io_bitmap, V_IO_BITMAP, 0) VMX(msr_bitmap, V_MSR_BITMAP, 0) VMX(tpr_page, V_TPR_PAGE, 0)
-	VMX(tpr_threshold, V_TPR_THRESHOLD, 0) VMX(apic_access, V_APIC_ACCESS, 0) VMX(x2apic, V_X2APIC, 0) VMX(vid, V_VID, 0)
+	VMX(tpr_threshold, V_TPR_THRESHOLD, 3) VMX(apic_access, V_APIC_ACCESS, 0) VMX(x2apic, V_X2APIC, 0) VMX(vid, V_VID, 0)
 	VMX(posted, V_POSTED, 0) VMX(posted_vector, V_POSTED, 0) VMX(posted_desc, V_POSTED, 0) VMX(apicv_tpr, V_APICV_TPR, 0)
 	VMX(nmi, V_NMI, 0) VMX(nmi_window, V_NMI_WINDOW, 0) VMX(pml, V_PML, 0) VMX(unrestricted, V_UNRESTRICTED, 0) VMX(mbec, V_MBEC, 0)
 	VMX(shadow_bitmap, V_SHADOW_BITMAP, 0) VMX(vpid, V_VPID, 0) VMX(preemption, V_PREEMPTION, 0) VMX(eptp_type, V_EPTP, 0)
@@ -340,6 +350,7 @@ static const struct {
 	VMX(guest_cr4, V_GUEST_CR4, 0) VMX(guest_cet_wp, V_GUEST_CET_WP, 2) VMX(guest_dr7, V_GUEST_DR7, 0) VMX(guest_pat, V_GUEST_PAT, 0)
 	VMX(link, V_LINK, 0) VMX(guest_mode, V_GUEST_MODE, 0) VMX(guest_pae, V_GUEST_MODE, 0) VMX(guest_efer, V_GUEST_EFER, 0)
 	VMX(guest_bndcfgs, V_GUEST_BNDCFGS, 0) VMX(guest_cet, V_GUEST_CET, 3) VMX(activity, V_ACTIVITY, 0)
+	VMX(guest_cr3, V_GUEST_CR3, 0)
 	SVM(svm_format, S_FORMAT, 0) SVM(svm_flags, S_FLAGS, 0) SVM(svme_off, S_SVME, 0) SVM(svm_smm, S_IN_SMM, 0)
 	SVM(vmcb_odd, S_VMCB_PA, 0) SVM(svm_short, S_SHORT, 0) SVM(vmrun, S_VMRUN, 0) SVM(asid, S_ASID, 0) SVM(ncr3, S_NCR3, 1)
 	SVM(msrpm, S_BITMAPS, 1) SVM(vnmi, S_VNMI, 2) SVM(svm_event, S_EVENT, 3) SVM(cr0_now, S_CR0_NOW, 0) SVM(save_pg, S_SAVE_MODE, 0)
@@ -392,11 +403,111 @@ static void check__names_the_rule_that_refuses(void **state)
 		assert_int_equal(verdict.rule, k < 3 ? GABI_NESTED_S_NPT : GABI_NESTED_ACCEPTED);
 		seen[verdict.rule] = 1;
 	}
+	/* 5.10 looks at segments, later kernels wait for the registers. */
+	for (unsigned k = 0; k < 4; k++) {
+		uint8_t blob[GABI_NESTED_MAX];
+		struct gabi_nested_target target;
+		struct gabi_nested_verdict verdict;
+		struct scene s;
+
+		prepare(&s, blob, &target, releases[k], 0);
+		guest_tr(&s);
+		check(blob, s.len, &target, &verdict);
+		assert_int_equal(verdict.rule, k < 1 ? GABI_NESTED_V_GUEST_SEGMENTS : GABI_NESTED_ACCEPTED);
+		seen[verdict.rule] = 1;
+	}
 	/* Three cannot refuse by themselves: they hang on the vCPU's counters and debug features, which are not known here. */
 	seen[GABI_NESTED_V_HOST_PERF] = seen[GABI_NESTED_V_GUEST_PERF] = seen[GABI_NESTED_V_GUEST_DEBUGCTL] = 1;
 	for (unsigned rule = 0; rule < GABI_NESTED_RULE_COUNT; rule++)
 		if (!seen[rule])
 			fail_msg("no case breaks rule %s", gabi_nested_rule_number(rule));
+}
+
+/* ---- what CPUID tells of the target ---- */
+
+struct leaf {
+	uint32_t leaf, sub;
+	uint32_t reg[4];
+};
+
+static uint32_t leaf_reg(const void *ctx, uint32_t leaf, uint32_t sub, unsigned reg)
+{
+	for (const struct leaf *at = ctx; at->leaf; at++)
+		if (at->leaf == leaf && at->sub == sub)
+			return at->reg[reg];
+	return 0;
+}
+
+static void target_cpuid__tells_what_the_guest_may_set(void **state)
+{
+	static const struct leaf epyc[] = {
+		{ 0x1, 0, { 0, 0, 1u << 26, 0 } },                      /* XSAVE */
+		{ 0x7, 0, { 0, 1u << 0 | 1u << 7 | 1u << 20, 1u << 7, 0 } }, /* FSGSBASE, SMEP, SMAP; shadow stacks */
+		{ 0x80000001, 0, { 0, 0, 1u << 2, 1u << 20 | 1u << 29 | 1u << 25 } },
+		{ 0x80000008, 0, { 0x3028, 1u << 20, 0, 0 } },          /* 48 and 40 bits; LMSLE must be 0 */
+		{ 0x80000021, 0, { 1u << 8, 0, 0, 0 } },                /* automatic IBRS */
+		{ 0, 0, { 0 } }
+	};
+	static const struct {
+		const char *release;
+		int svm;
+		uint64_t cr4, efer;
+		uint8_t no_vmx, npt_off;
+	} rows[] = {
+		{ "5.10", 1, 0x3507ff, 0x7d01, 0, 0 },
+		{ "6.12", 1, 0x3507ff, 0x207d01, 0, 0 },
+		{ "7.2", 1, 0xb507ff, 0x205d01, 0, 1 },
+		{ "7.2", 0, 0, 0, 1, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gabi_nested_target target = { .size = sizeof(target), .release = rows[i].release, .svm = (uint8_t)rows[i].svm };
+
+		gabi_nested_target_cpuid(&target, leaf_reg, epyc);
+		assert_int_equal(target.phys_bits, 40);
+		assert_int_equal(target.virt_bits, 48);
+		assert_int_equal(target.cr4, rows[i].cr4);
+		assert_int_equal(target.efer, rows[i].efer);
+		assert_int_equal(target.no_vmx, rows[i].no_vmx);
+		assert_int_equal(target.npt_off, rows[i].npt_off);
+	}
+}
+
+/* Bits that hang on the guest's CPUID: not to be judged without it, and then wrong or right. */
+static void check__of_svm_asks_for_the_guests_bits(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned at;
+		uint64_t value, cr4, efer;
+		unsigned rule;
+		uint8_t unknown;
+	} rows[] = {
+		{ "CR4.LA57, not known", SAVE(0x148), 0x1020, 0, 0, GABI_NESTED_ACCEPTED, 1 },
+		{ "CR4.LA57, not there", SAVE(0x148), 0x1020, 0x7ff, 0, GABI_NESTED_S_SAVE_CR4, 0 },
+		{ "CR4.LA57, there", SAVE(0x148), 0x1020, 0x17ff, 0, GABI_NESTED_ACCEPTED, 0 },
+		{ "EFER.TCE, not known", SAVE(0xd0), 0x9d01, 0, 0, GABI_NESTED_ACCEPTED, 1 },
+		{ "EFER.TCE, not there", SAVE(0xd0), 0x9d01, 0, 0x1d01, GABI_NESTED_S_SAVE_EFER, 0 },
+		{ "EFER.TCE, there", SAVE(0xd0), 0x9d01, 0, 0x9d01, GABI_NESTED_ACCEPTED, 0 },
+		{ "an EFER that no CPU has", SAVE(0xd0), UINT64_C(1) << 60 | 0x1d01, 0, 0, GABI_NESTED_S_SAVE_EFER, 0 },
+		{ "a map in the last page, whatever its low bits", VMCB(0x40), UINT64_MAX, 0, 0, GABI_NESTED_S_BITMAPS, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t blob[GABI_NESTED_MAX];
+		struct gabi_nested_target target = make_target("6.12", 1);
+		struct gabi_nested_verdict verdict;
+
+		make_svm(blob);
+		put(blob, rows[i].at, 8, rows[i].value);
+		target.cr4 = rows[i].cr4;
+		target.efer = rows[i].efer;
+		check(blob, SVM_LEN, &target, &verdict);
+		if (verdict.rule != rows[i].rule || verdict.unknown != rows[i].unknown)
+			fail_msg("%s: rule %s, unknown %d", rows[i].name, gabi_nested_rule_number(verdict.rule), verdict.unknown);
+	}
 }
 
 /* Rules in the table's order: the earlier one wins. */
@@ -624,6 +735,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(check__accepts_a_sound_state_on_every_kernel),
 		cmocka_unit_test(check__names_the_rule_that_refuses),
+		cmocka_unit_test(target_cpuid__tells_what_the_guest_may_set),
+		cmocka_unit_test(check__of_svm_asks_for_the_guests_bits),
 		cmocka_unit_test(check__takes_the_first_of_two),
 		cmocka_unit_test(check__says_when_a_refusal_would_destroy),
 		cmocka_unit_test(check__warns_of_what_is_lost_in_silence),

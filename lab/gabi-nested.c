@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A hypervisor as a guest, on this machine's KVM. Static and alone, so that it runs in a machine that has nothing else.
+ *
+ * gabi-nested save LINE            runs each kind of hypervisor that KVM takes, and prints its state in L1 and in L2, one line a part, each
+ *                                  of which begins with LINE:KIND-PLACE
+ * gabi-nested layouts FILE...      takes each nested state in such lines to every VMCS layout and back (needs no KVM)
+ * gabi-nested resume LINE FILE...  goes on with each state, and says whether it came to its right end; LINE is this kernel's
+ * gabi-nested rules LINE SEED N    tries N mutated nested states: does gabi foretell what KVM says?
+ * gabi-nested both LINE SEED N     first saves, then tries
+ */
+#include "nested_vm.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 8, SAVED_ROUND = 3, NAME = 48 };
+
+/* ---- save ---- */
+
+static bool ended_well(const struct nested_vm *vm)
+{
+	const struct l1_page *page = nested_vm_page(vm);
+	bool good = !page->wrong && page->l1_rounds == ROUNDS && page->l2_rounds == ROUNDS && page->chain == nested_vm_chain(ROUNDS);
+
+	if (!good)
+		fprintf(stderr, "gabi-nested: the %s guest ended wrongly: code 0x%llx, %llu and %llu rounds, 0x%llx\n",
+			nested_vm_kind(vm->kind), page->wrong, page->l1_rounds, page->l2_rounds, page->chain);
+	return good;
+}
+
+static void print_state(const struct nested_vm *vm, const char *line, const char *place)
+{
+	struct saved saved;
+	char name[NAME];
+
+	snprintf(name, sizeof(name), "%s:%s-%s", line, nested_vm_kind(vm->kind), place);
+	nested_vm_save(vm, &saved);
+	saved_print(&saved, name);
+	saved_free(&saved);
+}
+
+static bool save_kind(const char *line, enum l1_kind kind)
+{
+	struct nested_vm vm;
+	enum nested_stop stop;
+	bool good;
+
+	nested_vm_new(&vm, kind, ROUNDS);
+	while ((stop = nested_vm_run(&vm)) != STOP_END) {
+		unsigned long long round = nested_vm_page(&vm)->l1_rounds;
+
+		if (stop == STOP_L2 && round == SAVED_ROUND)
+			print_state(&vm, line, "l2");
+		else if (stop == STOP_L1 && (round == SAVED_ROUND || round == SAVED_ROUND + 1))
+			print_state(&vm, line, round == SAVED_ROUND ? "l1" : "l1-next");
+	}
+	good = ended_well(&vm);
+	nested_vm_free(&vm);
+	return good;
+}
+
+static int save_all(const char *line)
+{
+	bool good = true, any = false;
+
+	for (enum l1_kind kind = L1_SVM; kind <= L1_EVMCS; kind++) {
+		if (!nested_vm_can(kind))
+			continue;
+		any = true;
+		good &= save_kind(line, kind);
+	}
+	if (!any)
+		fprintf(stderr, "gabi-nested: KVM has no nested virtualisation here\n");
+	return any && good ? 0 : 1;
+}
+
+/* ---- states out of files ---- */
+
+static enum l1_kind kind_of(const char *name)
+{
+	const char *kind = strchr(name, ':');
+	enum l1_kind at = L1_SVM;
+
+	while (at < L1_EVMCS && (!kind || strncmp(kind + 1, nested_vm_kind(at), strlen(nested_vm_kind(at)))))
+		at++;
+	return at;
+}
+
+/* Calls back for each state of a file; its lines stand together. The number of those for which that gave false. */
+static unsigned each_state(const char *path, bool (*take)(const char *name, struct saved *saved, const char *arg), const char *arg)
+{
+	FILE *file = fopen(path, "re");
+	struct saved saved = { .count = 0 };
+	char *line = NULL, name[NAME] = "", next[NAME];
+	size_t cap = 0;
+	unsigned bad = 0;
+
+	if (!file)
+		give_up(path);
+	while (getline(&line, &cap, file) > 0) {
+		if (sscanf(line, "%47s", next) != 1)
+			continue;
+		if (strcmp(name, next) && saved.count) {
+			bad += !take(name, &saved, arg);
+			saved_free(&saved);
+		}
+		strcpy(name, next);
+		saved_parse(&saved, line, name);
+	}
+	if (saved.count)
+		bad += !take(name, &saved, arg);
+	saved_free(&saved);
+	free(line);
+	fclose(file);
+	return bad;
+}
+
+/* ---- layouts ---- */
+
+static const struct gabi_vmcs_layout *layout_of_line(const char *name)
+{
+	char release[16] = "";
+
+	sscanf(name, "%15[0-9.]", release);
+	return gabi_nested_layout(release);
+}
+
+enum { FINDINGS = 64 };
+
+/* Puts back what a finding said would stay behind. */
+static void put_back(uint8_t *back, const uint8_t *blob, const struct gabi_vmcs_finding *finding)
+{
+	struct gabi_vmcs_encoding encoding = { .bytes = finding->kind == GABI_VMCS_FINDING_LAUNCHED ? 4 : 0 };
+	size_t at = GABI_NESTED_HEADER + finding->offset, count;
+
+	if (finding->id < GABI_VMCS_COUNT)
+		gabi_vmcs_decode(gabi_vmcs_fields(&count)[finding->id].encoding, &encoding, NULL);
+	memcpy(back + at, blob + at, encoding.bytes);
+}
+
+/* There and back again is the same bytes, but for what a finding names. */
+static bool take_round_trip(const char *name, const struct saved_part *nested, const struct gabi_vmcs_layout *own,
+			    const struct gabi_vmcs_layout *other)
+{
+	static uint8_t there[GABI_NESTED_MAX], back[GABI_NESTED_MAX];
+	struct gabi_vmcs_finding findings[FINDINGS];
+	struct gabi_diag diag = { 0 };
+	size_t len, total, none;
+	bool same;
+
+	if (gabi_nested_convert(nested->bytes, nested->len, own, other, NULL, there, sizeof(there), &len, findings, FINDINGS, &total, &diag) ||
+	    gabi_nested_convert(there, len, other, own, NULL, back, sizeof(back), &len, NULL, 0, &none, &diag)) {
+		fprintf(stderr, "gabi-nested: %s as %s: %s\n", name, other->name, diag.text);
+		return false;
+	}
+	same = len == nested->len && !memcmp(back, nested->bytes, len);
+	for (size_t i = 0; i < total && i < FINDINGS; i++)
+		put_back(back, nested->bytes, &findings[i]);
+	if (len != nested->len || memcmp(back, nested->bytes, len)) {
+		printf("layout\t%s\t%s\tdiffers\n", name, other->name);
+		return false;
+	}
+	printf("layout\t%s\t%s\tidentical%s\n", name, other->name, same ? "" : " but for what findings name");
+	return true;
+}
+
+static bool take_layouts(const char *name, struct saved *saved, const char *arg)
+{
+	const struct gabi_vmcs_layout *own = layout_of_line(name), *layout;
+	const struct saved_part *nested = saved_find(saved, "nested");
+	size_t count;
+	bool good = true;
+
+	(void)arg;
+	if (kind_of(name) == L1_SVM)
+		return true;
+	if (!own || !nested) {
+		fprintf(stderr, "gabi-nested: %s has no nested state, or no layout\n", name);
+		return false;
+	}
+	layout = gabi_vmcs_layouts(&count);
+	for (size_t i = 0; i < count; i++)
+		good &= take_round_trip(name, nested, own, &layout[i]);
+	return good;
+}
+
+/* ---- resume ---- */
+
+/* As the other kernel keeps its VMCS; what would be lost refuses it. */
+static bool convert(const char *name, const char *line, const struct saved_part *nested)
+{
+	const struct gabi_vmcs_layout *from = layout_of_line(name), *to = gabi_nested_layout(line);
+	static uint8_t out[GABI_NESTED_MAX];
+	struct gabi_vmcs_finding finding;
+	struct gabi_diag diag = { 0 };
+	size_t len, total;
+
+	if (!from || !to ||
+	    gabi_nested_convert(nested->bytes, nested->len, from, to, NULL, out, sizeof(out), &len, &finding, 1, &total, &diag)) {
+		fprintf(stderr, "gabi-nested: %s: %s\n", name, diag.text);
+		return false;
+	}
+	if (total) {
+		fprintf(stderr, "gabi-nested: %s: %s at offset %u\n", name, gabi_vmcs_finding_sentence(finding.kind), finding.offset);
+		return false;
+	}
+	memcpy(nested->bytes, out, len);
+	return true;
+}
+
+static bool resume(const char *name, struct saved *saved, const char *line)
+{
+	struct nested_vm vm;
+	enum l1_kind kind = kind_of(name);
+	const struct saved_part *nested = saved_find(saved, "nested");
+	bool good = nested && (kind == L1_SVM || convert(name, line, nested));
+	int refused = 0;
+
+	if (!nested_vm_can(kind)) {
+		fprintf(stderr, "gabi-nested: %s: this KVM has no nested %s\n", name, nested_vm_kind(kind));
+		return false;
+	}
+	nested_vm_new(&vm, kind, 0);
+	if (good) {
+		refused = nested_vm_restore(&vm, saved);
+		good = !refused;
+	}
+	while (good && nested_vm_run(&vm) != STOP_END)
+		;
+	good = good && ended_well(&vm);
+	printf("resume\t%s\t%s\t%s\n", name, line, refused ? strerror(refused) : good ? "went on" : "failed");
+	nested_vm_free(&vm);
+	return good;
+}
+
+/* ---- */
+
+int main(int argc, char **argv)
+{
+	unsigned bad = 0;
+
+	if (argc == 3 && !strcmp(argv[1], "save"))
+		return save_all(argv[2]);
+	if (argc == 5 && (!strcmp(argv[1], "rules") || !strcmp(argv[1], "both"))) {
+		if (*argv[1] == 'b')
+			bad += save_all(argv[2]) != 0;
+		bad += nested_rules(argv[2], strtoull(argv[3], NULL, 0), (unsigned)strtoul(argv[4], NULL, 0));
+		return bad ? 1 : 0;
+	}
+	if (argc > 2 && !strcmp(argv[1], "layouts")) {
+		for (int i = 2; i < argc; i++)
+			bad += each_state(argv[i], take_layouts, NULL);
+		return bad ? 1 : 0;
+	}
+	if (argc > 3 && !strcmp(argv[1], "resume")) {
+		for (int i = 3; i < argc; i++)
+			bad += each_state(argv[i], resume, argv[2]);
+		return bad ? 1 : 0;
+	}
+	fprintf(stderr, "usage: gabi-nested save LINE | layouts FILE... | resume LINE FILE... | rules|both LINE SEED COUNT\n");
+	return 2;
+}
