@@ -1,6 +1,6 @@
-# shellcheck shell=bash disable=SC2154 # a part of lab, whose variables it uses
+# shellcheck shell=bash disable=SC2154,SC2034 # a part of lab, with which it shares variables
 # SPDX-License-Identifier: MIT
-# Packages of any suite of Debian, as apt verifies them: fetched, unpacked into the cache, never installed.
+# Kernels and other packages of any suite of Debian, as apt verifies them: fetched, unpacked into the cache, never installed.
 
 apt_with() { # apt_with SUITE|SUITE-source COMMAND...: one of apt's commands with a state of its own
 	local state=$cache/apt/$1 command=$2
@@ -104,4 +104,59 @@ fill_packages() { # fill_packages DIRECTORY SUITE PACKAGE:ARCHITECTURE...
 	for package; do
 		unpack "$of" "$package" "$directory"
 	done
+}
+
+# ---- kernels ----
+
+# The packages of the newest kernel of a suite: one, or from Debian 14 on one for each part.
+kernel_packages() { # kernel_packages SUITE ARCH
+	local image
+	image=$(record_of "$1" "linux-image-$2:$2" Depends | grep -o 'linux-image-[^ ,]*' | sed -n 1p)
+	record_of "$1" "$image:$2" Depends | grep -oE 'linux-(binary|modules)-[^ ,]*' || echo "$image"
+}
+
+fill_kernel() { # fill_kernel DIRECTORY SUITE ARCH PACKAGE...
+	local directory=$1 of=$2 for=$3
+	shift 3
+	fill_packages "$directory" "$of" "${@/%/:$for}"
+	# Most of a kernel is drivers that no emulated machine has.
+	find "$directory" \( -path '*/kernel/sound' -o -path '*/kernel/drivers/gpu' -o -path '*/kernel/drivers/media' \
+		-o -path '*/kernel/drivers/infiniband' -o -path '*/kernel/drivers/net/wireless' -o -path '*/usr/share' \) \
+		-prune -exec rm -rf {} +
+}
+
+# The directory of the host's kernel, in $kernel, and its package version, in $version. A record in the cache says which that
+# is, until there is a later list of packages to look into.
+kernel='' version=''
+find_kernel() {
+	local record=$cache/kernels/$line-$arch.version packages
+	mkdir -p "$cache/kernels"
+	update_suite "$suite"
+	if [[ ! -f $record || $cache/apt/$suite/updated -nt $record ]]; then
+		version=$(record_of "$suite" "linux-image-$arch:$arch" Version)
+		if [[ $version == "$line".* ]]; then
+			mapfile -t packages < <(kernel_packages "$suite" "$arch")
+			cached "$cache/kernels/$version-$arch" fill_kernel "$suite" "$arch" "${packages[@]}"
+			echo "$version" >"$record"
+		fi
+	fi
+	if [[ ! -f $record ]]; then
+		[[ -n $version ]] || skip "$host: its kernel is not in $cache, and apt has no list of Debian's $suite"
+		skip "$host: Debian's $suite has Linux $version, no longer $line; $kernels says what to look for"
+	fi
+	version=$(<"$record")
+	kernel=$cache/kernels/$version-$arch
+}
+
+# The directory of a busybox of the host's architecture, in $busybox.
+busybox=''
+find_busybox() {
+	local of
+	of=$(own_suite)
+	busybox=$cache/busybox-$arch
+	if [[ ! -d $busybox ]]; then
+		update_suite "$of"
+		cached "$busybox" fill_packages "$of" "busybox-static:$arch"
+	fi
+	busybox=$(dirname "$(find "$busybox" -type f -name busybox -path '*bin/*' -print -quit)")
 }

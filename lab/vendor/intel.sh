@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # a part of lab, whose variables it uses
+# shellcheck shell=bash disable=SC2154,SC2034 # a part of lab, with which it shares variables
 # SPDX-License-Identifier: MIT
 # Intel: Bochs, the one emulator with VMX of its own. It boots from a CD, and its clock is the count of instructions.
 
@@ -16,11 +16,6 @@ intel_needs() {
 
 intel_modules() {
 	echo kvm-intel nested=1
-}
-
-# What the serial line still holds when the power goes is lost.
-intel_machine() {
-	echo "before() { :; }; after() { $1 sleep 1; }"
 }
 
 # Bochs of trixie, built from Debian's source with our patch, in $bochs; the firmware and the boot loader with it.
@@ -56,28 +51,35 @@ intel_iso() { # intel_iso KERNEL INITRD APPEND ISO
 	rm -rf "$root"
 }
 
-# Bochs ends with status 1 when the machine is turned off.
+intel_network() {
+	[[ -n $port ]] || return 0
+	echo 'pci: enabled=1, chipset=i440fx, slot3=e1000'
+	echo "e1000: enabled=1, mac=$(mac_address), ethmod=socket, ethdev=$port"
+}
+
 intel_boot() {
-	local append=('console=ttyS0,115200' quiet loglevel=0 nokaslr panic=-1
-		mitigations=off rodata=off apparmor=0 audit=0 cryptomgr.notests raid=noautodetect)
-	intel_iso "$1" "$2" "${append[*]}" "$work/iso.img"
+	local com1='mode=file, dev=/dev/fd/3' sync=none
+	((!paced)) || sync=slowdown
+	((!interactive)) || com1="mode=term, dev=$(tty)"
+	intel_iso "$1" "$2" "console=ttyS0,115200 rodata=off ${append[*]}" "$work/iso.img"
 	cat >"$work/bochsrc" <<-END
 		display_library: nogui
-		cpu: model=$cpu, count=1, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1
+		cpu: model=$cpu, count=1, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
 		megs: 512
 		romimage: file=$bochs/usr/share/bochs/BIOS-bochs-latest
 		vgaromimage: file=$bochs/usr/share/vgabios/vgabios.bin
 		ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 		ata0-master: type=cdrom, path=$work/iso.img, status=inserted
 		boot: cdrom
-		com1: enabled=1, mode=file, dev=/dev/fd/1
+		com1: enabled=1, $com1
+		$(intel_network)
 		speaker: enabled=0
 		log: $work/bochs.log
-		clock: sync=none, time0=1000000000
+		clock: sync=$sync, time0=1000000000
 		panic: action=fatal
 		error: action=ignore
 		info: action=ignore
 		debug: action=ignore
 	END
-	exec timeout -k 5 "$limit" "$bochs/bochs" -q -f "$work/bochsrc"
+	"${start[@]}" "$bochs/bochs" -q -f "$work/bochsrc" 3>&1 >"$work/bochs.out"
 }
