@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A domain that is taken makes the same arguments when it is read again, and each stands for one word of QEMU's; its -cpu argument is
- * taken as one, or refused in a sentence. */
+ * taken as one, or refused in a sentence. Capabilities that are taken are a manifest that is written and read back the same. */
 #include "fuzz.h"
 
 #include <gabi/cpu_string.h>
+#include <gabi/formats.h>
 #include <gabi/libvirt.h>
 
 #include <string.h>
@@ -48,6 +49,31 @@ static void read_domain(const struct gabi_xml *xml)
 	fuzz_reached();
 }
 
+static void import_capabilities(const struct gabi_xml *xml)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_host *host, *again;
+	char *text, *second;
+	size_t len, second_len;
+	int err = gabi_capabilities_import(gabi_xml_root(xml), NULL, &host, &diag);
+
+	if (err) {
+		fuzz_expect(diag.err == err && diag.text[0]);
+		return;
+	}
+	fuzz_expect(!gabi_host_write(host, NULL, &text, &len));
+	fuzz_expect(!gabi_host_read(text, len, NULL, &again, NULL));
+	fuzz_expect(!gabi_host_write(again, NULL, &second, &second_len));
+	fuzz_expect(len == second_len && !memcmp(text, second, len));
+	for (unsigned space = 0; space < GABI_SPACE_COUNT; space++)
+		fuzz_expect(!gabi_host_covers(host, space));
+	gabi_text_free(text, NULL);
+	gabi_text_free(second, NULL);
+	gabi_host_free(host);
+	gabi_host_free(again);
+	fuzz_reached();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct gabi_diag diag = { 0 };
@@ -59,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	}
 	read_domain(xml);
+	import_capabilities(xml);
 	gabi_xml_free(xml);
 	return 0;
 }

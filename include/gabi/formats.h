@@ -33,8 +33,10 @@ GABI_API int gabi_host_read(const char *text, size_t len, const struct gabi_mem 
  * FIRECRACKER: a fingerprint of cpu-template-helper, or its guest_cpu_config alone; view must be GABI_VIEW_GUEST.
  * CPUID: what cpuid -r and cpuid -1 -r print, and beside it MSRs in lines "msr 0x10a 0x1", blank lines and lines that
  * begin with #; view is GABI_VIEW_GUEST or, outside of any guest, GABI_VIEW_CPU. Several processors must agree in all that is a promise.
+ * QEMU: the answer to query-cpu-model-expansion of "host" or "max", full; view must be GABI_VIEW_GUEST. It knows only what QEMU has a name for,
+ * and covers no space.
  */
-enum gabi_import { GABI_IMPORT_GUESS, GABI_IMPORT_FIRECRACKER, GABI_IMPORT_CPUID };
+enum gabi_import { GABI_IMPORT_GUESS, GABI_IMPORT_FIRECRACKER, GABI_IMPORT_CPUID, GABI_IMPORT_QEMU };
 GABI_API int gabi_host_import(const char *text, size_t len, enum gabi_import format, enum gabi_view view,
 			      const struct gabi_mem *mem, struct gabi_host **ret_host, struct gabi_diag *diag);
 

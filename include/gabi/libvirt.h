@@ -40,5 +40,15 @@ GABI_API int gabi_domain_is_checked(const struct gabi_domain *domain);
 GABI_API size_t gabi_domain_note_count(const struct gabi_domain *domain);
 GABI_API const char *gabi_domain_note(const struct gabi_domain *domain, size_t at);
 
+/*
+ * What libvirt says of a host, as a manifest that knows only what has a name there; the fact "source" says so, and it covers no space.
+ *
+ * <domainCapabilities> (virsh domcapabilities): what its host-model gives a guest, and Hyper-V's enlightenments: GABI_VIEW_GUEST, a lower bound.
+ * <capabilities> (virsh capabilities) and its <cpu> alone: the bare CPU, GABI_VIEW_CPU; what libvirt had no name for is missing there
+ * as well, and nothing can be pinned from it.
+ */
+GABI_API int gabi_capabilities_import(const struct gabi_xml_node *root, const struct gabi_mem *mem, struct gabi_host **ret_host,
+				      struct gabi_diag *diag);
+
 GABI_END
 #endif

@@ -218,7 +218,9 @@ int gabi_host_import(const char *text, size_t len, enum gabi_import format, enum
 	while (at < len && (text[at] == ' ' || text[at] == '\t' || text[at] == '\r' || text[at] == '\n'))
 		at++;
 	if (format == GABI_IMPORT_GUESS)
-		format = at < len && text[at] == '{' ? GABI_IMPORT_FIRECRACKER : GABI_IMPORT_CPUID;
+		format = at == len || text[at] != '{' ? GABI_IMPORT_CPUID : gabi_import_is_qemu(text, len) ? GABI_IMPORT_QEMU : GABI_IMPORT_FIRECRACKER;
+	if (format == GABI_IMPORT_QEMU)
+		return gabi_import_qemu(text, len, view, mem, ret_host, diag);
 	return format == GABI_IMPORT_FIRECRACKER ? gabi_import_firecracker(text, len, view, mem, ret_host, diag) :
 						   gabi_import_cpuid(text, len, view, mem, ret_host, diag);
 }

@@ -40,4 +40,8 @@ int gabi_import_firecracker(const char *text, size_t len, enum gabi_view view, c
 int gabi_import_cpuid(const char *text, size_t len, enum gabi_view view, const struct gabi_mem *mem, struct gabi_host **ret_host,
 		      struct gabi_diag *diag);
 
+int gabi_import_qemu(const char *text, size_t len, enum gabi_view view, const struct gabi_mem *mem, struct gabi_host **ret_host,
+		     struct gabi_diag *diag);
+bool gabi_import_is_qemu(const char *text, size_t len); /* and not a fingerprint */
+
 #endif

@@ -5,6 +5,7 @@
 #include <gabi/vocab.h>
 
 #include "base/nearest.h"
+#include "formats/libvirt.h"
 #include "formats/tree.h"
 
 #include <string.h>
@@ -157,21 +158,6 @@ static void only_known(struct reader *reader, const struct gabi_xml_node *node, 
 
 /* ---- features ---- */
 
-static const char *qemu_name(const char *name)
-{
-	static const struct {
-		const char *libvirt, *qemu;
-	} names[] = {
-#define GABI_LIBVIRT_NAME_ROW(name, of_qemu) { name, of_qemu },
-#include <models/libvirt.def>
-	};
-
-	for (size_t i = 0; i < GABI_COUNT_OF(names); i++)
-		if (!strcmp(name, names[i].libvirt))
-			return names[i].qemu;
-	return name;
-}
-
 /* Names that libvirt takes and does not pass on. */
 static bool is_unsaid(const char *name)
 {
@@ -232,7 +218,7 @@ static bool is_on(struct reader *reader, const struct gabi_xml_node *node, const
 
 static void read_feature(struct reader *reader, const struct gabi_xml_node *node)
 {
-	const char *own = gabi_tree_attr(node, "name"), *name = qemu_name(own ? own : "");
+	const char *own = gabi_tree_attr(node, "name"), *name = gabi_libvirt_qemu_name(own ? own : "");
 	size_t policy = word_of(reader, node, "policy", policies, GABI_COUNT_OF(policies), REQUIRE);
 	bool x86 = reader->domain->arch == GABI_ARCH_X86, on;
 

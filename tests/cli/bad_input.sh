@@ -132,7 +132,19 @@ imports() {
 	mkdir -p folder
 	fails 3 'empty' ./gabi import empty && fails 3 'longer than 64 MiB' ./gabi import huge && fails 3 'cut.txt:' ./gabi import cut.txt &&
 		fails 3 'host.json:' ./gabi import host.json && fails 3 'is a directory' ./gabi import folder &&
-		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt
+		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt && fails 3 'has no "props"' ./gabi import --format=qemu host.json
+}
+
+xml_files() {
+	head -c 3000000 /dev/zero | tr '\0' '<' >deep.xml
+	truncate -s 5M huge.xml && sed -i '1s/^/<a>/' huge.xml
+	{ echo '<a>' && yes '<b/>' | head -n 70000 && echo '</a>'; } >many.xml
+	printf '<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/passwd">]><a>&b;</a>' >entity.xml
+	printf '<capabilities><host>' >cut.xml
+	printf '<domain type="kvm"/>' >domain.xml
+	fails 3 'this is not XML' ./gabi import deep.xml && fails 3 'longer than 4 MiB' ./gabi import huge.xml &&
+		fails 3 'more than 65536 elements' ./gabi import many.xml && fails 3 'document type' ./gabi import entity.xml &&
+		fails 3 'this is not XML' ./gabi import cut.xml && fails 3 'no capabilities of libvirt' ./gabi import domain.xml
 }
 
 templates() {

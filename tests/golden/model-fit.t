@@ -8,13 +8,13 @@ The named model nearest to a host, made the same by what is added and removed.
 gabi model fit old.json
 === status 0
 === out
-Nearest, made the same: Nehalem-v1,+vme,+ss,+rdtscp
+Nearest, made the same: Nehalem-v1,+ss,+rdtscp
 
 Nearest models
 MODEL        HOST LACKS  HOST HAS MORE
-Nehalem-v1            0              3
-Nehalem-v2            1              3
-Penryn-v1             0              5
-core2duo-v1           0              5
-Westmere-v1           3              3
+Nehalem-v1            0              2
+Nehalem-v2            1              2
+Penryn-v1             0              4
+core2duo-v1           0              4
+Westmere-v1           3              2
 === err

@@ -33,7 +33,7 @@ vmx-xsaves  off    on
 status 1
 Model: 486-v1
 Since: QEMU 7.2
-Changes: vendor=GenuineIntel family=4 model=8 level=1 fpu hypervisor pse
+Changes: vendor=GenuineIntel family=4 model=8 level=1 fpu hypervisor pse vme
 
 Asks for
 WORD                           VALUE  MEANS
@@ -43,9 +43,9 @@ cpuid 0x0.0x0 ecx         0x6c65746e  ntel
 cpuid 0x0.0x0 edx         0x49656e69  ineI
 cpuid 0x1.0x0 eax              0x480  base-model=8 base-family=4
 cpuid 0x1.0x0 ecx         0x80000000  hypervisor
-cpuid 0x1.0x0 edx                0x9  fpu pse
+cpuid 0x1.0x0 edx                0xb  fpu vme pse
 cpuid 0x7.0x0 ebx               0x20  avx2
 cpuid 0x80000002.0x0 eax    0x363878  x86
-{"model":"486-v1","since":"QEMU 7.2","changes":"vendor=GenuineIntel family=4 model=8 level=1 fpu hypervisor pse","words":[{"word":"cpuid 0x0.0x0 eax","value":"0x1","means":"level=1"},{"word":"cpuid 0x0.0x0 ebx","value":"0x756e6547","means":"Genu"},{"word":"cpuid 0x0.0x0 ecx","value":"0x6c65746e","means":"ntel"},{"word":"cpuid 0x0.0x0 edx","value":"0x49656e69","means":"ineI"},{"word":"cpuid 0x1.0x0 eax","value":"0x480","means":"base-model=8 base-family=4"},{"word":"cpuid 0x1.0x0 ecx","value":"0x80000000","means":"hypervisor"},{"word":"cpuid 0x1.0x0 edx","value":"0x9","means":"fpu pse"}]}
+{"model":"486-v1","since":"QEMU 7.2","changes":"vendor=GenuineIntel family=4 model=8 level=1 fpu hypervisor pse vme","words":[{"word":"cpuid 0x0.0x0 eax","value":"0x1","means":"level=1"},{"word":"cpuid 0x0.0x0 ebx","value":"0x756e6547","means":"Genu"},{"word":"cpuid 0x0.0x0 ecx","value":"0x6c65746e","means":"ntel"},{"word":"cpuid 0x0.0x0 edx","value":"0x49656e69","means":"ineI"},{"word":"cpuid 0x1.0x0 eax","value":"0x480","means":"base-model=8 base-family=4"},{"word":"cpuid 0x1.0x0 ecx","value":"0x80000000","means":"hypervisor"},{"word":"cpuid 0x1.0x0 edx","value":"0xb","means":"fpu vme pse"}]}
 === err
 gabi: note: +avx2 overrides avx2=on and =off, wherever they stand

@@ -18,6 +18,8 @@ NO_MODELS = {'base', 'host', 'max'}
 SPACES = {'cpuid', 'kvm', 'hyperv', 'msr'}
 ASKED = {'vmx'}  # because we asked for it
 AMD_COPIES = 0x0183f3ff  # of leaf 1's bits in 0x80000001 EDX: QEMU makes them from leaf 1 when the CPU is started
+# tcg_default_props of QEMU: its emulator, which alone can be asked here, takes it from every model. models_libvirt.py looks at it.
+OF_EMULATOR = ('cpuid', 1, 0, 3, 1)  # vme
 NONE = ['-machine', 'none']
 
 # Where a QEMU gives a name another meaning than the oldest one that has it: (release, name, property).
@@ -83,10 +85,10 @@ def set_bits(words):
 
 
 def differences(words, theirs, names):
-    ours, known = set_bits(words), set()
+    ours, known = set_bits(words) - {OF_EMULATOR}, set()
     for name, value in theirs.items():
         bits = names.get(rows.same(name))
-        if not isinstance(value, bool) or not bits or name in ASKED or name.startswith('hv-'):
+        if not isinstance(value, bool) or not bits or name in ASKED or name.startswith('hv-') or OF_EMULATOR in bits:
             continue
         known |= bits if value else set()
         if (bits <= ours) != value or (not value and bits & ours):

@@ -21,7 +21,7 @@ _gabi() {
 		return
 		;;
 	--view) list='kvm guest cpu' ;;
-	--format) list='firecracker cpuid' ;;
+	--format) list='firecracker cpuid qemu libvirt' ;;
 	--as) list=$(gabi emit --list) ;;
 	--arch) list='x86 arm64' ;;
 	--save-at) list=all ;;
