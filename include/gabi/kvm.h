@@ -67,6 +67,7 @@ struct gabi_kvm_vm_options {
 	size_t size;        /* sizeof(struct gabi_kvm_vm_options); bytes that this library does not know must be 0 */
 	const char *device; /* NULL: /dev/kvm */
 	unsigned vcpus;     /* 0: 1 */
+	unsigned pc;        /* x86: 1: with the interrupt controllers and the timer of a PC, and not only with local APICs */
 };
 
 /*

@@ -57,7 +57,7 @@ int gabi_kvm_vm_create(const struct gabi_contract *contract, const struct gabi_k
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	err = kvm_open(ours.device, &kvm, diag);
 	if (!err)
-		err = create_machine(contract, kvm, ours.vcpus, &created->vm.vm, created->vcpu, diag);
+		err = create_machine(contract, kvm, &ours, &created->vm.vm, created->vcpu, diag);
 	kvm_close(kvm);
 	if (err)
 		gabi_kvm_vm_free(&created->vm);

@@ -2,13 +2,13 @@
 #ifndef GABI_KVM_CREATE_H
 #define GABI_KVM_CREATE_H
 
-#include <gabi/contract.h>
+#include <gabi/kvm.h>
 
 #include "io.h"
 
-/* Makes the VM, its interrupt controller and `count` virtual processors as a contract wants them. vcpu holds -1 where none was
- * made; what was made is the caller's to close, on failure too. */
-int create_machine(const struct gabi_contract *contract, int kvm, unsigned count, int *ret_vm, int *vcpu,
-		   struct gabi_diag *diag);
+/* Makes the VM, its interrupt controller and options->vcpus virtual processors as a contract wants them. vcpu holds -1 where
+ * none was made; what was made is the caller's to close, on failure too. */
+int create_machine(const struct gabi_contract *contract, int kvm, const struct gabi_kvm_vm_options *options, int *ret_vm,
+		   int *vcpu, struct gabi_diag *diag);
 
 #endif

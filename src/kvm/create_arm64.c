@@ -94,8 +94,8 @@ static int make_vcpus(int vm, uint32_t features, unsigned count, int *vcpu, int 
 	return err;
 }
 
-int create_machine(const struct gabi_contract *contract, int kvm, unsigned count, int *ret_vm, int *vcpu,
-		   struct gabi_diag *diag)
+int create_machine(const struct gabi_contract *contract, int kvm, const struct gabi_kvm_vm_options *options, int *ret_vm,
+		   int *vcpu, struct gabi_diag *diag)
 {
 	int gic, err = machine_new(kvm, ret_vm, diag);
 
@@ -105,7 +105,7 @@ int create_machine(const struct gabi_contract *contract, int kvm, unsigned count
 		machine_enable(*ret_vm, KVM_CAP_ARM_MTE);
 	machine_enable(*ret_vm, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS);
 	machine_give_gic(*ret_vm, promised(contract, "id-aa64pfr0.gic") ? 3 : 2, &gic);
-	err = make_vcpus(*ret_vm, wished(contract) & machine_features(*ret_vm), count, vcpu, gic, diag);
+	err = make_vcpus(*ret_vm, wished(contract) & machine_features(*ret_vm), options->vcpus, vcpu, gic, diag);
 	kvm_close(gic);
 	return err;
 }

@@ -43,6 +43,31 @@ int machine_new(int kvm, int *ret_vm, struct gabi_diag *diag)
 	return err;
 }
 
+/* Three pages and one below 4 GiB, where Intel's processors without unrestricted guests keep what real mode takes. */
+#define REAL_MODE_MAP 0xfeffc000ull
+#define REAL_MODE_TSS 0xfeffd000ul
+
+static int give_pc(int vm, struct gabi_diag *diag)
+{
+	uint64_t map = REAL_MODE_MAP;
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	if (kvm_ioctl(vm, KVM_SET_IDENTITY_MAP_ADDR, &map) || kvm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)REAL_MODE_TSS))
+		return kvm_refused(diag, "set aside memory for real mode");
+	if (kvm_ioctl(vm, KVM_CREATE_IRQCHIP, NULL))
+		return kvm_refused(diag, "make the interrupt controllers of a PC");
+	return kvm_ioctl(vm, KVM_CREATE_PIT2, &pit) ? kvm_refused(diag, "make the timer of a PC") : 0;
+}
+
+int machine_new_pc(int kvm, int *ret_vm, struct gabi_diag *diag)
+{
+	int err;
+
+	ask_for_xsave_features();
+	err = kvm_vm_new(kvm, 0, ret_vm, diag);
+	return err ? err : give_pc(*ret_vm, diag);
+}
+
 int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *diag)
 {
 	int vcpu = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);

@@ -29,7 +29,7 @@ static enum gabi_verdict worst_of(const struct check *check)
 static void print_one(const struct check *check)
 {
 	const struct gabi_report *report = check->reports[0];
-	char counts[128], text[3 * TITLE_LEN];
+	char counts[128], text[4 * TITLE_LEN];
 
 	count_findings(report, counts, sizeof(counts));
 	snprintf(text, sizeof(text), "%s on %s: %s%s%s", check->title, check->fleet->at[0].title,
@@ -175,6 +175,17 @@ static enum status print_tables(const struct check *check, bool all)
 	if (!done)
 		complain("out of memory");
 	return done ? STATUS_YES : STATUS_REFUSED;
+}
+
+enum status print_verdict(const char *contract, const char *host, struct gabi_report *report)
+{
+	struct fleet_host at = { .files = 1 };
+	const struct fleet fleet = { .at = &at, .count = 1, .files = 1 };
+	struct check check = { .fleet = &fleet, .reports = &report };
+
+	snprintf(check.title, sizeof(check.title), "%s", contract);
+	snprintf(at.title, sizeof(at.title), "%s", host);
+	return print_tables(&check, false);
 }
 
 static enum status check_all(struct check *check)

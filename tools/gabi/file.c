@@ -11,16 +11,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_MIB (GABI_FORMATS_MAX_LEN >> 20)
+#define IMAGE_MAX_LEN ((size_t)1 << 30)
 
-static enum status too_long(const char *name)
+static enum status too_long(const char *name, size_t most)
 {
-	complain("%s: longer than %u MiB, so it is no contract and no manifest", name, MAX_MIB);
+	complain("%s: longer than %zu MiB%s", name, most >> 20,
+		 most == GABI_FORMATS_MAX_LEN ? ", so it is no contract and no manifest" : "");
 	return STATUS_INPUT;
 }
 
-/* Reads to the end, or to one byte more than the formats take. */
-static enum status read_all(int fd, const char *name, size_t expected, struct text *text)
+/* Reads to the end, or to one byte more than is taken. */
+static enum status read_all(int fd, const char *name, size_t expected, size_t most, struct text *text)
 {
 	size_t room = expected + 2; /* one for the NUL, one so that the end is seen without growing */
 
@@ -44,14 +45,14 @@ static enum status read_all(int fd, const char *name, size_t expected, struct te
 		text->at[text->len] = '\0';
 		if (got == 0)
 			return STATUS_YES;
-		if (text->len > GABI_FORMATS_MAX_LEN)
-			return too_long(name);
+		if (text->len > most)
+			return too_long(name, most);
 		if (text->len + 1 == room)
 			room *= 2;
 	}
 }
 
-static enum status read_open(int fd, const char *name, struct text *text)
+static enum status read_open(int fd, const char *name, size_t most, struct text *text)
 {
 	struct stat stat;
 
@@ -63,12 +64,12 @@ static enum status read_open(int fd, const char *name, struct text *text)
 		complain("%s: is a directory; name the files in it", name);
 		return STATUS_INPUT;
 	}
-	if (S_ISREG(stat.st_mode) && stat.st_size > (off_t)GABI_FORMATS_MAX_LEN)
-		return too_long(name);
-	return read_all(fd, name, S_ISREG(stat.st_mode) ? (size_t)stat.st_size : 65536, text);
+	if (S_ISREG(stat.st_mode) && stat.st_size > (off_t)most)
+		return too_long(name, most);
+	return read_all(fd, name, S_ISREG(stat.st_mode) ? (size_t)stat.st_size : 65536, most, text);
 }
 
-enum status file_read(const char *path, struct text *ret_text)
+static enum status read_up_to(const char *path, size_t most, struct text *ret_text)
 {
 	bool standard = !strcmp(path, "-");
 	const char *name = standard ? "standard input" : path;
@@ -80,7 +81,7 @@ enum status file_read(const char *path, struct text *ret_text)
 		complain("%s: cannot be opened: %s", name, strerror(errno));
 		return STATUS_INPUT;
 	}
-	status = read_open(fd, name, &text);
+	status = read_open(fd, name, most, &text);
 	if (!standard)
 		close(fd);
 	if (status)
@@ -88,6 +89,16 @@ enum status file_read(const char *path, struct text *ret_text)
 	else
 		*ret_text = text;
 	return status;
+}
+
+enum status file_read(const char *path, struct text *ret_text)
+{
+	return read_up_to(path, GABI_FORMATS_MAX_LEN, ret_text);
+}
+
+enum status file_read_image(const char *path, struct text *ret_text)
+{
+	return read_up_to(path, IMAGE_MAX_LEN, ret_text);
 }
 
 static int write_all(int fd, const char *text, size_t len)

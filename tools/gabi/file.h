@@ -14,6 +14,9 @@ struct text {
  * take, is complained about. */
 enum status file_read(const char *path, struct text *ret_text);
 
+/* The same for what a guest boots, which may be longer. */
+enum status file_read_image(const char *path, struct text *ret_text);
+
 /* Writes the file under a temporary name, syncs it and renames it, so that path is the old file or the whole new one.
  * NULL and "-" are standard output. */
 enum status file_write(const char *path, const char *text, size_t len);

@@ -3,6 +3,7 @@
 #ifndef GABI_TOOL_FINDINGS_H
 #define GABI_TOOL_FINDINGS_H
 
+#include "gabi.h"
 #include "table.h"
 
 #include <gabi/verdict.h>
@@ -39,6 +40,9 @@ const char *remedy_of(const struct line *lines, size_t at);
 
 /* "3 block it, 2 are unknown": how many findings of each weight there are. */
 void count_findings(const struct gabi_report *report, char *out, size_t cap);
+
+/* The verdict on one host, with its findings. Titles as contract_title and host_title make them. */
+enum status print_verdict(const char *contract, const char *host, struct gabi_report *report);
 
 enum color color_of_weight(unsigned weight);
 enum color color_of_verdict(unsigned verdict);

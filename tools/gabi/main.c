@@ -12,7 +12,7 @@
 struct command {
 	const char *name, *usage, *what;
 	enum status (*run)(const struct args *args);
-	unsigned options;   /* bit n: takes option n */
+	uint64_t options;   /* bit n: takes option n */
 	size_t least, most; /* how many operands it takes */
 };
 
@@ -163,7 +163,7 @@ static bool option_add(const struct command *command, struct args *args, size_t 
 /* Is more than one input to be standard input, which ends with the first? */
 static bool reads_standard_input_again(const struct args *args)
 {
-	static const int inputs[] = { OPTION_OFFER, OPTION_OLD, OPTION_NEW, OPTION_FIRECRACKER };
+	static const int inputs[] = { OPTION_OFFER, OPTION_OLD, OPTION_NEW, OPTION_FIRECRACKER, OPTION_CONTRACT, OPTION_INITRD };
 	size_t times = 0;
 
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++)

@@ -25,7 +25,7 @@ _gabi() {
 	--as) list=$(gabi emit --list) ;;
 	--arch) list='x86 arm64' ;;
 	--save-at) list=all ;;
-	--name | -n | --kernel | -k | --to | --layout) return ;;
+	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append) return ;;
 	hv) [[ $word == -* ]] || list='replay show' ;;
 	help) list=$(gabi help --list) ;;
 	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;

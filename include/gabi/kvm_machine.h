@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libgabi-kvm: a virtual machine that runs. x86.
+ *
+ * A machine is one KVM virtual machine for each trust level (VTL) over one file of memory, under a contract. This is all of KVM
+ * that a VMM needs: it loads memory, gives virtual processors their first registers, runs them, and answers their exits.
+ *
+ * Threads: a virtual processor is run, and its registers touched, by one thread at a time. The functions that say "any thread"
+ * may be called at any time between _new and _free.
+ */
+#ifndef GABI_KVM_MACHINE_H
+#define GABI_KVM_MACHINE_H
+
+#include <gabi/hv_turn.h>
+#include <gabi/kvm.h>
+
+GABI_BEGIN
+
+#define GABI_KVM_VPS_MAX  240u
+#define GABI_KVM_VTLS_MAX 3u
+
+/* RAM lies from address 0 on, and what is more than this from 4 GiB on; in between is room for devices. */
+#define GABI_KVM_LOW_RAM  0xc0000000u
+#define GABI_KVM_HIGH_RAM 0x100000000u
+
+struct gabi_kvm_machine;
+
+struct gabi_kvm_machine_options {
+	size_t size;        /* sizeof(struct gabi_kvm_machine_options); bytes that this library does not know must be 0 */
+	const char *device; /* NULL: /dev/kvm */
+	unsigned vps;       /* virtual processors; 0: 1 */
+	unsigned vtls;      /* trust levels; 0: 1 */
+	uint64_t memory;    /* bytes, whole pages */
+	int kick;           /* the signal of gabi_kvm_vp_kick; the caller has given it a handler, without SA_RESTART */
+	int unverified;     /* 1: run even if KVM shows something else than was set (gabi_kvm_apply) */
+	/* As in struct gabi_kvm_vm. */
+	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
+	void *ctx;
+};
+
+/*
+ * Makes a machine with cleared memory, carries the plan out on it, and stops before the first instruction. VTL 0 has the
+ * interrupt controllers and the timer of a PC in the kernel, with 24 lines; the other VTLs have local APICs.
+ * Virtual processor 0 is as after a reset, the others wait for INIT and startup IPIs. Errors: as of gabi_kvm_vm_create and
+ * gabi_kvm_apply.
+ */
+GABI_API int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi_plan *plan,
+				  const struct gabi_kvm_machine_options *options, const struct gabi_mem *mem,
+				  struct gabi_kvm_machine **ret_machine, struct gabi_diag *diag);
+GABI_API void gabi_kvm_machine_free(struct gabi_kvm_machine *machine); /* NULL is fine; nobody may be inside */
+
+/* The VM of a VTL, for what has an API of its own: saving, restoring, ioctls. Owned by the machine. */
+GABI_API const struct gabi_kvm_vm *gabi_kvm_machine_vm(const struct gabi_kvm_machine *machine, unsigned vtl);
+
+/* The caller's view of len bytes of RAM, which no VTL's protection touches; NULL if they are not all RAM. Any thread. */
+GABI_API void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *machine, uint64_t gpa, uint64_t len);
+
+/* Sets one of the lines of VTL 0's interrupt controllers: 0 to 15 are those of a PC, 0 to 23 the I/O APIC's. Any thread. */
+GABI_API int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line, int level);
+
+/* ---- virtual processors ---- */
+
+/* The general registers, in KVM's order. */
+struct gabi_kvm_registers {
+	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rflags;
+};
+
+/* Puts a virtual processor at its first instruction. rsp, rip and rflags are the context's. registers NULL: all 0. */
+GABI_API int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
+			       const struct gabi_hv_context *context, const struct gabi_kvm_registers *registers,
+			       struct gabi_diag *diag);
+
+enum gabi_kvm_exit_kind {
+	GABI_KVM_EXIT_KICKED,   /* somebody kicked, or there is nothing to do: run again */
+	GABI_KVM_EXIT_PORT,     /* IN or OUT */
+	GABI_KVM_EXIT_MMIO,     /* an access of memory where there is none */
+	GABI_KVM_EXIT_CRASHED,  /* a triple fault */
+	GABI_KVM_EXIT_RESET,    /* the guest asked for a reset or shutdown by a way that KVM knows */
+	GABI_KVM_EXIT_STUCK,    /* KVM can go no further: exit.text says why */
+};
+
+/* Why a virtual processor stopped. What is read by the guest has to be in `data` before it runs again. */
+struct gabi_kvm_exit {
+	uint8_t kind;     /* enum gabi_kvm_exit_kind */
+	uint8_t write;    /* 1 or 0 */
+	uint8_t size;     /* bytes of one access: 1 to 8 */
+	uint32_t count;   /* PORT: accesses, one after the other in data; else 1 */
+	uint64_t address; /* the port, or the guest-physical address */
+	void *data;
+	char text[80];    /* STUCK */
+};
+
+/* Runs a virtual processor in a VTL until it needs something. GABI_ERR_KVM: KVM refused. */
+GABI_API int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
+			     struct gabi_diag *diag);
+
+/* Makes gabi_kvm_vp_run return soon, or at once when it is next called. Any thread. */
+GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);
+
+/* The general registers, while the virtual processor is outside. */
+GABI_API int gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
+				   struct gabi_kvm_registers *ret_registers, struct gabi_diag *diag);
+
+GABI_END
+#endif

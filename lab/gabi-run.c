@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor for a machine that has nothing else: static and alone. gabi-run [-c CPUS] [-m MIB] [-a APPEND] [-i INITRD] [-d DISK]
+ * [-p CONTRACT] IMAGE. It says which contract was kept, and ends as `gabi run` does.
+ */
+#include <gabi/formats.h>
+
+#include "vmm/monitor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int complain(const char *what, const struct gabi_diag *diag)
+{
+	fprintf(stderr, "gabi-run: %s: %s%s%s\n", what, diag->where, *diag->where ? ": " : "", diag->text);
+	return 4;
+}
+
+static struct vmm_bytes read_file(const char *path)
+{
+	FILE *file = path ? fopen(path, "re") : NULL;
+	size_t cap = 256 << 20;
+	unsigned char *at = file ? malloc(cap) : NULL;
+	struct vmm_bytes bytes = { at, at ? fread(at, 1, cap, file) : 0 };
+
+	if (file)
+		fclose(file);
+	return bytes;
+}
+
+static int read_contract(const char *path, struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
+	struct vmm_bytes text = read_file(path);
+
+	return path ? gabi_contract_read((const char *)text.at, text.len, NULL, ret_contract, diag) : 0;
+}
+
+static int run(const struct vmm_options *options)
+{
+	struct vmm_result result;
+	struct gabi_diag diag = { 0 };
+
+	if (vmm_run(options, &result, &diag))
+		return complain("the guest cannot be started", &diag);
+	fprintf(stderr, "gabi-run: %s %u\n", result.text, result.value);
+	return result.end == VMM_END_OFF || result.end == VMM_END_RESET ? 0 : result.end == VMM_END_EXIT ? result.value != 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct vmm_options options = { .memory = 256 << 20, .cpus = 1, .in = 0, .out = 1 };
+	struct gabi_contract *contract = NULL;
+	struct vmm_terms terms;
+	struct gabi_diag diag = { 0 };
+	const char *promises = NULL;
+	int option;
+
+	while ((option = getopt(argc, argv, "c:m:a:i:d:p:f")) != -1) {
+		switch (option) {
+		case 'c':
+			options.cpus = (unsigned)strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			options.memory = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case 'a':
+			options.append = optarg;
+			break;
+		case 'i':
+			options.initrd = read_file(optarg);
+			break;
+		case 'd':
+			options.disk = optarg;
+			break;
+		case 'p':
+			promises = optarg;
+			break;
+		case 'f':
+			options.forced = true;
+			break;
+		default:
+			return 2;
+		}
+	}
+	options.image = read_file(argv[optind]);
+	options.terms = &terms;
+	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, options.forced, &diag))
+		return complain("the contract", &diag);
+	fprintf(stderr, "gabi-run: the contract: %s\n", gabi_verdict_text(gabi_report_verdict(terms.report)));
+	return terms.plan ? run(&options) : 1;
+}

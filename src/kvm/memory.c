@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory.h"
+
+#include "uapi.h"
+
+#include <gabi/kvm_machine.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+int memory_map(const struct memory *memory, unsigned char **ret_view, struct gabi_diag *diag)
+{
+	void *view = mmap(NULL, memory->len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, memory->file, 0);
+
+	if (view == MAP_FAILED)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
+	*ret_view = view;
+	return 0;
+}
+
+void memory_unmap(const struct memory *memory, unsigned char *view)
+{
+	if (view)
+		munmap(view, memory->len);
+}
+
+int memory_open(struct memory *memory, uint64_t len, struct gabi_diag *diag)
+{
+	*memory = (struct memory){ .file = -1, .len = len };
+	if (!len || len % PAGE || len > INT64_MAX - PAGE)
+		return gabi_fail(diag, GABI_ERR_ARG, "a machine's memory is whole pages, and not none", (char *)NULL);
+	memory->file = memfd_create("guest-memory", MFD_CLOEXEC);
+	if (memory->file < 0 || ftruncate(memory->file, (off_t)len))
+		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
+	return memory_map(memory, &memory->view, diag);
+}
+
+void memory_close(struct memory *memory)
+{
+	memory_unmap(memory, memory->view);
+	kvm_close(memory->file);
+}
+
+static uint64_t low_part(const struct memory *memory)
+{
+	return memory->len < GABI_KVM_LOW_RAM ? memory->len : GABI_KVM_LOW_RAM;
+}
+
+static int give(int vm, uint32_t slot, uint64_t gpa, uint64_t len, unsigned char *at, struct gabi_diag *diag)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot, .guest_phys_addr = gpa, .memory_size = len, .userspace_addr = (uintptr_t)at,
+	};
+
+	return kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) ? kvm_refused(diag, "give a guest its memory") : 0;
+}
+
+int memory_give(const struct memory *memory, int vm, unsigned char *view, struct gabi_diag *diag)
+{
+	uint64_t low = low_part(memory);
+	int err = give(vm, 0, 0, low, view, diag);
+
+	if (!err && memory->len > low)
+		err = give(vm, 1, GABI_KVM_HIGH_RAM, memory->len - low, view + low, diag);
+	return err;
+}
+
+bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64_t *ret_offset)
+{
+	uint64_t low = low_part(memory), start = gpa < GABI_KVM_HIGH_RAM ? 0 : GABI_KVM_HIGH_RAM, room = start ? memory->len - low : low;
+
+	if (gpa - start > room || len > room - (gpa - start))
+		return false;
+	*ret_offset = gpa - start + (start ? low : 0);
+	return true;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine's memory: one file, mapped once for the VMM and once for each VTL, so that a VTL can have overlays and protections of
+ * its own. */
+#ifndef GABI_KVM_MEMORY_H
+#define GABI_KVM_MEMORY_H
+
+#include "io.h"
+
+struct memory {
+	int file;
+	uint64_t len;
+	unsigned char *view; /* the VMM's */
+};
+
+/* memory_close takes what was made before a failure. */
+int memory_open(struct memory *memory, uint64_t len, struct gabi_diag *diag);
+void memory_close(struct memory *memory);
+
+/* One more view of all of it, and its end. */
+int memory_map(const struct memory *memory, unsigned char **ret_view, struct gabi_diag *diag);
+void memory_unmap(const struct memory *memory, unsigned char *view);
+
+/* Gives a VM the view as its RAM. */
+int memory_give(const struct memory *memory, int vm, unsigned char *view, struct gabi_diag *diag);
+
+/* Where len bytes of RAM lie in a view; false if they are not all RAM. */
+bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64_t *ret_offset);
+
+#endif

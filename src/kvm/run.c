@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine that runs: a VM for each VTL over one memory. */
+#include <gabi/kvm_machine.h>
+
+#include "memory.h"
+#include "uapi.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct level {
+	struct gabi_kvm_vm *vm;
+	unsigned char *view;  /* its memory */
+	struct kvm_run **run; /* of each virtual processor; NULL: not mapped */
+};
+
+struct gabi_kvm_machine {
+	struct gabi_mem mem;
+	struct gabi_kvm_machine_options options;
+	struct memory memory;
+	struct level level[GABI_KVM_VTLS_MAX];
+	atomic_int *inside; /* of each virtual processor: the thread that is in gabi_kvm_vp_run, else 0 */
+	size_t run_len;
+};
+
+/* ---- making ---- */
+
+static int take_options(struct gabi_kvm_machine_options *ours, const struct gabi_kvm_machine_options *theirs,
+			struct gabi_diag *diag)
+{
+	int err = kvm_take_sized(ours, sizeof(*ours), theirs, diag);
+
+	if (err)
+		return err;
+	if (!ours->device)
+		ours->device = "/dev/kvm";
+	if (!ours->vps)
+		ours->vps = 1;
+	if (!ours->vtls)
+		ours->vtls = 1;
+	if (ours->vps > GABI_KVM_VPS_MAX)
+		return gabi_fail(diag, GABI_ERR_ARG, "a machine has at most 240 virtual processors", (char *)NULL);
+	if (ours->vtls > GABI_KVM_VTLS_MAX)
+		return gabi_fail(diag, GABI_ERR_ARG, "a machine has at most 3 trust levels", (char *)NULL);
+	return 0;
+}
+
+static int find_run_len(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
+{
+	int kvm = -1, len, err = kvm_open(machine->options.device, &kvm, diag);
+
+	if (err)
+		return err;
+	len = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	kvm_close(kvm);
+	machine->run_len = len > 0 ? (size_t)len : 0;
+	return len > 0 ? 0 : kvm_refused(diag, "say how large a virtual processor's state is");
+}
+
+static int map_runs(const struct gabi_kvm_machine *machine, struct level *level, struct gabi_diag *diag)
+{
+	for (unsigned vp = 0; vp < machine->options.vps; vp++) {
+		void *run = mmap(NULL, machine->run_len, PROT_READ | PROT_WRITE, MAP_SHARED, level->vm->vcpu[vp], 0);
+
+		if (run == MAP_FAILED)
+			return kvm_refused(diag, "share a virtual processor's state");
+		level->run[vp] = run;
+	}
+	return 0;
+}
+
+/* Is that no more than KVM showing something else than was set, where the caller takes that? */
+static bool is_tolerated(const struct gabi_kvm_machine *machine, int err, const struct gabi_diag *diag)
+{
+	return machine->options.unverified && err == GABI_ERR_KVM && !diag->sys_errno;
+}
+
+static int apply(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_plan *plan,
+		 struct gabi_diag *diag)
+{
+	struct gabi_kvm_vm vm = *level->vm;
+	struct gabi_diag own = { 0 };
+	int err;
+
+	vm.cpuid = machine->options.cpuid;
+	vm.ctx = machine->options.ctx;
+	err = gabi_kvm_apply(plan, &vm, &machine->mem, &own);
+	if (is_tolerated(machine, err, &own))
+		return 0;
+	if (err && diag)
+		*diag = own;
+	return err;
+}
+
+static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_contract *contract,
+		      const struct gabi_plan *plan, struct gabi_diag *diag)
+{
+	const struct gabi_kvm_vm_options options = {
+		.size = sizeof(options), .device = machine->options.device, .vcpus = machine->options.vps, .pc = !vtl,
+	};
+	struct level *level = &machine->level[vtl];
+	int err;
+
+	level->run = gabi_mem_get(&machine->mem, machine->options.vps * sizeof(*level->run));
+	if (!level->run)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	err = gabi_kvm_vm_create(contract, &options, &machine->mem, &level->vm, diag);
+	if (!err)
+		err = apply(machine, level, plan, diag);
+	if (!err)
+		err = memory_map(&machine->memory, &level->view, diag);
+	if (!err)
+		err = memory_give(&machine->memory, level->vm->vm, level->view, diag);
+	return err ? err : map_runs(machine, level, diag);
+}
+
+static int make_all(struct gabi_kvm_machine *machine, const struct gabi_contract *contract, const struct gabi_plan *plan,
+		    struct gabi_diag *diag)
+{
+	int err = memory_open(&machine->memory, machine->options.memory, diag);
+
+	if (!err)
+		err = find_run_len(machine, diag);
+	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
+		err = make_level(machine, vtl, contract, plan, diag);
+	return err;
+}
+
+int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi_plan *plan,
+			 const struct gabi_kvm_machine_options *options, const struct gabi_mem *mem,
+			 struct gabi_kvm_machine **ret_machine, struct gabi_diag *diag)
+{
+	struct gabi_mem own = gabi_mem_or_default(mem);
+	struct gabi_kvm_machine_options ours;
+	struct gabi_kvm_machine *machine;
+	int err = take_options(&ours, options, diag);
+
+	if (err)
+		return err;
+	machine = gabi_mem_get(&own, sizeof(*machine));
+	if (!machine)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	machine->mem = own;
+	machine->options = ours;
+	machine->memory.file = -1;
+	machine->inside = gabi_mem_get(&own, ours.vps * sizeof(*machine->inside));
+	err = machine->inside ? make_all(machine, contract, plan, diag) :
+				gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	if (err)
+		gabi_kvm_machine_free(machine);
+	else
+		*ret_machine = machine;
+	return err;
+}
+
+static void free_level(struct gabi_kvm_machine *machine, struct level *level)
+{
+	for (unsigned vp = 0; level->run && vp < machine->options.vps; vp++)
+		if (level->run[vp])
+			munmap(level->run[vp], machine->run_len);
+	gabi_mem_put(&machine->mem, level->run);
+	gabi_kvm_vm_free(level->vm);
+	memory_unmap(&machine->memory, level->view);
+}
+
+void gabi_kvm_machine_free(struct gabi_kvm_machine *machine)
+{
+	if (!machine)
+		return;
+	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
+		free_level(machine, &machine->level[vtl]);
+	memory_close(&machine->memory);
+	gabi_mem_put(&machine->mem, machine->inside);
+	gabi_mem_put(&machine->mem, machine);
+}
+
+/* ---- the machine as a whole ---- */
+
+const struct gabi_kvm_vm *gabi_kvm_machine_vm(const struct gabi_kvm_machine *machine, unsigned vtl)
+{
+	return vtl < machine->options.vtls ? machine->level[vtl].vm : NULL;
+}
+
+void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *machine, uint64_t gpa, uint64_t len)
+{
+	uint64_t offset;
+
+	return memory_find(&machine->memory, gpa, len, &offset) ? machine->memory.view + offset : NULL;
+}
+
+int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line, int level)
+{
+	struct kvm_irq_level irq = { .irq = line, .level = (uint32_t)level };
+
+	return kvm_ioctl(machine->level[0].vm->vm, KVM_IRQ_LINE, &irq) ? GABI_ERR_KVM : 0;
+}
+
+/* ---- registers ---- */
+
+/* The attributes are those of a descriptor, bits 55:40 of it, without the limit's. */
+static struct kvm_segment segment(const struct gabi_hv_segment *from)
+{
+	unsigned bits = from->attributes;
+
+	return (struct kvm_segment){
+		.base = from->base, .limit = from->limit, .selector = from->selector, .type = bits & 15, .s = bits >> 4 & 1,
+		.dpl = bits >> 5 & 3, .present = bits >> 7 & 1, .avl = bits >> 12 & 1, .l = bits >> 13 & 1, .db = bits >> 14 & 1,
+		.g = bits >> 15 & 1, .unusable = !(bits >> 7 & 1),
+	};
+}
+
+static void put_context(struct kvm_sregs *sregs, const struct gabi_hv_context *context)
+{
+	sregs->cs = segment(&context->cs);
+	sregs->ds = segment(&context->ds);
+	sregs->es = segment(&context->es);
+	sregs->fs = segment(&context->fs);
+	sregs->gs = segment(&context->gs);
+	sregs->ss = segment(&context->ss);
+	sregs->tr = segment(&context->tr);
+	sregs->ldt = segment(&context->ldtr);
+	sregs->gdt = (struct kvm_dtable){ .base = context->gdtr.base, .limit = context->gdtr.limit };
+	sregs->idt = (struct kvm_dtable){ .base = context->idtr.base, .limit = context->idtr.limit };
+	sregs->efer = context->efer;
+	sregs->cr0 = context->cr0;
+	sregs->cr3 = context->cr3;
+	sregs->cr4 = context->cr4;
+}
+
+static int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return machine->level[vtl].vm->vcpu[vp];
+}
+
+static bool is_there(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return vp < machine->options.vps && vtl < machine->options.vtls;
+}
+
+static int no_such_vp(struct gabi_diag *diag)
+{
+	return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
+}
+
+static int set_pat(int vcpu, uint64_t pat)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = 0x277, .data = pat } };
+
+	return kvm_ioctl(vcpu, KVM_SET_MSRS, &call) == 1 ? 0 : -1;
+}
+
+int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct gabi_hv_context *context,
+		      const struct gabi_kvm_registers *registers, struct gabi_diag *diag)
+{
+	static const struct gabi_kvm_registers none;
+	const struct gabi_kvm_registers *from = registers ? registers : &none;
+	struct kvm_regs regs = {
+		.rax = from->rax, .rbx = from->rbx, .rcx = from->rcx, .rdx = from->rdx, .rsi = from->rsi, .rdi = from->rdi,
+		.rbp = from->rbp, .r8 = from->r8, .r9 = from->r9, .r10 = from->r10, .r11 = from->r11, .r12 = from->r12,
+		.r13 = from->r13, .r14 = from->r14, .r15 = from->r15,
+		.rsp = context->rsp, .rip = context->rip, .rflags = context->rflags | 2,
+	};
+	struct kvm_sregs sregs;
+	int vcpu;
+
+	if (!is_there(machine, vp, vtl))
+		return no_such_vp(diag);
+	vcpu = vcpu_of(machine, vp, vtl);
+	if (kvm_ioctl(vcpu, KVM_GET_SREGS, &sregs))
+		return kvm_refused(diag, "say a virtual processor's state");
+	put_context(&sregs, context);
+	if (kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) || set_pat(vcpu, context->pat))
+		return kvm_refused(diag, "put a virtual processor at its first instruction");
+	return 0;
+}
+
+int gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
+			  struct gabi_kvm_registers *ret_registers, struct gabi_diag *diag)
+{
+	struct kvm_regs r;
+
+	if (!is_there(machine, vp, vtl))
+		return no_such_vp(diag);
+	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_REGS, &r))
+		return kvm_refused(diag, "say a virtual processor's registers");
+	*ret_registers = (struct gabi_kvm_registers){
+		r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags,
+	};
+	return 0;
+}
+
+/* ---- running ---- */
+
+static void stuck(struct gabi_kvm_exit *exit, const char *why, uint64_t number)
+{
+	struct gabi_out out = gabi_out_to(exit->text, sizeof(exit->text));
+
+	exit->kind = GABI_KVM_EXIT_STUCK;
+	gabi_out_text(&out, why);
+	gabi_out_text(&out, " 0x");
+	gabi_out_hex(&out, number, 1);
+}
+
+static void take_port(struct kvm_run *run, struct gabi_kvm_exit *exit)
+{
+	*exit = (struct gabi_kvm_exit){
+		.kind = GABI_KVM_EXIT_PORT, .write = run->io.direction == KVM_EXIT_IO_OUT, .size = run->io.size, .count = run->io.count,
+		.address = run->io.port, .data = (unsigned char *)run + run->io.data_offset,
+	};
+}
+
+static void take_mmio(struct kvm_run *run, struct gabi_kvm_exit *exit)
+{
+	*exit = (struct gabi_kvm_exit){
+		.kind = GABI_KVM_EXIT_MMIO, .write = run->mmio.is_write != 0, .size = (uint8_t)run->mmio.len, .count = 1,
+		.address = run->mmio.phys_addr, .data = run->mmio.data,
+	};
+}
+
+static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
+{
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		take_port(run, exit);
+		break;
+	case KVM_EXIT_MMIO:
+		take_mmio(run, exit);
+		break;
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		exit->kind = GABI_KVM_EXIT_KICKED;
+		break;
+	case KVM_EXIT_SHUTDOWN:
+		exit->kind = GABI_KVM_EXIT_CRASHED;
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		exit->kind = GABI_KVM_EXIT_RESET;
+		break;
+	case KVM_EXIT_FAIL_ENTRY:
+		stuck(exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		stuck(exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
+		break;
+	default:
+		stuck(exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
+	}
+}
+
+int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
+		    struct gabi_diag *diag)
+{
+	struct kvm_run *run;
+	int ret, saved;
+
+	if (!is_there(machine, vp, vtl))
+		return no_such_vp(diag);
+	run = machine->level[vtl].run[vp];
+	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
+	atomic_store(&machine->inside[vp], (int)syscall(SYS_gettid));
+	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
+	saved = errno;
+	atomic_store(&machine->inside[vp], 0);
+	if (!ret) {
+		take_exit(run, exit);
+		return 0;
+	}
+	if (saved == EINTR || saved == EAGAIN) {
+		__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		return 0;
+	}
+	errno = saved;
+	return kvm_refused(diag, "run a virtual processor");
+}
+
+/* The flag catches a virtual processor that is about to enter KVM, the signal one that is inside. */
+void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp)
+{
+	int thread;
+
+	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
+		__atomic_store_n(&machine->level[vtl].run[vp]->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	thread = atomic_load(&machine->inside[vp]);
+	if (thread)
+		syscall(SYS_tgkill, getpid(), thread, machine->options.kick);
+}

@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# run.sh GABI GUEST: a guest runs on this machine's KVM and finds its devices; and what cannot be run is refused. What KVM shows of
+# CPUID is not looked at here (--force), for some KVMs cannot keep a contract: tests/lab_run.sh does that.
+# shellcheck disable=SC2317 # the cases are called by their names
+set -uo pipefail
+gabi=$(readlink -f "$1")
+guest=$(readlink -f "$2")
+[[ -r /dev/kvm && -w /dev/kvm ]] || { echo "there is no /dev/kvm to use"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+printf hello >module
+
+run() {
+	timeout 60 "$gabi" run --force "$@" </dev/null >out 2>err
+}
+
+# good CPUS MIB [ARG]...: the guest finds that many processors and so much memory, and says that all is well
+good() {
+	local cpus=$1 memory=$2
+	shift 2
+	run --cpus "$cpus" --memory "$memory" --initrd module --append "cpus=$cpus memory=${memory%M} module=hello" "$@" "$guest" ||
+		{ echo "status $?"; cat out err; return 1; }
+	(($(grep -c '^ok ' out) >= 25)) && ! grep '^not ok' out
+}
+
+# fails STATUS TEXT ARG...: it ends so, and says one sentence with that text in it
+fails() {
+	local wanted=$1 text=$2 status=0
+	shift 2
+	run "$@" || status=$?
+	((status == wanted)) && (($(wc -l <err) == 1)) && grep -qF -- "$text" err ||
+		{ echo "status $status, and $wanted was expected with '$text': $*"; cat err; return 1; }
+}
+
+one_processor() { good 1 64; }
+two_processors() { good 2 64; }
+eight_processors() { good 8 64; }
+five_gigabytes() { # KiB of upper memory end at 3 GiB
+	run --memory 5G --append 'cpus=1 memory=5120' "$guest"
+	grep -q 'not ok multiboot: upper memory in KiB: 0x2ffc00,' out && (($(grep -c '^not ok' out) == 1))
+}
+a_disk() { truncate -s 1M disk && good 1 64 --disk disk; }
+
+# A guest that ends itself with 1, since it finds another number of processors than it is told.
+the_guests_status() { fails 1 'ended itself with 1' --append 'cpus=7 memory=512' "$guest"; }
+
+no_image() { fails 3 'cannot be opened' none; }
+no_kernel() { head -c 100000 /dev/urandom >garbage && fails 3 'neither a Linux bzImage nor' garbage; }
+empty() { : >empty && fails 3 'neither a Linux bzImage nor' empty; }
+cut_off() {
+	local len
+	for len in 8000 9000 12000; do
+		head -c "$len" "$guest" >cut
+		fails 3 'cut' cut || return 1
+	done
+}
+too_little_memory() { truncate -s 8M module && fails 3 'give it more' --memory 4 --initrd module "$guest"; }
+no_disk() { fails 3 'cannot be opened' --disk none "$guest"; }
+a_directory_as_disk() { fails 3 'disk' --disk . "$guest"; }
+wrong_numbers() {
+	local text
+	for text in 0 -1 241 x 1x ''; do
+		fails 2 'number of processors' --cpus "$text" "$guest" || return 1
+	done
+	for text in 0 3 3M -1 x 1T 99999999999999999999 ''; do
+		fails 2 'size of memory' --memory "$text" "$guest" || return 1
+	done
+}
+no_contract() { fails 3 'none' --contract none "$guest"; }
+
+failed=0
+for case in one_processor two_processors eight_processors five_gigabytes a_disk the_guests_status no_image \
+	no_kernel empty cut_off too_little_memory no_disk a_directory_as_disk wrong_numbers no_contract; do
+	if "$case"; then
+		echo "[       OK ] $case"
+	else
+		echo "[  FAILED  ] $case"
+		failed=1
+	fi
+done
+exit $failed

@@ -1,0 +1,104 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# lab_run.sh SOURCE GUEST WHAT HOST: the monitor in the lab, on an unmodified kernel with real KVM, under a contract that is held.
+# WHAT is "pc": our guest looks at its machine; or "linux": the host's own kernel boots in it to busybox, uses its devices and
+# switches itself off.
+set -uo pipefail
+source=$(readlink -f "$1")
+guest=$(readlink -f "$2")
+what=$3 host=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+program=$("$source/lab/lab" program amd64 gabi-run) || exit
+files=$("$source/lab/lab" files "$host") || exit
+kernel=$(sed -n 1p <<<"$files")
+busybox=$(find "$(sed -n 2p <<<"$files")" -type f -name busybox -print -quit)
+failed=0
+
+# says TEXT...: the machine's output has a line with each
+says() {
+	local text
+	for text; do
+		if grep -qF -- "$text" out; then
+			echo "[       OK ] $text"
+		else
+			echo "[  FAILED  ] nothing says: $text"
+			failed=1
+		fi
+	done
+}
+
+boot() { # boot FILE... -- ARG...
+	local files=()
+	while [[ $1 != -- ]]; do
+		files+=("$1")
+		shift
+	done
+	GABI_LAB_SECONDS=900 "$source/lab/lab" run "$host" "${files[@]}" "$@" >out 2>err
+	status=$?
+	cat err >>out
+	((status == 0)) || { echo "[  FAILED  ] status $status"; tail -n 40 out; exit $((status == 77 ? 77 : 1)); }
+	says 'the contract: fits'
+}
+
+run_pc() {
+	cp "$guest" guest
+	printf hello >module
+	boot guest module -- "$program" -c 4 -m 64 -i module -a 'cpus=4 memory=64 module=hello topology=4' guest
+	says 'INIT and startup IPIs: all others run' 'a hypervisor is there' ', 0x0 bad'
+}
+
+# What the guest does at the end of its boot; modules come in the order in which they need each other.
+make_initrd() {
+	local module file
+	mkdir -p root/bin root/proc root/sys root/dev root/modules
+	cp "$busybox" root/bin/busybox
+	for module in rng-core virtio_mmio virtio_blk virtio-rng; do
+		file=$(find "$kernel" \( -name "$module.ko" -o -name "$module.ko.xz" \) -print -quit)
+		[[ -n $file ]] || continue # built in
+		case $file in
+		*.xz) xz -dc "$file" >"root/modules/$module.ko" ;;
+		*) cp "$file" "root/modules/$module.ko" ;;
+		esac
+		echo "$module" >>root/modules/list
+	done
+	cat >root/init <<'END'
+#!/bin/busybox sh
+export PATH=/bin
+busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/list); do insmod /modules/$module.ko; done
+echo "guest: $(nproc) processors, $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+echo "guest: the disk says: $(head -c 12 /dev/vda)"
+echo 'from the guest' | dd of=/dev/vda bs=512 seek=3 conv=sync 2>/dev/null
+sync
+echo 3 >/proc/sys/vm/drop_caches
+echo "guest: the disk keeps: $(dd if=/dev/vda bs=512 skip=3 count=1 2>/dev/null | head -c 14)"
+echo "guest: random: $(head -c 64 /dev/hwrng | wc -c) bytes"
+echo 'guest: by virtio' >/dev/hvc0
+echo "guest: year $(date +%Y)"
+dmesg | grep -iE 'ACPI (BIOS )?(error|warning)|firmware bug' | sed 's/^/guest: complains: /'
+poweroff -f
+END
+	chmod 755 root/init root/bin/busybox
+	(cd root && find . -print0 | cpio --null -o -H newc --quiet -R 0:0) | gzip -1 >initrd
+}
+
+run_linux() {
+	cp "$(find "$kernel" -name 'vmlinuz*' -print -quit)" vmlinuz
+	make_initrd
+	truncate -s 1M disk
+	printf 'on the disk!' | dd of=disk conv=notrunc status=none
+	boot vmlinuz initrd disk -- "$program" -c 2 -m 256 -i initrd -d disk -a 'console=ttyS0 quiet panic=-1' vmlinuz
+	says 'guest: 2 processors' 'guest: the disk says: on the disk!' 'guest: the disk keeps: from the guest' \
+		'guest: random: 64 bytes' 'guest: by virtio' "guest: year $(date -u +%Y)" 'the guest switched itself off'
+	if grep -F 'guest: complains' out; then
+		failed=1
+	fi
+}
+
+"run_$what"
+exit $failed

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* gabi run: a guest on this machine, under a contract. */
+#include "gabi.h"
+
+#ifdef __x86_64__
+#include "file.h"
+#include "findings.h"
+#include "load.h"
+
+#include "vmm/monitor.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the command line ---- */
+
+static bool read_cpus(const char *text, unsigned *ret_cpus)
+{
+	char *end;
+	unsigned long cpus = strtoul(text, &end, 10);
+
+	if (*end || end == text || *text == '-' || !cpus || cpus > GABI_KVM_VPS_MAX) {
+		complain("run: '%s' is no number of processors: 1 to %u", text, GABI_KVM_VPS_MAX);
+		return false;
+	}
+	*ret_cpus = (unsigned)cpus;
+	return true;
+}
+
+static bool read_memory(const char *text, uint64_t *ret_memory)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+	unsigned shift = *end == 'G' ? 30 : 20;
+
+	if (*end == 'G' || *end == 'M')
+		end++;
+	if (*end || *text < '0' || *text > '9' || number > UINT32_MAX || number << shift < VMM_MEMORY_LEAST) {
+		complain("run: '%s' is no size of memory: MiB, or a number with M or G, and 4M at the least", text);
+		return false;
+	}
+	*ret_memory = number << shift;
+	return true;
+}
+
+static enum status read_options(const struct args *args, struct vmm_options *options)
+{
+	options->append = args->option[OPTION_APPEND];
+	options->disk = args->option[OPTION_DISK];
+	options->forced = args->option[OPTION_FORCE] != NULL;
+	if (args->option[OPTION_CPUS] && !read_cpus(args->option[OPTION_CPUS], &options->cpus))
+		return STATUS_USAGE;
+	if (args->option[OPTION_MEMORY] && !read_memory(args->option[OPTION_MEMORY], &options->memory))
+		return STATUS_USAGE;
+	return STATUS_YES;
+}
+
+/* ---- the end ---- */
+
+static enum status tell_end(const struct vmm_result *result)
+{
+	switch (result->end) {
+	case VMM_END_OFF:
+	case VMM_END_RESET:
+		return STATUS_YES;
+	case VMM_END_EXIT:
+		if (result->value)
+			complain("the guest ended itself with %u", result->value);
+		return result->value ? STATUS_NO : STATUS_YES;
+	case VMM_END_STUCK:
+		complain("%s", result->text);
+		return STATUS_REFUSED;
+	default:
+		complain("%s", result->text);
+		return STATUS_NO;
+	}
+}
+
+static enum status run_guest(const struct args *args, const struct vmm_options *options)
+{
+	struct vmm_result result;
+	struct gabi_diag diag = { 0 };
+	int err = vmm_run(options, &result, &diag);
+
+	if (!err)
+		return tell_end(&result);
+	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : args->file[0], &diag);
+}
+
+/* ---- the contract ---- */
+
+static enum status settle(const struct args *args, struct vmm_terms *terms)
+{
+	struct gabi_contract *contract = NULL;
+	const char *path = args->option[OPTION_CONTRACT];
+	struct gabi_diag diag = { 0 };
+	enum status status = path ? load_contract(path, &contract) : STATUS_YES;
+	char title[TITLE_LEN];
+
+	if (status)
+		return status;
+	if (vmm_terms_settle(terms, contract, args->option[OPTION_FORCE] != NULL, &diag))
+		return complain_diag(NULL, &diag);
+	if (terms->plan)
+		return STATUS_YES;
+	contract_title(terms->contract, path ? path : "what this machine offers", title);
+	status = print_verdict(title, "this machine", terms->report);
+	complain("the guest was not started: its contract does not fit this machine; --force runs it all the same");
+	return status ? status : STATUS_NO;
+}
+
+static enum status run_settled(const struct args *args, struct vmm_options *options)
+{
+	struct vmm_terms terms = { 0 };
+	enum status status = settle(args, &terms);
+
+	options->terms = &terms;
+	if (!status)
+		status = run_guest(args, options);
+	vmm_terms_free(&terms);
+	return status;
+}
+
+static struct vmm_bytes bytes_of(const struct text *text)
+{
+	return (struct vmm_bytes){ (const unsigned char *)text->at, text->len };
+}
+
+/* Before the contract is looked at: what cannot be booted needs none. */
+static enum status check_image(const char *path, const struct text *image)
+{
+	if (vmm_image_kind(bytes_of(image)) != VMM_IMAGE_UNKNOWN)
+		return STATUS_YES;
+	complain("%s: is neither a Linux bzImage nor an ELF image with a Multiboot header", strcmp(path, "-") ? path : "standard input");
+	return STATUS_INPUT;
+}
+
+enum status run_run(const struct args *args)
+{
+	bool from_input = !strcmp(args->file[0], "-");
+	struct vmm_options options = { .memory = (uint64_t)512 << 20, .cpus = 1, .in = from_input ? -1 : STDIN_FILENO, .out = STDOUT_FILENO };
+	struct text image = { 0 }, initrd = { 0 };
+	enum status status = read_options(args, &options);
+
+	if (!status)
+		status = file_read_image(args->file[0], &image);
+	if (!status && args->option[OPTION_INITRD])
+		status = file_read_image(args->option[OPTION_INITRD], &initrd);
+	if (!status)
+		status = check_image(args->file[0], &image);
+	options.image = bytes_of(&image);
+	options.initrd = bytes_of(&initrd);
+	if (!status)
+		status = run_settled(args, &options);
+	free(image.at);
+	free(initrd.at);
+	return status;
+}
+#else
+enum status run_run(const struct args *args)
+{
+	(void)args;
+	complain("run: guests are run on x86-64 alone, and this machine is none");
+	return STATUS_REFUSED;
+}
+#endif
