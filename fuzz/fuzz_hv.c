@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RAM = 8 * 4096, STEP = 24, STEPS = 400, VPS = 3, VTLS = 3, PAGES = VTLS * (2 + VPS * 3), TAPE = 4 << 20 };
+enum { RAM = 8 * 4096, STEP = 24, STEPS = 150, VPS = 3, VTLS = 3, PAGES = VTLS * (2 + VPS * 3), TAPE = 4 << 20 };
 
 struct machine {
 	_Alignas(4096) uint8_t pages[PAGES][4096]; /* of the overlays */

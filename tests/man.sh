@@ -26,7 +26,7 @@ for command in "${commands[@]}"; do
 		fail "$page: its options (>) are not those of gabi $command (<)"
 done
 for page in man/gabi_*.3 man/libgabi.3; do
-	mapfile -t headers < <(sed -n "s/^\.In /include\//p" "$page")
+	mapfile -t headers < <(sed -nE "s/^\.In (gabi\/[a-z0-9_]+\.h)$/include\/\1/p" "$page")
 	((${#headers[@]})) || continue
 	diff <(cat "${headers[@]}" | tr '\n' ' ' | grep -oE 'GABI_API [^;(]*\bgabi_[a-z0-9_]+\(' | grep -oE '\bgabi_[a-z0-9_]+\(' | tr -d '(' | sort -u) \
 		<(sed -n 's/^\.Fo //p' "$page" | sort -u) ||

@@ -10,7 +10,7 @@
 
 GABI_BEGIN
 
-#define GABI_HV_STREAM_VERSION 1u /* the newest that this version writes and reads */
+#define GABI_HV_STREAM_VERSION 2u /* the newest that this version writes and reads */
 
 /* Writes the stream, with all virtual processors outside. GABI_ERR_LIMIT if cap is too small; *ret_len is then what it takes.
  * buf may be NULL if cap is 0. */

@@ -46,7 +46,7 @@ struct gabi_hv_act {
 			uint32_t ldr;     /* GABI_HV_VP_LDR: the logical destination */
 		} interrupt;
 		struct {
-			uint64_t space;      /* CR3; meaningless with ALL_SPACES */
+			uint64_t space;      /* CR3; meaningless with ALL_SPACES. NESTED_FLUSH: the root of the second level tables */
 			uint32_t flags;      /* enum gabi_hv_flush */
 			uint32_t count;      /* ranges; 0: the whole space */
 			const uint64_t *gva; /* ranges as the guest wrote them, in the turn; low 12 bits: further pages */

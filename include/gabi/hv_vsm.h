@@ -92,6 +92,44 @@ struct gabi_hv_io {
 GABI_API int gabi_hv_io(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_io *io, uint64_t now_100ns,
 			struct gabi_hv_turn *turn);
 
+/* ---- what HvCallInstallIntercept installed ---- */
+
+enum gabi_hv_intercept {
+#define GABI_HV_INTERCEPT_ROW(number, name, access, form, source) GABI_HV_INTERCEPT_##name = (number),
+#include <gabi/hv_intercept.def>
+};
+
+struct gabi_hv_installed {
+	uint8_t type;         /* IO_PORT_RANGE, MSR, CPUID or EXCEPTION of enum gabi_hv_intercept */
+	uint8_t access;       /* 1 read, 2 write, 4 execute */
+	uint32_t first, last; /* ports, or twice the MSR, leaf or vector */
+};
+
+/* What higher VTLs want intercepted in that VTL, beside gabi_hv_traps: number `at`, from 0 on. 1, or 0 behind the last. To be asked
+ * anew after an action TRAPS. Any thread. */
+GABI_API int gabi_hv_installed(struct gabi_hv *hv, unsigned vtl, size_t at, struct gabi_hv_installed *ret_installed);
+
+/* The active VTL accesses an MSR that is not the engine's. As gabi_hv_trap. */
+GABI_API int gabi_hv_msr_intercept(struct gabi_hv *hv, unsigned vp, uint32_t msr, int write, unsigned instruction_len,
+				   uint64_t now_100ns, struct gabi_hv_turn *turn);
+
+/* The active VTL executes CPUID, which would give that result: EAX, EBX, ECX, EDX. As gabi_hv_trap. */
+GABI_API int gabi_hv_cpuid_intercept(struct gabi_hv *hv, unsigned vp, uint32_t leaf, const uint32_t result[4],
+				     unsigned instruction_len, uint64_t now_100ns, struct gabi_hv_turn *turn);
+
+struct gabi_hv_exception {
+	uint8_t vector;
+	uint8_t has_code;   /* 1: code is the exception's */
+	uint8_t instruction_len, bytes;
+	uint32_t code;
+	uint64_t parameter; /* CR2 of a page fault, DR6 of a debug exception */
+	uint8_t instruction[16];
+};
+
+/* An instruction of the active VTL raises an exception, which has not been delivered. As gabi_hv_trap. */
+GABI_API int gabi_hv_exception_intercept(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_exception *exception,
+					 uint64_t now_100ns, struct gabi_hv_turn *turn);
+
 /* ---- registers ---- */
 
 enum gabi_hv_reg {

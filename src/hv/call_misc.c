@@ -13,6 +13,17 @@ unsigned gabi_hv_call_spin_wait(struct call *call)
 	return gabi_hv_spin_wait(call->vp, call->vtl, get64(call->in), call->turn);
 }
 
+/* TLFS 6.0b 9.4: as MOV to CR3, but for the flush, which a backend may make all the same. */
+unsigned gabi_hv_call_switch_space(struct call *call)
+{
+	const struct gabi_hv_ops *ops = &call->hv->ops;
+	const struct gabi_hv_value space = { get64(call->in), 0 };
+
+	if (ops->write_reg(ops->ctx, call->vp->index, call->vtl, GABI_HV_REG_Cr3, &space))
+		return GABI_HV_STATUS_INVALID_PARAMETER;
+	return GABI_HV_STATUS_SUCCESS;
+}
+
 unsigned gabi_hv_call_partition_id(struct call *call)
 {
 	put64(call->out, call->hv->partition_id);

@@ -64,6 +64,37 @@ static unsigned flush(struct call *call, enum targets form, uint64_t allowed, un
 	return GABI_HV_STATUS_SUCCESS;
 }
 
+/* TLFS HvCallFlushGuestPhysicalAddressSpace: of all processors; the flags are RsvdZ. */
+static unsigned flush_nested(struct call *call, unsigned count)
+{
+	const uint64_t *gpa = count ? (const uint64_t *)(const void *)element(call, 8) : NULL;
+	struct gabi_hv_act *next;
+
+	if (get64(call->in + 8))
+		return GABI_HV_STATUS_INVALID_PARAMETER;
+	gabi_hv_set_all(call->hv, &call->turn->set);
+	if (gabi_hv_wait_for_tlb(call->hv, call->vp, call->vtl, &call->turn->set, call->turn)) {
+		call->done = GABI_HV_AGAIN;
+		return GABI_HV_STATUS_SUCCESS;
+	}
+	next = act(call->turn, GABI_HV_ACT_NESTED_FLUSH, GABI_HV_VP_SET, call->vtl);
+	next->flush.space = get64(call->in);
+	next->flush.count = count;
+	next->flush.gva = gpa;
+	call->rep_at += (uint16_t)count;
+	return GABI_HV_STATUS_SUCCESS;
+}
+
+unsigned gabi_hv_call_flush_nested(struct call *call)
+{
+	return flush_nested(call, 0);
+}
+
+unsigned gabi_hv_call_flush_nested_list(struct call *call)
+{
+	return flush_nested(call, call->rep_stop - call->rep_at);
+}
+
 /* TLFS HvCallFlushVirtualAddressList: NON_GLOBAL is no option there. */
 static uint64_t list_flags(const struct call *call)
 {

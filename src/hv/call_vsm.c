@@ -114,13 +114,24 @@ static int configured_above(const struct gabi_hv *hv, unsigned caller, unsigned 
 	return -1;
 }
 
+/* HV_X64_HYPERCALL_INTERCEPT_MESSAGE: OpenVMM vm/hv1/hvdef, HvX64HypercallInterceptMessage. The call has no input in XMM registers. */
+static void tell_hypercall(struct call *call, unsigned to)
+{
+	const struct gabi_hv_regs *regs = call->regs;
+	const uint64_t words[] = { regs->rax, regs->rbx, regs->rcx, regs->rdx, regs->r8, regs->rsi, regs->rdi };
+	uint8_t message[208] = { 0 };
+
+	gabi_hv_intercept_head(call->hv, call->vp, call->vtl, GABI_HV_ACCESS_EXECUTE, 0, message);
+	for (unsigned i = 0; i < GABI_COUNT_OF(words); i++)
+		put64(message + 40 + i * 8, words[i]);
+	gabi_hv_intercept(call->hv, call->vp, to, MESSAGE_HYPERCALL, message, sizeof(message), call->now, call->turn);
+}
+
 /* TLFS HvCallStartVirtualProcessor; vsm, DenyLowerVtlStartup and InterceptVpStartup. */
 unsigned gabi_hv_call_start_vp(struct call *call)
 {
-	enum { EXECUTE = 2 };
 	struct gabi_hv *hv = call->hv;
 	unsigned vtl = call->in[12], status;
-	uint8_t head[40];
 	struct vp *vp;
 	int above;
 
@@ -135,8 +146,7 @@ unsigned gabi_hv_call_start_vp(struct call *call)
 		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
 	above = configured_above(hv, call->vtl, CONFIG_INTERCEPT_STARTUP);
 	if (above >= 0 && enabled_vtls(call->vp) >> above & 1) {
-		gabi_hv_intercept_head(hv, call->vp, call->vtl, EXECUTE, 0, head);
-		gabi_hv_intercept(hv, call->vp, (unsigned)above, MESSAGE_HYPERCALL, head, sizeof(head), call->now, call->turn);
+		tell_hypercall(call, (unsigned)above);
 		call->silent = true;
 		call->done = GABI_HV_AGAIN;
 		return GABI_HV_STATUS_SUCCESS;
@@ -249,36 +259,81 @@ unsigned gabi_hv_call_modify_protection(struct call *call)
 
 /* ---- intercepts ---- */
 
-/* I/O ports. TLFS has further types for a parent; within a partition registers are trapped by CrInterceptControl. */
+/* Parameters that HV_INTERCEPT_PARAMETERS has. */
+enum form { NONE, PORT, RANGE, MSR, LEAF, VECTOR };
+
+static const struct kind {
+	uint8_t number, access, form;
+} kinds[] = {
+#define GABI_HV_INTERCEPT_ROW(number, name, access, form, source) { number, access, form },
+#include <gabi/hv_intercept.def>
+};
+
+/* False where the parameter is none. A port is a range of one. */
+static bool parameter(const struct kind *kind, uint64_t value, struct gabi_hv_installed *ret)
+{
+	enum { VECTORS = 32 };
+	uint32_t first = kind->form == PORT || kind->form == RANGE ? (uint16_t)value : (uint32_t)value;
+
+	*ret = (struct gabi_hv_installed){ .type = kind->number, .first = first, .last = first };
+	switch (kind->form) {
+	case PORT:
+		ret->type = GABI_HV_INTERCEPT_IO_PORT_RANGE;
+		return value <= UINT16_MAX;
+	case RANGE:
+		ret->last = (uint32_t)(value >> 16);
+		return value <= UINT32_MAX && first <= ret->last;
+	case MSR:
+	case LEAF: return value <= UINT32_MAX;
+	case VECTOR: return value < VECTORS;
+	default: return false;
+	}
+}
+
+/* Installs, changes or takes back. False where there is no room. */
+static bool install(struct vtl_common *common, const struct gabi_hv_installed *wanted)
+{
+	uint32_t at = 0;
+
+	while (at < common->installed && (common->intercept[at].type != wanted->type || common->intercept[at].first != wanted->first ||
+					  common->intercept[at].last != wanted->last))
+		at++;
+	if (!wanted->access) {
+		if (at < common->installed)
+			common->intercept[at] = common->intercept[--common->installed];
+		return true;
+	}
+	if (at == INSTALLED)
+		return false;
+	common->intercept[at] = *wanted;
+	if (at == common->installed)
+		common->installed++;
+	return true;
+}
+
 unsigned gabi_hv_call_install_intercept(struct call *call)
 {
-	enum { IO_PORT = 0, IO_PORT_RANGE = 0x11 };
 	struct gabi_hv *hv = call->hv;
-	struct vtl_common *common = &hv->common[call->vtl];
-	uint32_t access = get32(call->in + 8), type = get32(call->in + 12), i;
-	uint16_t first = get16(call->in + 16), last = type == IO_PORT ? first : get16(call->in + 18);
-	unsigned status = GABI_HV_STATUS_SUCCESS;
+	uint32_t access = get32(call->in + 8), type = get32(call->in + 12);
+	struct gabi_hv_installed wanted;
+	const struct kind *kind = NULL;
+	bool room;
 
 	if (!is_self(hv, get64(call->in)))
 		return GABI_HV_STATUS_INVALID_PARTITION_ID;
 	if (call->vtl == 0)
 		return GABI_HV_STATUS_ACCESS_DENIED;
-	if (access & ~3u || (type != IO_PORT && type != IO_PORT_RANGE) || first > last || get32(call->in + 20) ||
-	    (type == IO_PORT && get16(call->in + 18)))
+	for (size_t i = 0; i < GABI_COUNT_OF(kinds); i++)
+		if (kinds[i].number == type)
+			kind = &kinds[i];
+	if (!kind || access & ~(uint32_t)kind->access || !parameter(kind, get64(call->in + 16), &wanted))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
+	wanted.access = (uint8_t)access;
 	take(&hv->lock);
-	for (i = 0; i < common->io_count && (common->io[i].first != first || common->io[i].last != last); i++)
-		;
-	if (i == IO_RANGES)
-		status = GABI_HV_STATUS_INSUFFICIENT_MEMORY;
-	else if (access)
-		common->io[i] = (struct io_range){ first, last, (uint8_t)access };
-	else if (i < common->io_count)
-		common->io[i] = common->io[--common->io_count];
-	if (!status && access && i == common->io_count)
-		common->io_count++;
+	room = install(&hv->common[call->vtl], &wanted);
 	give(&hv->lock);
-	if (!status)
-		act(call->turn, GABI_HV_ACT_TRAPS, call->vp->index, call->vtl);
-	return status;
+	if (!room)
+		return GABI_HV_STATUS_INSUFFICIENT_MEMORY;
+	act(call->turn, GABI_HV_ACT_TRAPS, call->vp->index, call->vtl);
+	return GABI_HV_STATUS_SUCCESS;
 }

@@ -146,6 +146,42 @@ int gabi_hv_io(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_io *io, uin
 	return gabi_hv_do_io(hv, vp, io, now_100ns, turn);
 }
 
+int gabi_hv_msr_intercept(struct gabi_hv *hv, unsigned vp, uint32_t msr, int write, unsigned instruction_len, uint64_t now_100ns,
+			  struct gabi_hv_turn *turn)
+{
+	if (records(hv, vp)) {
+		struct incoming in = INCOMING(msr_intercept, vp, now_100ns, msr, write != 0, instruction_len);
+
+		return tapped(hv, &in, turn);
+	}
+	return gabi_hv_do_msr_intercept(hv, vp, msr, write, instruction_len, now_100ns, turn);
+}
+
+int gabi_hv_cpuid_intercept(struct gabi_hv *hv, unsigned vp, uint32_t leaf, const uint32_t result[4], unsigned instruction_len,
+			    uint64_t now_100ns, struct gabi_hv_turn *turn)
+{
+	if (records(hv, vp)) {
+		struct incoming in = INCOMING(cpuid_intercept, vp, now_100ns, leaf, result[0], result[1], result[2], result[3],
+					      instruction_len);
+
+		return tapped(hv, &in, turn);
+	}
+	return gabi_hv_do_cpuid_intercept(hv, vp, leaf, result, instruction_len, now_100ns, turn);
+}
+
+int gabi_hv_exception_intercept(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_exception *exception, uint64_t now_100ns,
+				struct gabi_hv_turn *turn)
+{
+	if (records(hv, vp)) {
+		struct incoming in = INCOMING(exception_intercept, vp, now_100ns, exception->vector, exception->has_code, exception->code,
+					      exception->parameter, exception->instruction_len, exception->bytes,
+					      get64(exception->instruction), get64(exception->instruction + 8));
+
+		return tapped(hv, &in, turn);
+	}
+	return gabi_hv_do_exception_intercept(hv, vp, exception, now_100ns, turn);
+}
+
 int gabi_hv_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, uint32_t type, const void *payload, size_t len,
 		 uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
@@ -303,8 +339,19 @@ static int carry_out_exit(struct gabi_hv *hv, struct incoming *in, struct gabi_h
 	struct gabi_hv_io io = { (uint16_t)arg[0], (uint8_t)arg[1], (uint8_t)arg[2], (uint8_t)arg[3], (uint8_t)arg[4], (uint8_t)arg[5],
 				 (uint8_t)arg[6], { 0 } };
 	struct gabi_hv_value value = { arg[1], arg[2] };
+	struct gabi_hv_exception exception = { (uint8_t)arg[0], (uint8_t)arg[1], (uint8_t)arg[4], (uint8_t)arg[5], (uint32_t)arg[2], arg[3],
+					       { 0 } };
+	const uint32_t result[] = { (uint32_t)arg[1], (uint32_t)arg[2], (uint32_t)arg[3], (uint32_t)arg[4] };
 
 	switch (in->call) {
+	case GABI_HV_TRACE_msr_intercept:
+		return gabi_hv_do_msr_intercept(hv, in->vp, (uint32_t)arg[0], arg[1] != 0, (unsigned)arg[2], in->now, turn);
+	case GABI_HV_TRACE_cpuid_intercept:
+		return gabi_hv_do_cpuid_intercept(hv, in->vp, (uint32_t)arg[0], result, (unsigned)arg[5], in->now, turn);
+	case GABI_HV_TRACE_exception_intercept:
+		put64(exception.instruction, arg[6]);
+		put64(exception.instruction + 8, arg[7]);
+		return gabi_hv_do_exception_intercept(hv, in->vp, &exception, in->now, turn);
 	case GABI_HV_TRACE_memory_fault:
 		put64(fault.instruction, arg[7]);
 		put64(fault.instruction + 8, arg[8]);
@@ -363,6 +410,9 @@ int gabi_hv_carry_out(struct gabi_hv *hv, struct incoming *in, struct gabi_hv_tu
 	case GABI_HV_TRACE_expire: return gabi_hv_do_expire(hv, in->vp, in->now, turn);
 	case GABI_HV_TRACE_memory_fault:
 	case GABI_HV_TRACE_trap:
+	case GABI_HV_TRACE_msr_intercept:
+	case GABI_HV_TRACE_cpuid_intercept:
+	case GABI_HV_TRACE_exception_intercept:
 	case GABI_HV_TRACE_io: return carry_out_exit(hv, in, turn);
 	default: return carry_out_setup(hv, in, turn);
 	}

@@ -6,7 +6,7 @@ enum { EAX, EBX, ECX, EDX };
 
 static const struct {
 	uint8_t leaf, reg;
-} feature_words[] = { { 3, EAX }, { 3, EBX }, { 3, EDX }, { 4, EAX } };
+} feature_words[] = { { 3, EAX }, { 3, EBX }, { 3, EDX }, { 4, EAX }, { 10, EAX } };
 
 int gabi_hv_config_has(const struct gabi_hv_config *config, enum gabi_hv_feature feature)
 {
@@ -120,7 +120,7 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 	hv->dr6_shared = config->dr6_shared;
 	memcpy(hv->leaf, config->leaf, sizeof(hv->leaf));
 	memcpy(hv->digest, config->digest, sizeof(hv->digest));
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < GABI_COUNT_OF(feature_words); i++)
 		hv->feature[i] = config->leaf[feature_words[i].leaf][feature_words[i].reg];
 	for (unsigned i = 0; i < CALL_ROWS; i++)
 		hv->call_ok[i] = gabi_hv_meets(hv, call_need[i]);

@@ -117,12 +117,7 @@ struct vtl {
 
 enum { SECURE_MBEC = 1, SECURE_TLB_LOCKED = 2 };
 
-enum { IO_RANGES = 32, RAM_RANGES = 64 };
-
-struct io_range {
-	uint16_t first, last;
-	uint8_t access; /* 1 read, 2 write */
-};
+enum { INSTALLED = 64, RAM_RANGES = 64 };
 
 struct ram_range {
 	uint64_t first, end;
@@ -133,8 +128,8 @@ struct vtl_common {
 	_Atomic uint64_t os_id;
 	uint64_t hypercall, ref_tsc;
 	_Atomic uint64_t config;      /* VsmPartitionConfig */
-	uint32_t io_count;            /* I/O ports that it traps in lower VTLs */
-	struct io_range io[IO_RANGES];
+	uint32_t installed;           /* intercepts that it has installed for lower VTLs */
+	struct gabi_hv_installed intercept[INSTALLED];
 	_Atomic uint16_t protectors;  /* VTLs that have protected pages from it */
 };
 
@@ -187,7 +182,7 @@ struct gabi_hv {
 	uint32_t vp_count, vtl_count, rep_limit, dialect;
 	uint64_t partition_id, gpa_pages, tsc_hz, apic_hz;
 	uint32_t leaf[GABI_HV_LEAF_COUNT][4];
-	uint32_t feature[4];
+	uint32_t feature[5];
 	uint8_t call_ok[CALL_ROWS]; /* 1 where the partition has what the row needs */
 	uint64_t reject[CALL_ROWS]; /* bits of the input value that the row does not take */
 	struct way way[PLAIN_CODES][2]; /* by code, and by whether the parameters are in registers */
@@ -351,6 +346,12 @@ int gabi_hv_do_memory_fault(struct gabi_hv *hv, unsigned vp, const struct gabi_h
 int gabi_hv_do_trap(struct gabi_hv *hv, unsigned vp, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
 		    unsigned instruction_len, uint64_t now, struct gabi_hv_turn *turn);
 int gabi_hv_do_io(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_io *io, uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_msr_intercept(struct gabi_hv *hv, unsigned vp, uint32_t msr, int write, unsigned instruction_len, uint64_t now,
+			     struct gabi_hv_turn *turn);
+int gabi_hv_do_cpuid_intercept(struct gabi_hv *hv, unsigned vp, uint32_t leaf, const uint32_t result[4], unsigned instruction_len,
+			       uint64_t now, struct gabi_hv_turn *turn);
+int gabi_hv_do_exception_intercept(struct gabi_hv *hv, unsigned vp, const struct gabi_hv_exception *exception, uint64_t now,
+				   struct gabi_hv_turn *turn);
 int gabi_hv_do_post(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, uint32_t type, const void *payload, size_t len,
 		    uint64_t now, struct gabi_hv_turn *turn);
 int gabi_hv_do_signal(struct gabi_hv *hv, unsigned vp, unsigned vtl, unsigned sint, unsigned flag, struct gabi_hv_turn *turn);
@@ -432,6 +433,8 @@ bool gabi_hv_stimer_message(struct synic *synic, unsigned sint, uint64_t now, ui
 #define MESSAGE_HYPERCALL 0x80000050u
 #define MESSAGE_IO        0x80010000u
 #define MESSAGE_MSR       0x80010001u
+#define MESSAGE_CPUID     0x80010002u
+#define MESSAGE_EXCEPTION 0x80010003u
 #define MESSAGE_REGISTER  0x80010006u
 
 static inline uint16_t enabled_vtls(const struct vp *vp)

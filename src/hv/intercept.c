@@ -158,6 +158,20 @@ static int trapped_by(const struct gabi_hv *hv, struct vp *vp, enum gabi_hv_trap
 	return by;
 }
 
+/* Enters a VTL with HV_X64_MSR_INTERCEPT_MESSAGE, for a trapped register or an installed intercept. */
+static void tell_msr(struct gabi_hv *hv, struct vp *vp, unsigned by, uint32_t msr, unsigned access, unsigned instruction_len,
+		     uint64_t now, struct gabi_hv_turn *turn)
+{
+	uint8_t message[64] = { 0 };
+	unsigned vtl = active_vtl(vp);
+
+	gabi_hv_intercept_head(hv, vp, vtl, access, instruction_len, message);
+	put32(message + 40, msr);
+	put64(message + 48, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rdx));
+	put64(message + 56, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax));
+	gabi_hv_intercept(hv, vp, by, MESSAGE_MSR, message, sizeof(message), now, turn);
+}
+
 int gabi_hv_do_trap(struct gabi_hv *hv, unsigned index, enum gabi_hv_trap trap, const struct gabi_hv_value *value,
 		 unsigned instruction_len, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
@@ -174,51 +188,74 @@ int gabi_hv_do_trap(struct gabi_hv *hv, unsigned index, enum gabi_hv_trap trap, 
 	by = trapped_by(hv, vp, trap, traps[trap].mask == MASK_NONE ? 0 : value->low ^ gabi_hv_cpu_reg(hv, vp, vtl, traps[trap].reg));
 	if (by < 0)
 		return GABI_HV_DONE;
-	gabi_hv_intercept_head(hv, vp, vtl, traps[trap].access, instruction_len, message);
 	if (traps[trap].form == MSR) {
-		put32(message + 40, traps[trap].msr);
-		put64(message + 48, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rdx));
-		put64(message + 56, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rax));
-		gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_MSR, message, 64, now_100ns, turn);
-	} else {
-		put32(message + 44, traps[trap].reg);
-		put64(message + 48, value->low);
-		put64(message + 56, value->high);
-		gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_REGISTER, message, 64, now_100ns, turn);
+		tell_msr(hv, vp, (unsigned)by, traps[trap].msr, traps[trap].access, instruction_len, now_100ns, turn);
+		return GABI_HV_AGAIN;
 	}
+	gabi_hv_intercept_head(hv, vp, vtl, traps[trap].access, instruction_len, message);
+	put32(message + 44, traps[trap].reg);
+	put64(message + 48, value->low);
+	put64(message + 56, value->high);
+	gabi_hv_intercept(hv, vp, (unsigned)by, MESSAGE_REGISTER, message, 64, now_100ns, turn);
 	return GABI_HV_AGAIN;
 }
 
-/* ---- I/O ports ---- */
+/* ---- installed ones ---- */
 
-static bool names_port(const struct vtl_common *common, const struct gabi_hv_io *io)
+int gabi_hv_installed(struct gabi_hv *hv, unsigned vtl, size_t at, struct gabi_hv_installed *ret_installed)
 {
-	for (uint32_t i = 0; i < common->io_count; i++) {
-		const struct io_range *range = &common->io[i];
+	int found = 0;
 
-		if (range->access >> io->write & 1 && io->port <= range->last && (uint32_t)io->port + io->size > range->first)
-			return true;
+	take(&hv->lock);
+	for (unsigned above = vtl + 1; above < hv->vtl_count && !found; above++) {
+		const struct vtl_common *common = &hv->common[above];
+
+		found = at < common->installed;
+		if (found)
+			*ret_installed = common->intercept[at];
+		else
+			at -= common->installed;
 	}
-	return false;
+	give(&hv->lock);
+	return found;
 }
+
+/* The nearest higher VTL that wants that; 0 if none does. */
+static unsigned installed_by(struct gabi_hv *hv, const struct vp *vp, enum gabi_hv_intercept type, uint32_t first, uint32_t last,
+			     unsigned access)
+{
+	unsigned by = 0;
+
+	take(&hv->lock);
+	for (unsigned above = active_vtl(vp) + 1; above < hv->vtl_count && !by; above++) {
+		const struct vtl_common *common = &hv->common[above];
+
+		for (uint32_t i = 0; enabled_vtls(vp) >> above & 1 && i < common->installed; i++) {
+			const struct gabi_hv_installed *one = &common->intercept[i];
+
+			if (one->type == type && one->access & access && first <= one->last && last >= one->first)
+				by = above;
+		}
+	}
+	give(&hv->lock);
+	return by;
+}
+
+enum { READ_MASK = 1, WRITE_MASK = 2, EXECUTE_MASK = 4 };
 
 int gabi_hv_do_io(struct gabi_hv *hv, unsigned index, const struct gabi_hv_io *io, uint64_t now_100ns, struct gabi_hv_turn *turn)
 {
 	uint8_t message[128] = { 0 }, bytes = io->bytes < 16 ? io->bytes : 16;
 	struct vp *vp;
-	unsigned vtl, above;
+	unsigned vtl, by;
 
 	if (index >= hv->vp_count || (io->size != 1 && io->size != 2 && io->size != 4) || io->write > 1)
 		return GABI_ERR_ARG;
 	turn->count = turn->changes = 0;
 	vp = &hv->vp[index];
 	vtl = active_vtl(vp);
-	take(&hv->lock);
-	for (above = vtl + 1; above < hv->vtl_count; above++)
-		if (enabled_vtls(vp) >> above & 1 && names_port(&hv->common[above], io))
-			break;
-	give(&hv->lock);
-	if (above >= hv->vtl_count)
+	by = installed_by(hv, vp, GABI_HV_INTERCEPT_IO_PORT_RANGE, io->port, io->port + io->size - 1u, io->write ? WRITE_MASK : READ_MASK);
+	if (!by)
 		return GABI_HV_DONE;
 	gabi_hv_intercept_head(hv, vp, vtl, io->write, io->instruction_len, message);
 	put16(message + 40, io->port);
@@ -231,6 +268,79 @@ int gabi_hv_do_io(struct gabi_hv *hv, unsigned index, const struct gabi_hv_io *i
 	put64(message + 104, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rcx));
 	put64(message + 112, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rsi));
 	put64(message + 120, gabi_hv_cpu_reg(hv, vp, vtl, GABI_HV_REG_Rdi));
-	gabi_hv_intercept(hv, vp, above, MESSAGE_IO, message, 128, now_100ns, turn);
+	gabi_hv_intercept(hv, vp, by, MESSAGE_IO, message, 128, now_100ns, turn);
+	return GABI_HV_AGAIN;
+}
+
+/* TLFS 6.0b 8.10: of MSRs that are not virtualized by the hypervisor. */
+int gabi_hv_do_msr_intercept(struct gabi_hv *hv, unsigned index, uint32_t msr, int write, unsigned instruction_len, uint64_t now,
+			     struct gabi_hv_turn *turn)
+{
+	unsigned by;
+
+	if (index >= hv->vp_count)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	if (gabi_hv_msr_allowed(hv, msr, write != 0))
+		return GABI_HV_DONE;
+	by = installed_by(hv, &hv->vp[index], GABI_HV_INTERCEPT_MSR, msr, msr, write ? WRITE_MASK : READ_MASK);
+	if (!by)
+		return GABI_HV_DONE;
+	tell_msr(hv, &hv->vp[index], by, msr, write ? GABI_HV_ACCESS_WRITE : GABI_HV_ACCESS_READ, instruction_len, now, turn);
+	return GABI_HV_AGAIN;
+}
+
+/* HV_X64_CPUID_INTERCEPT_MESSAGE: OpenVMM vm/hv1/hvdef, HvX64CpuidInterceptMessage. */
+int gabi_hv_do_cpuid_intercept(struct gabi_hv *hv, unsigned index, uint32_t leaf, const uint32_t result[4], unsigned instruction_len,
+			       uint64_t now, struct gabi_hv_turn *turn)
+{
+	static const uint32_t names[] = { GABI_HV_REG_Rax, GABI_HV_REG_Rcx, GABI_HV_REG_Rdx, GABI_HV_REG_Rbx };
+	static const uint8_t order[] = { 0, 2, 3, 1 }; /* EAX, ECX, EDX, EBX */
+	uint8_t message[104] = { 0 };
+	struct vp *vp;
+	unsigned vtl, by;
+
+	if (index >= hv->vp_count)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	vp = &hv->vp[index];
+	vtl = active_vtl(vp);
+	by = installed_by(hv, vp, GABI_HV_INTERCEPT_CPUID, leaf, leaf, EXECUTE_MASK);
+	if (!by)
+		return GABI_HV_DONE;
+	gabi_hv_intercept_head(hv, vp, vtl, GABI_HV_ACCESS_EXECUTE, instruction_len, message);
+	for (unsigned i = 0; i < 4; i++) {
+		put64(message + 40 + i * 8, gabi_hv_cpu_reg(hv, vp, vtl, names[i]));
+		put64(message + 72 + i * 8, result[order[i]]);
+	}
+	gabi_hv_intercept(hv, vp, by, MESSAGE_CPUID, message, sizeof(message), now, turn);
+	return GABI_HV_AGAIN;
+}
+
+/* HV_X64_EXCEPTION_INTERCEPT_MESSAGE: OpenVMM vm/hv1/hvdef, HvX64ExceptionInterceptMessage. */
+int gabi_hv_do_exception_intercept(struct gabi_hv *hv, unsigned index, const struct gabi_hv_exception *exception, uint64_t now,
+				   struct gabi_hv_turn *turn)
+{
+	uint8_t message[240] = { 0 }, bytes = exception->bytes < 16 ? exception->bytes : 16;
+	struct vp *vp;
+	unsigned vtl, by;
+
+	if (index >= hv->vp_count)
+		return GABI_ERR_ARG;
+	turn->count = turn->changes = 0;
+	vp = &hv->vp[index];
+	vtl = active_vtl(vp);
+	by = installed_by(hv, vp, GABI_HV_INTERCEPT_EXCEPTION, exception->vector, exception->vector, EXECUTE_MASK);
+	if (!by)
+		return GABI_HV_DONE;
+	gabi_hv_intercept_head(hv, vp, vtl, GABI_HV_ACCESS_EXECUTE, exception->instruction_len, message);
+	put16(message + 40, exception->vector);
+	message[42] = exception->has_code != 0;
+	message[43] = bytes;
+	put32(message + 44, exception->has_code ? exception->code : 0);
+	put64(message + 48, exception->parameter);
+	memcpy(message + 64, exception->instruction, bytes);
+	put_registers(hv, vp, vtl, message + 80);
+	gabi_hv_intercept(hv, vp, by, MESSAGE_EXCEPTION, message, sizeof(message), now, turn);
 	return GABI_HV_AGAIN;
 }

@@ -12,7 +12,7 @@ static bool is_free(unsigned leaf, unsigned reg)
 
 static uint64_t features(const struct gabi_hv_config *config, unsigned word)
 {
-	static const uint32_t all[4] = {
+	static const uint32_t all[] = {
 #define FEATURE_BIT(want, word, bit) ((word) == (want) ? 1u << (bit) : 0)
 #define GABI_HV_FEATURE_ROW(name, word, bit, source) FEATURE_BIT(0, word, bit) |
 #include <gabi/hv_feature.def>
@@ -32,7 +32,7 @@ static uint64_t features(const struct gabi_hv_config *config, unsigned word)
 	if (word == GABI_HV_FEATURE_VSM / 32 && config->vtl_count < 2)
 		mask &= ~((uint64_t)1 << GABI_HV_FEATURE_VSM % 32);
 	if (word == GABI_HV_FEATURE_NESTED / 32)
-		mask &= ~((uint64_t)1 << GABI_HV_FEATURE_NESTED % 32); /* the engine takes the bit, but nests nothing */
+		mask &= ~((uint64_t)1 << GABI_HV_FEATURE_NESTED % 32); /* the engine takes the bit, but nests nothing; so word 4 is left out */
 	return mask;
 }
 

@@ -13,6 +13,7 @@ enum { HEAD = 96, CHECKSUM = 8, ENABLE = 1 };
 struct stream {
 	struct gabi_hv *hv;
 	bool load, bad;
+	uint32_t version;
 	uint8_t *to;         /* saving: cap bytes; counts on beyond them */
 	const uint8_t *from; /* loading: cap bytes */
 	size_t cap, at;
@@ -124,12 +125,20 @@ static void common(struct stream *s, unsigned vtl)
 	NUMBER(s, c->config, uint64_t);
 	NUMBER(s, c->protectors, uint16_t);
 	need(s, !(c->protectors & (uint32_t)gabi_mask(vtl + 1)) && !(c->protectors >> s->hv->vtl_count));
-	NUMBER(s, c->io_count, uint32_t);
-	need(s, c->io_count <= IO_RANGES);
-	for (uint32_t i = 0; !s->bad && i < c->io_count; i++) {
-		NUMBER(s, c->io[i].first, uint16_t);
-		NUMBER(s, c->io[i].last, uint16_t);
-		NUMBER(s, c->io[i].access, uint8_t);
+	NUMBER(s, c->installed, uint32_t);
+	need(s, c->installed <= INSTALLED);
+	for (uint32_t i = 0; !s->bad && i < c->installed; i++) {
+		struct gabi_hv_installed *one = &c->intercept[i];
+
+		/* Version 1 knew I/O ports alone. */
+		if (s->version >= 2)
+			NUMBER(s, one->type, uint8_t);
+		else
+			one->type = GABI_HV_INTERCEPT_IO_PORT_RANGE;
+		NUMBER(s, one->first, uint32_t);
+		NUMBER(s, one->last, uint32_t);
+		NUMBER(s, one->access, uint8_t);
+		need(s, one->access && one->access <= 7);
 	}
 }
 
@@ -376,7 +385,7 @@ static void put_head(const struct gabi_hv *hv, uint64_t len, uint8_t head[HEAD])
 
 int gabi_hv_save(struct gabi_hv *hv, void *buf, size_t cap, size_t *ret_len)
 {
-	struct stream s = { .hv = hv, .to = buf, .cap = cap, .at = HEAD };
+	struct stream s = { .hv = hv, .version = GABI_HV_STREAM_VERSION, .to = buf, .cap = cap, .at = HEAD };
 
 	walk(&s);
 	*ret_len = s.at + CHECKSUM;
@@ -445,6 +454,7 @@ int gabi_hv_do_restore(struct gabi_hv *hv, const void *buf, size_t len, struct g
 
 	if (err)
 		return err;
+	s.version = get32(s.from + 4);
 	err = gabi_hv_start_over(hv);
 	if (err)
 		return gabi_fail(diag, err, "out of memory", (char *)NULL);

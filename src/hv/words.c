@@ -114,7 +114,7 @@ static void (*const of_kind[GABI_HV_ACT_COUNT])(const struct gabi_hv_act *act, s
 	[GABI_HV_ACT_TIMER] = at,            [GABI_HV_ACT_APIC_ICR] = value,    [GABI_HV_ACT_APIC_TPR] = value,
 	[GABI_HV_ACT_MESSAGE] = message,     [GABI_HV_ACT_EVENT] = event,       [GABI_HV_ACT_CRASH] = crash,
 	[GABI_HV_ACT_NPIEP] = value,         [GABI_HV_ACT_SWITCH] = change,     [GABI_HV_ACT_CONTEXT] = context,
-	[GABI_HV_ACT_SECURE_CONFIG] = value,
+	[GABI_HV_ACT_SECURE_CONFIG] = value, [GABI_HV_ACT_NESTED_FLUSH] = flush,
 };
 
 void gabi_hv_act_numbers(const struct gabi_hv_turn *turn, const struct gabi_hv_act *act, struct act_numbers *ret)

@@ -88,6 +88,15 @@ static inline int drive_call(struct rig *rig, unsigned vp, uint64_t r, uint64_t 
 	case GABI_HV_CALL_FlushVirtualAddressSpace:
 		put(in + 8, 1, 8);
 		break;
+	case GABI_HV_CALL_InstallIntercept: {
+		static const uint8_t types[] = { 0, 1, 2, 3 }, access[] = { 3, 3, 4, 4 };
+		static const uint64_t parameters[] = { 0x60, 0x1b, 0x40000000, 14 };
+
+		put(in + 8, r >> 44 & 3 ? access[r >> 46 & 3] : 0, 4);
+		put(in + 12, types[r >> 46 & 3], 4);
+		put(in + 16, parameters[r >> 46 & 3], 8);
+		break;
+	}
 	case GABI_HV_CALL_PostMessage:
 		put(in, 7, 8);
 		put(in + 8, 9, 4);
@@ -101,12 +110,25 @@ static inline int drive_call(struct rig *rig, unsigned vp, uint64_t r, uint64_t 
 	return gabi_hv_hypercall(rig->hv, vp, &regs, now, &rig->turn);
 }
 
+static inline int drive_exit(struct rig *rig, unsigned vp, uint64_t r, uint64_t now)
+{
+	struct gabi_hv_io io = { .port = 0x60, .size = 1, .write = r >> 20 & 1 };
+	struct gabi_hv_exception exception = { .vector = 14, .has_code = 1, .code = r >> 32 & 31, .parameter = r };
+	const uint32_t result[4] = { 1, 2, 3, (uint32_t)r };
+
+	switch (r >> 6 & 3) {
+	case 0: return gabi_hv_io(rig->hv, vp, &io, now, &rig->turn);
+	case 1: return gabi_hv_msr_intercept(rig->hv, vp, 0x1b, r >> 20 & 1, 2, now, &rig->turn);
+	case 2: return gabi_hv_cpuid_intercept(rig->hv, vp, 0x40000000, result, 2, now, &rig->turn);
+	default: return gabi_hv_exception_intercept(rig->hv, vp, &exception, now, &rig->turn);
+	}
+}
+
 /* One step. The result is all that the engine said, in one number. */
 static inline uint64_t drive(struct rig *rig, uint64_t r, uint64_t now)
 {
 	unsigned vp = r >> 4 & 1, vtl = r >> 5 & 1;
 	struct gabi_hv_fault fault = { .gpa = (r >> 20) % 64 << 12, .access = (uint8_t)((r >> 30) % 3) };
-	struct gabi_hv_io io = { .port = 0x60, .size = 1 };
 	struct gabi_hv_value value = { r >> 32, 0 };
 	uint64_t sum;
 	int done;
@@ -123,7 +145,7 @@ static inline uint64_t drive(struct rig *rig, uint64_t r, uint64_t now)
 	case 12: done = gabi_hv_signal(rig->hv, vp, vtl, 2, r >> 20 & 2047, &rig->turn); break;
 	case 13: done = gabi_hv_memory_fault(rig->hv, vp, &fault, now, &rig->turn); break;
 	case 14: done = gabi_hv_trap(rig->hv, vp, GABI_HV_TRAP_Cr4Write, &value, 3, now, &rig->turn); break;
-	default: done = gabi_hv_io(rig->hv, vp, &io, now, &rig->turn); break;
+	default: done = drive_exit(rig, vp, r, now); break;
 	}
 	sum = (uint64_t)(int64_t)done * 31 + rig->turn.count * 7 + rig->turn.changes;
 	for (unsigned i = 0; i < rig->turn.count; i++) {

@@ -97,7 +97,7 @@ static inline int rig_write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t n
 {
 	if (name == GABI_HV_REG_MtrrCap)
 		return GABI_ERR_UNKNOWN;
-	if (name == GABI_HV_REG_Cr0 && value->low >> 32)
+	if ((name == GABI_HV_REG_Cr0 && value->low >> 32) || (name == GABI_HV_REG_Cr3 && value->low >> 52))
 		return GABI_ERR_RANGE;
 	rig_reg(ctx, vp, vtl, name)->value = *value;
 	return 0;

@@ -494,6 +494,48 @@ static void hypercall__each_call__does_what_its_page_says(void **state)
 	rig_free(rig);
 }
 
+/* HvCallFlushGuestPhysicalAddressSpace and List: of all processors, where second level flushes are offered. */
+static void flush_nested__acts_on_all_processors(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+
+	(void)state;
+	config.leaf[10][0] = 1 << 18;
+	rig = rig_with(&config);
+	put(rig->ram + 0x1000, 0x777000, 8);
+	put(rig->ram + 0x1008, 0, 8);
+	put(rig->ram + 0x1010, 0x5003, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_FlushGuestPhysicalAddressSpace), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig->turn.act[0].kind, GABI_HV_ACT_NESTED_FLUSH);
+	assert_int_equal(rig->turn.act[0].vp, GABI_HV_VP_SET);
+	assert_int_equal(rig->turn.act[0].flush.space, 0x777000);
+	assert_int_equal(rig->turn.act[0].flush.count, 0);
+	assert_int_equal(rig->turn.set.valid, 15); /* 200 processors */
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_FlushGuestPhysicalAddressList | REPS(1)), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig->turn.act[0].flush.count, 1);
+	assert_int_equal(rig->turn.act[0].flush.gva[0], 0x5003);
+	put(rig->ram + 0x1008, 1, 8); /* RsvdZ */
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_FlushGuestPhysicalAddressSpace), GABI_HV_STATUS_INVALID_PARAMETER);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_FlushGuestPhysicalAddressList | REPS(1)), GABI_HV_STATUS_INVALID_PARAMETER);
+	rig_free(rig);
+}
+
+/* 6.0b 9.4, HvSwitchVirtualAddressSpace: CR3 of the calling processor, in its VTL. */
+static void switch_space__writes_cr3(void **state)
+{
+	struct rig *rig = rig_new();
+
+	(void)state;
+	put(rig->ram + 0x1000, 0x123000, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_SwitchVirtualAddressSpace), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig_reg(rig, 0, 0, GABI_HV_REG_Cr3)->value.low, 0x123000);
+	put(rig->ram + 0x1000, 1ull << 60, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_SwitchVirtualAddressSpace), GABI_HV_STATUS_INVALID_PARAMETER);
+	assert_int_equal(rig_reg(rig, 0, 0, GABI_HV_REG_Cr3)->value.low, 0x123000);
+	rig_free(rig);
+}
+
 static void call_info__rows_are_sorted_and_named(void **state)
 {
 	size_t count = 0;
@@ -533,6 +575,8 @@ int main(void)
 		cmocka_unit_test(ipi_ex__the_tlfs_own_example__reaches_0_5_and_130),
 		cmocka_unit_test(ipi_ex__sets__are_taken_as_the_tlfs_says),
 		cmocka_unit_test(hypercall__each_call__does_what_its_page_says),
+		cmocka_unit_test(flush_nested__acts_on_all_processors),
+		cmocka_unit_test(switch_space__writes_cr3),
 		cmocka_unit_test(call_info__rows_are_sorted_and_named),
 	};
 

@@ -147,7 +147,7 @@ static void restore__other_partition__is_refused_with_the_reason(void **state)
 	other = rig_with(&config);
 	assert_int_equal(gabi_hv_restore(other->hv, stream, len, &diag), GABI_ERR_CONFLICT);
 	rig_free(other);
-	stream[4] = 2;
+	stream[4] = GABI_HV_STREAM_VERSION + 1;
 	assert_int_equal(gabi_hv_restore(rig->hv, stream, len, &diag), GABI_ERR_VERSION);
 	free(stream);
 	rig_free(rig);
@@ -185,38 +185,90 @@ static void resume__says_what_the_vmm_must_set_up(void **state)
 	rig_free(target);
 }
 
-/* The streams of all versions, kept for ever. GABI_HV_GOLDEN=write in the environment makes the one of this version. */
-static void restore__golden_stream__reads_and_writes_back_the_same(void **state)
+static size_t golden_read(unsigned version, uint8_t *stream, size_t cap)
 {
-	static uint8_t stream[1 << 20];
-	struct rig *rig = drive_rig();
-	uint8_t *again;
-	size_t len, again_len;
+	char path[512];
+	size_t len;
 	FILE *file;
 
-	(void)state;
-	if (getenv("GABI_HV_GOLDEN")) {
-		struct rig *busy = busy_rig();
-
-		again = rig_save(busy, &len);
-		file = fopen(GOLDEN "/stream-1.bin", "wb");
-		assert_non_null(file);
-		assert_int_equal(fwrite(again, 1, len, file), len);
-		fclose(file);
-		free(again);
-		rig_free(busy);
-	}
-	file = fopen(GOLDEN "/stream-1.bin", "rb");
-	assert_non_null(file);
-	len = fread(stream, 1, sizeof(stream), file);
+	snprintf(path, sizeof(path), GOLDEN "/stream-%u.bin", version);
+	file = fopen(path, "rb");
+	if (!file)
+		fail_msg("%s is not there: every version's stream is kept", path);
+	len = fread(stream, 1, cap, file);
 	fclose(file);
-	assert_true(len > 1000);
-	rig_restore(rig, stream, len);
-	again = rig_save(rig, &again_len);
-	assert_int_equal(again_len, len);
-	assert_memory_equal(again, stream, len);
-	free(again);
-	rig_free(rig);
+	return len;
+}
+
+/* GABI_HV_GOLDEN in the environment makes this version's. */
+static void golden_write(void)
+{
+	struct rig *busy = busy_rig();
+	char path[512];
+	size_t len;
+	uint8_t *stream;
+	FILE *file;
+
+	/* One intercept of each kind. */
+	for (unsigned i = 0; i < 4; i++) {
+		static const uint64_t parameters[] = { 0x3f8, 0xc0000082, 1, 6 };
+
+		memset(busy->ram + 0x1000, 0, 32);
+		put(busy->ram + 0x1000, UINT64_MAX, 8);
+		put(busy->ram + 0x1008, i < 2 ? 3 : 4, 4);
+		put(busy->ram + 0x100c, i, 4);
+		put(busy->ram + 0x1010, parameters[i], 8);
+		if (gabi_hv_active_vtl(busy->hv, 0) == 0)
+			rig_vtl_call(busy, 0);
+		gabi_hv_wrmsr(busy->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 1, 0, &busy->turn);
+		assert_int_equal(rig_call(busy, GABI_HV_CALL_InstallIntercept), GABI_HV_STATUS_SUCCESS);
+	}
+	stream = rig_save(busy, &len);
+	snprintf(path, sizeof(path), GOLDEN "/stream-%u.bin", GABI_HV_STREAM_VERSION);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(stream, 1, len, file), len);
+	fclose(file);
+	free(stream);
+	rig_free(busy);
+}
+
+/* What an older version's stream becomes is a partition of this version: it is the same after another save and restore. */
+static void restore__golden_stream_of_each_version__is_read_for_ever(void **state)
+{
+	static uint8_t stream[1 << 20];
+
+	(void)state;
+	if (getenv("GABI_HV_GOLDEN"))
+		golden_write();
+	for (unsigned version = 1; version <= GABI_HV_STREAM_VERSION; version++) {
+		size_t len = golden_read(version, stream, sizeof(stream)), again_len, third_len;
+		struct rig *rig = drive_rig(), *other = drive_rig();
+		uint64_t random = 5;
+		uint8_t *again, *third;
+
+		assert_true(len > 1000);
+		rig_restore(rig, stream, len);
+		again = rig_save(rig, &again_len);
+		if (version == GABI_HV_STREAM_VERSION) {
+			assert_int_equal(again_len, len);
+			assert_memory_equal(again, stream, len);
+		}
+		rig_restore(other, again, again_len);
+		third = rig_save(other, &third_len);
+		assert_int_equal(third_len, again_len);
+		assert_memory_equal(third, again, again_len);
+		memcpy(other->ram, rig->ram, sizeof(rig->ram));
+		for (unsigned step = 0; step < 500; step++) {
+			uint64_t r = random_next(&random);
+
+			assert_int_equal(drive(rig, r, 1000000 + step), drive(other, r, 1000000 + step));
+		}
+		free(again);
+		free(third);
+		rig_free(rig);
+		rig_free(other);
+	}
 }
 
 int main(void)
@@ -228,7 +280,7 @@ int main(void)
 		cmocka_unit_test(restore__hostile_stream__never_breaks_the_engine),
 		cmocka_unit_test(restore__other_partition__is_refused_with_the_reason),
 		cmocka_unit_test(resume__says_what_the_vmm_must_set_up),
-		cmocka_unit_test(restore__golden_stream__reads_and_writes_back_the_same),
+		cmocka_unit_test(restore__golden_stream_of_each_version__is_read_for_ever),
 	};
 
 	return cmocka_run_group_tests_name("hv_save", tests, NULL, NULL);

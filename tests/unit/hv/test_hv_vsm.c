@@ -151,6 +151,9 @@ static void start_vp__intercepted__enters_the_higher_vtl_and_starts_nothing(void
 	assert_int_equal(rig_call_on(rig, 0, GABI_HV_CALL_StartVirtualProcessor, &status), GABI_HV_AGAIN);
 	assert_int_equal(gabi_hv_active_vtl(rig->hv, 0), 1);
 	assert_int_equal(get(rig_page(rig, 0, 1, RIG_SIMP), 4), 0x80000050);
+	assert_int_equal(rig_page(rig, 0, 1, RIG_SIMP)[4], 208);
+	assert_int_equal(get(rig_page(rig, 0, 1, RIG_SIMP) + 16 + 56, 8), GABI_HV_CALL_StartVirtualProcessor); /* RCX */
+	assert_int_equal(get(rig_page(rig, 0, 1, RIG_SIMP) + 16 + 64, 8), 0x1000);                             /* RDX */
 	rig_free(rig);
 }
 
@@ -938,6 +941,175 @@ static void io__installed_port__is_told_to_the_vtl_that_wants_it(void **state)
 	rig_free(rig);
 }
 
+/* ---- installed intercepts: HvCallInstallIntercept, HV_INTERCEPT_TYPE; 6.0b 6.2 ---- */
+
+static const struct {
+	const char *name, *source;
+	unsigned from_vtl_1;
+	uint32_t access, type;
+	uint64_t parameter;
+	unsigned status;
+} installs[] = {
+	{ "a port", "6.0b 6.2: I/O port access", 1, 3, 0, 0x3f8, GABI_HV_STATUS_SUCCESS },
+	{ "a port for writes alone", "HV_INTERCEPT_ACCESS_TYPE_MASK", 1, 2, 0, 0x3f8, GABI_HV_STATUS_SUCCESS },
+	{ "the execution of a port", "6.0b 6.2: read and write", 1, 4, 0, 0x3f8, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "a port of 17 bits", "HV_INTERCEPT_PARAMETERS: IoPort", 1, 3, 0, 0x10000, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "a range", "HV_INTERCEPT_PARAMETERS: IoPortRange", 1, 3, 0x11, 0x03ff03f8, GABI_HV_STATUS_SUCCESS },
+	{ "a range that ends before it starts", "HV_INTERCEPT_PARAMETERS: IoPortRange", 1, 3, 0x11, 0x03f803ff, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "a range with rubbish behind it", "HV_INTERCEPT_PARAMETERS: IoPortRange", 1, 3, 0x11, 1ull << 32 | 0x03ff03f8, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "an MSR", "HV_INTERCEPT_PARAMETERS: MsrIndex", 1, 3, 1, 0xc0000103, GABI_HV_STATUS_SUCCESS },
+	{ "an MSR of 33 bits", "HV_INTERCEPT_PARAMETERS: MsrIndex", 1, 3, 1, 1ull << 32, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "a CPUID leaf", "6.0b 6.2: CPUID instruction execution", 1, 4, 2, 0x80000001, GABI_HV_STATUS_SUCCESS },
+	{ "the reading of a CPUID leaf", "6.0b 6.2: execute access must be specified", 1, 1, 2, 1, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "an exception", "6.0b 6.2: exceptions", 1, 4, 3, 14, GABI_HV_STATUS_SUCCESS },
+	{ "vector 32", "6.0b 8.13: exceptions, not interrupts", 1, 4, 3, 32, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "something that was not there taken back", "HV_INTERCEPT_ACCESS_TYPE_MASK: none", 1, 0, 3, 14, GABI_HV_STATUS_SUCCESS },
+	{ "EOIs", "HV_INTERCEPT_TYPE: not offered", 1, 4, 0xe, 0, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "hypercalls", "HV_INTERCEPT_TYPE: not offered", 1, 4, 8, 0, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "a type that there is not", "HV_INTERCEPT_TYPE", 1, 3, 0x20, 0, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "ARM64's registers", "HV_INTERCEPT_TYPE: ARM64 only", 1, 3, 0x12, 0, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "by VTL 0", "vsm, Secure Intercepts: a higher VTL", 0, 3, 0, 0x3f8, GABI_HV_STATUS_ACCESS_DENIED },
+};
+
+static unsigned install(struct rig *rig, uint32_t access, uint32_t type, uint64_t parameter)
+{
+	memset(rig->ram + 0x1000, 0, 32);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, access, 4);
+	put(rig->ram + 0x100c, type, 4);
+	put(rig->ram + 0x1010, parameter, 8);
+	return rig_call(rig, GABI_HV_CALL_InstallIntercept);
+}
+
+static void install_intercept__each_case__gives_the_status_of_its_page(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(installs) / sizeof(installs[0]); i++) {
+		struct rig *rig = rig_secure();
+		struct gabi_hv_installed installed;
+		unsigned status, wanted;
+
+		if (!installs[i].from_vtl_1)
+			rig_vtl_return(rig, 0, 1);
+		status = install(rig, installs[i].access, installs[i].type, installs[i].parameter);
+		wanted = !installs[i].status && installs[i].access;
+		if (status != installs[i].status || gabi_hv_installed(rig->hv, 0, 0, &installed) != (int)wanted)
+			fail_msg("%s (%s): %#x", installs[i].name, installs[i].source, status);
+		if (wanted) {
+			assert_int_equal(installed.access, installs[i].access);
+			assert_int_equal(gabi_hv_installed(rig->hv, 0, 1, &installed), 0);
+			assert_int_equal(gabi_hv_installed(rig->hv, 1, 0, &installed), 0); /* for lower ones alone */
+			assert_int_equal(install(rig, 0, installs[i].type, installs[i].parameter), 0);
+			assert_int_equal(gabi_hv_installed(rig->hv, 0, 0, &installed), 0);
+		}
+		rig_free(rig);
+	}
+}
+
+static void install_intercept__more_than_there_is_room_for__is_insufficient_memory(void **state)
+{
+	struct rig *rig = rig_secure();
+
+	(void)state;
+	for (unsigned port = 0; port < 64; port++)
+		assert_int_equal(install(rig, 3, 0, port), 0);
+	assert_int_equal(install(rig, 3, 0, 64), GABI_HV_STATUS_INSUFFICIENT_MEMORY);
+	assert_int_equal(install(rig, 1, 0, 5), 0); /* another access to one that is there */
+	assert_int_equal(install(rig, 0, 0, 7), 0);
+	assert_int_equal(install(rig, 3, 0, 64), 0);
+	rig_free(rig);
+}
+
+/* HV_X64_MSR_INTERCEPT_MESSAGE; 6.0b 8.10: of those that the hypervisor does not virtualize. */
+static void msr_intercept__installed__is_told_with_rdx_and_rax(void **state)
+{
+	struct rig *rig = rig_secure();
+	const uint8_t *slot = rig_page(rig, 0, 1, RIG_SIMP);
+
+	(void)state;
+	assert_int_equal(install(rig, 2, 1, 0xc0000103), 0);
+	assert_int_equal(install(rig, 3, 1, GABI_HV_MSR_SINT0), 0);
+	rig_vtl_return(rig, 0, 1);
+	assert_int_equal(gabi_hv_msr_intercept(rig->hv, 0, 0xc0000103, 0, 2, 0, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(gabi_hv_msr_intercept(rig->hv, 0, 0xc0000104, 1, 2, 0, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(gabi_hv_msr_intercept(rig->hv, 0, GABI_HV_MSR_SINT0, 1, 2, 0, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(gabi_hv_msr_intercept(rig->hv, 5, 0xc0000103, 1, 2, 0, &rig->turn), GABI_HV_DONE); /* it has no VTL 1 */
+	rig_set(rig, 0, 0, GABI_HV_REG_Rdx, 0xd, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rax, 0xa, 0);
+	assert_int_equal(gabi_hv_msr_intercept(rig->hv, 0, 0xc0000103, 1, 2, 0, &rig->turn), GABI_HV_AGAIN);
+	assert_int_equal(gabi_hv_active_vtl(rig->hv, 0), 1);
+	assert_int_equal(get(slot, 4), 0x80010001);
+	assert_int_equal(slot[4], 64);
+	assert_int_equal(slot[16 + 4], 2);  /* instruction length */
+	assert_int_equal(slot[16 + 5], 1);  /* write */
+	assert_int_equal(get(slot + 16 + 40, 4), 0xc0000103);
+	assert_int_equal(get(slot + 16 + 48, 8), 0xd);
+	assert_int_equal(get(slot + 16 + 56, 8), 0xa);
+	rig_free(rig);
+}
+
+/* HV_X64_CPUID_INTERCEPT_MESSAGE: RAX, RCX, RDX, RBX, then what the instruction would give, in the same order. */
+static void cpuid_intercept__installed__is_told_with_the_default_result(void **state)
+{
+	static const uint32_t result[4] = { 0x11, 0x22, 0x33, 0x44 };
+	struct rig *rig = rig_secure();
+	const uint8_t *slot = rig_page(rig, 0, 1, RIG_SIMP), *payload = slot + 16;
+
+	(void)state;
+	assert_int_equal(install(rig, 4, 2, 0x80000001), 0);
+	rig_vtl_return(rig, 0, 1);
+	assert_int_equal(gabi_hv_cpuid_intercept(rig->hv, 0, 1, result, 2, 0, &rig->turn), GABI_HV_DONE);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rax, 0x80000001, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rcx, 7, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rdx, 8, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Rbx, 9, 0);
+	assert_int_equal(gabi_hv_cpuid_intercept(rig->hv, 0, 0x80000001, result, 2, 0, &rig->turn), GABI_HV_AGAIN);
+	assert_int_equal(get(slot, 4), 0x80010002);
+	assert_int_equal(slot[4], 104);
+	assert_int_equal(payload[5], 2); /* execute */
+	assert_int_equal(get(payload + 40, 8), 0x80000001);
+	assert_int_equal(get(payload + 48, 8), 7);
+	assert_int_equal(get(payload + 56, 8), 8);
+	assert_int_equal(get(payload + 64, 8), 9);
+	assert_int_equal(get(payload + 72, 8), 0x11);
+	assert_int_equal(get(payload + 80, 8), 0x33);
+	assert_int_equal(get(payload + 88, 8), 0x44);
+	assert_int_equal(get(payload + 96, 8), 0x22);
+	rig_free(rig);
+}
+
+/* HV_X64_EXCEPTION_INTERCEPT_MESSAGE. */
+static void exception_intercept__installed__is_told_before_it_is_delivered(void **state)
+{
+	struct rig *rig = rig_secure();
+	struct gabi_hv_exception exception = {
+		.vector = 14, .has_code = 1, .code = 6, .parameter = 0xdead000, .instruction_len = 3, .bytes = 3,
+		.instruction = { 0x48, 0x89, 0x07 },
+	};
+	const uint8_t *slot = rig_page(rig, 0, 1, RIG_SIMP), *payload = slot + 16;
+
+	(void)state;
+	assert_int_equal(install(rig, 4, 3, 14), 0);
+	rig_vtl_return(rig, 0, 1);
+	exception.vector = 13;
+	assert_int_equal(gabi_hv_exception_intercept(rig->hv, 0, &exception, 0, &rig->turn), GABI_HV_DONE);
+	exception.vector = 14;
+	rig_set(rig, 0, 0, GABI_HV_REG_R15, 0x1515, 0);
+	rig_set(rig, 0, 0, GABI_HV_REG_Ss, 0x55, 0x0093);
+	assert_int_equal(gabi_hv_exception_intercept(rig->hv, 0, &exception, 0, &rig->turn), GABI_HV_AGAIN);
+	assert_int_equal(get(slot, 4), 0x80010003);
+	assert_int_equal(slot[4], 240);
+	assert_int_equal(get(payload + 40, 2), 14);
+	assert_int_equal(payload[42], 1);
+	assert_int_equal(payload[43], 3);
+	assert_int_equal(get(payload + 44, 4), 6);
+	assert_int_equal(get(payload + 48, 8), 0xdead000);
+	assert_memory_equal(payload + 64, exception.instruction, 3);
+	assert_int_equal(get(payload + 96, 8), 0x55);
+	assert_int_equal(get(payload + 232, 8), 0x1515);
+	rig_free(rig);
+}
+
 /* ---- TLB locks: vsm, TlbLocked; HvCallFlushVirtualAddressSpace ---- */
 
 static void flush__of_a_locked_tlb__waits_until_the_lock_goes(void **state)
@@ -1247,6 +1419,11 @@ int main(void)
 		cmocka_unit_test(hypercall__output_in_a_read_only_page__is_intercepted_and_not_written),
 		cmocka_unit_test(trap__each_case__enters_the_vtl_that_wants_it),
 		cmocka_unit_test(io__installed_port__is_told_to_the_vtl_that_wants_it),
+		cmocka_unit_test(install_intercept__each_case__gives_the_status_of_its_page),
+		cmocka_unit_test(install_intercept__more_than_there_is_room_for__is_insufficient_memory),
+		cmocka_unit_test(msr_intercept__installed__is_told_with_rdx_and_rax),
+		cmocka_unit_test(cpuid_intercept__installed__is_told_with_the_default_result),
+		cmocka_unit_test(exception_intercept__installed__is_told_before_it_is_delivered),
 		cmocka_unit_test(flush__of_a_locked_tlb__waits_until_the_lock_goes),
 		cmocka_unit_test(vtl_return__waiting_for_locks__holds_the_processor),
 		cmocka_unit_test(translate__each_case__is_as_the_page_tables_say),
