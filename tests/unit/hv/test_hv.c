@@ -232,6 +232,7 @@ static void features__are_fields_of_the_vocabulary(void **state)
 		{ GABI_SPACE_HYPERV, GABI_EBX, 0, 0x40000003 },
 		{ GABI_SPACE_HYPERV, GABI_EDX, 0, 0x40000003 },
 		{ GABI_SPACE_HYPERV, GABI_EAX, 0, 0x40000004 },
+		{ GABI_SPACE_HYPERV, GABI_EAX, 0, 0x4000000a },
 	};
 
 	(void)state;

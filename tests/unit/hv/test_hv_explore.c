@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bounded explorer: two virtual processors, two VTLs, every event from every state that can be reached, breadth first. A state
- * is the engine's own saved stream and the few facts that a VMM holds beside it. What must hold is checked on every edge.
+ * An explorer: two virtual processors, two or three VTLs, every event from every state that can be reached, breadth first; with three
+ * as far as a bound. A state is the engine's own saved stream and the few facts that a VMM and the guest hold beside it. What must
+ * hold is checked on every edge.
  */
 #include "hv_drive.h"
 
-enum { VPS = 2, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000 };
+enum { VPS = 2, VTLS = 3, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000, BOUND = 12000 };
 
 enum event {
 	CALL,
 	RETURN,
 	RAISE_0,
 	RAISE_1,
+	RAISE_2,
 	TAKE,
 	VINA_ON,
 	LOCK_TLB,
@@ -26,19 +28,20 @@ enum event {
 };
 
 static const char *const event_names[EVENTS] = {
-	"call", "return", "raise 0", "raise 1", "take", "vina on", "lock", "unlock", "flush", "protect", "unprotect", "write",
+	"call", "return", "raise 0", "raise 1", "raise 2", "take", "vina on", "lock", "unlock", "flush", "protect", "unprotect", "write",
 	"lower protects", "lower reads higher",
 };
 
-/* What the VMM and its local APICs know. */
+/* What the VMM and its local APICs know, and what each VTL has asked for. */
 struct outside {
-	uint8_t pending[VPS][2]; /* an interrupt waits in that local APIC */
-	uint8_t held[VPS];       /* waits for a TLB lock */
+	uint8_t pending[VPS][VTLS]; /* an interrupt waits in that local APIC */
+	uint8_t held[VPS];          /* waits for a TLB lock */
+	uint8_t prot[VTLS];         /* what each VTL lets lower ones do with the page */
 };
 
 struct state {
-	uint8_t *stream;
-	size_t len;
+	uint8_t *packed;
+	size_t packed_len, len;
 	struct outside outside;
 	uint32_t next; /* in its bucket, plus 1 */
 	uint32_t from;
@@ -46,29 +49,77 @@ struct state {
 };
 
 static struct state *states;
-static uint32_t *buckets, count, edges;
+static uint32_t *buckets, count, edges, bound;
+static unsigned vtls;
 
 uint64_t gabi_hv_checksum(const uint8_t *at, size_t len);
 
-/* True if it is new. */
-static bool add(struct rig *rig, const struct outside *outside, uint32_t from, unsigned event, unsigned vp)
+/* Most of a stream is zeros: their number, the number of bytes that follow, and those, again and again. */
+static uint8_t *pack(const uint8_t *stream, size_t len, size_t *ret_len)
 {
-	size_t len;
-	uint8_t *stream = rig_save(rig, &len);
+	uint8_t *packed = malloc(len * 2 + 8);
+	size_t at = 0, to = 0;
+
+	assert_non_null(packed);
+	while (at < len) {
+		size_t zeros = at, bytes;
+
+		while (at < len && !stream[at])
+			at++;
+		zeros = at - zeros;
+		bytes = at;
+		while (at < len && (stream[at] || (at + 8 < len && stream[at + 1])))
+			at++;
+		put(packed + to, zeros, 3);
+		put(packed + to + 3, at - bytes, 3);
+		memcpy(packed + to + 6, stream + bytes, at - bytes);
+		to += 6 + at - bytes;
+	}
+	*ret_len = to;
+	return realloc(packed, to);
+}
+
+static uint8_t *unpack(const struct state *state)
+{
+	uint8_t *stream = calloc(1, state->len);
+	size_t at = 0;
+
+	assert_non_null(stream);
+	for (size_t from = 0; from < state->packed_len;) {
+		size_t bytes = (size_t)get(state->packed + from + 3, 3);
+
+		at += (size_t)get(state->packed + from, 3);
+		memcpy(stream + at, state->packed + from + 6, bytes);
+		at += bytes;
+		from += 6 + bytes;
+	}
+	return stream;
+}
+
+/* Adds it if it is new and there is room. */
+static void add(struct rig *rig, const struct outside *outside, uint32_t from, unsigned event, unsigned vp)
+{
+	size_t len, packed_len;
+	uint8_t *stream = rig_save(rig, &len), *packed;
 	uint32_t bucket = (uint32_t)(gabi_hv_checksum(stream, len) ^ gabi_hv_checksum((const uint8_t *)outside, sizeof(*outside))) % BUCKETS;
 
+	packed = pack(stream, len, &packed_len);
+	free(stream);
 	for (uint32_t i = buckets[bucket]; i; i = states[i - 1].next) {
 		const struct state *known = &states[i - 1];
 
-		if (known->len == len && !memcmp(known->stream, stream, len) && !memcmp(&known->outside, outside, sizeof(*outside))) {
-			free(stream);
-			return false;
+		if (known->packed_len == packed_len && !memcmp(known->packed, packed, packed_len) &&
+		    !memcmp(&known->outside, outside, sizeof(*outside))) {
+			free(packed);
+			return;
 		}
 	}
-	assert_true(count < STATES_MAX);
-	states[count] = (struct state){ stream, len, *outside, buckets[bucket], from, (uint8_t)event, (uint8_t)vp };
+	if (count == bound) {
+		free(packed);
+		return;
+	}
+	states[count] = (struct state){ packed, packed_len, len, *outside, buckets[bucket], from, (uint8_t)event, (uint8_t)vp };
 	buckets[bucket] = ++count;
-	return true;
 }
 
 static void complain(uint32_t at, unsigned event, unsigned vp, const char *what)
@@ -93,7 +144,7 @@ static int protect(struct rig *rig, unsigned vp, unsigned flags)
 	memset(rig->ram + 0x1000, 0, 32);
 	put(rig->ram + 0x1000, UINT64_MAX, 8);
 	put(rig->ram + 0x1008, flags, 4);
-	rig->ram[0x100c] = 0x10;
+	rig->ram[0x100c] = 0; /* all lower VTLs */
 	put(rig->ram + 0x1010, PAGE, 8);
 	return call(rig, vp, GABI_HV_CALL_ModifyVtlProtectionMask | REPS(1));
 }
@@ -108,14 +159,16 @@ static bool possible(const struct rig *rig, const struct outside *outside, unsig
 		return false;
 	if (vp == 0 && (event == LOCK_TLB || event == UNLOCK_TLB))
 		return false;
-	if (event == RAISE_0 || event == RAISE_1)
-		return !outside->pending[vp][event == RAISE_1];
+	if (event >= RAISE_0 && event <= RAISE_2)
+		return event - RAISE_0 < vtls && !outside->pending[vp][event - RAISE_0];
 	if (outside->held[vp])
 		return false;
 	switch (event) {
-	case CALL: case WRITE_PAGE: case FLUSH: case LOWER_PROTECTS: case LOWER_READS_HIGHER: return vtl == 0;
+	case CALL: return vtl + 1 < vtls;
+	case WRITE_PAGE: case LOWER_READS_HIGHER: return vtl + 1 < vtls;
+	case FLUSH: case LOWER_PROTECTS: return vtl == 0;
 	case TAKE: return outside->pending[vp][vtl];
-	default: return vtl == 1;
+	default: return vtl > 0;
 	}
 }
 
@@ -133,30 +186,78 @@ static void note(struct rig *rig, struct outside *outside)
 	}
 }
 
+/* What all VTLs above that one together let it do with the page. */
+static unsigned allowed(const struct outside *outside, unsigned vtl)
+{
+	unsigned prot = GABI_HV_ALL_ACCESS;
+
+	for (unsigned above = vtl + 1; above < vtls; above++)
+		prot &= outside->prot[above];
+	return prot;
+}
+
+/* The lowest VTL above that forbids a write; 0 if none does. */
+static unsigned forbidder(const struct outside *outside, unsigned vtl)
+{
+	for (unsigned above = vtl + 1; above < vtls; above++)
+		if (!(outside->prot[above] & GABI_HV_WRITE))
+			return above;
+	return 0;
+}
+
+static uint64_t source_3(struct rig *rig, unsigned vp)
+{
+	uint64_t value = 0;
+
+	gabi_hv_rdmsr(rig->hv, vp, GABI_HV_MSR_SINT0 + 3, 0, &value, &rig->turn);
+	rig->turn.count = 0;
+	return value;
+}
+
+/* What each VTL of each processor wrote into its source 3 at the start, and must find there. */
+static uint64_t private_value(unsigned vp, unsigned vtl)
+{
+	return 0x50 + vp * 8 + vtl;
+}
+
+/* The highest VTL above that has an interrupt, or the VTL itself. */
+static unsigned called_up(const struct outside *outside, unsigned vp, unsigned vtl)
+{
+	unsigned highest = vtl;
+
+	for (unsigned above = vtl + 1; above < vtls; above++)
+		if (outside->pending[vp][above])
+			highest = above;
+	return highest;
+}
+
 /* One event; what must hold of it by itself. NULL, or what is broken. */
-static const char *step(struct rig *rig, struct outside *outside, unsigned event, unsigned vp)
+static const char *act_on(struct rig *rig, struct outside *outside, unsigned event, unsigned vp)
 {
 	struct gabi_hv_fault fault = { .gpa = PAGE << 12, .access = GABI_HV_ACCESS_WRITE };
-	unsigned before = gabi_hv_active_vtl(rig->hv, vp), prot = gabi_hv_protection(rig->hv, 0, PAGE), other, after;
+	unsigned before = gabi_hv_active_vtl(rig->hv, vp), by;
 	uint64_t value;
 	int result;
 
 	rig->turn.count = 0;
 	switch (event) {
 	case CALL:
-		if (rig_vtl_call(rig, vp) != GABI_HV_DONE || gabi_hv_active_vtl(rig->hv, vp) != 1)
+		if (rig_vtl_call(rig, vp) != GABI_HV_DONE || gabi_hv_active_vtl(rig->hv, vp) != before + 1)
 			return "a VTL call enters the next VTL";
 		break;
 	case RETURN:
 		if (rig_vtl_return(rig, vp, 1) != GABI_HV_DONE)
 			return "a VTL return is possible above VTL 0";
-		if (gabi_hv_active_vtl(rig->hv, vp) != outside->pending[vp][1])
+		if (gabi_hv_active_vtl(rig->hv, vp) != called_up(outside, vp, before - 1))
 			return "a return stays only if no interrupt waits above";
 		break;
 	case RAISE_0:
 	case RAISE_1:
-		outside->pending[vp][event == RAISE_1] = 1;
-		gabi_hv_interrupt(rig->hv, vp, event == RAISE_1, 1, &rig->turn);
+	case RAISE_2:
+		outside->pending[vp][event - RAISE_0] = 1;
+		gabi_hv_interrupt(rig->hv, vp, event - RAISE_0, 1, &rig->turn);
+		if (gabi_hv_active_vtl(rig->hv, vp) != (event - RAISE_0 > before ? called_up(outside, vp, before) : before))
+			return "an interrupt enters its VTL if that is above, and no other";
 		break;
 	case TAKE:
 		outside->pending[vp][before] = 0;
@@ -184,43 +285,78 @@ static const char *step(struct rig *rig, struct outside *outside, unsigned event
 	case UNPROTECT:
 		if (protect(rig, vp, event == PROTECT ? 1 : 15))
 			return "a higher VTL can protect";
-		if (gabi_hv_protection(rig->hv, 0, PAGE) != (event == PROTECT ? 1 : 15))
-			return "a protection holds at once, for all processors";
+		outside->prot[before] = event == PROTECT ? 1 : 15;
 		break;
 	case WRITE_PAGE:
+		by = forbidder(outside, before);
 		result = gabi_hv_memory_fault(rig->hv, vp, &fault, 0, &rig->turn);
-		if ((result == GABI_HV_AGAIN) != !(prot & GABI_HV_WRITE) || gabi_hv_active_vtl(rig->hv, vp) != (result == GABI_HV_AGAIN))
-			return "a forbidden access enters the VTL that forbids it, and no other does";
-		if (result == GABI_HV_AGAIN && get(rig_page(rig, vp, 1, RIG_SIMP), 4) != (vp ? 0 : 0x80000001))
+		if ((result == GABI_HV_AGAIN) != (by != 0) || gabi_hv_active_vtl(rig->hv, vp) != (by ? by : before))
+			return "a forbidden access enters the lowest VTL that forbids it, and no other does";
+		if (by && get(rig_page(rig, vp, by, RIG_SIMP), 4) != (vp ? 0 : 0x80000001))
 			return "an intercept brings its message";
-		put(rig_page(rig, vp, 1, RIG_SIMP), 0, 4); /* the higher VTL takes it */
+		if (by)
+			put(rig_page(rig, vp, by, RIG_SIMP), 0, 4); /* the higher VTL takes it */
 		break;
 	case LOWER_PROTECTS:
-		if (protect(rig, vp, 15) != GABI_HV_STATUS_ACCESS_DENIED || gabi_hv_protection(rig->hv, 0, PAGE) != prot)
+		if (protect(rig, vp, 15) != GABI_HV_STATUS_ACCESS_DENIED)
 			return "no protection changes by a lower VTL";
 		break;
 	case LOWER_READS_HIGHER:
-		if (rig_get_reg(rig, vp, 0x11, GABI_HV_REG_Sint0, &value) != GABI_HV_STATUS_ACCESS_DENIED ||
-		    rig_set_reg(rig, vp, 0x11, GABI_HV_REG_VsmVina, 0) != GABI_HV_STATUS_ACCESS_DENIED)
+		if (rig_get_reg(rig, vp, 0x11 + before, GABI_HV_REG_Sint3, &value) != GABI_HV_STATUS_ACCESS_DENIED ||
+		    rig_set_reg(rig, vp, 0x11 + before, GABI_HV_REG_VsmVina, 0) != GABI_HV_STATUS_ACCESS_DENIED)
 			return "a lower VTL never sees or sets a higher one's private state";
-		gabi_hv_rdmsr(rig->hv, vp, GABI_HV_MSR_SIMP, 0, &value, &rig->turn);
-		if (value)
-			return "a lower VTL reads its own MSRs";
 		rig->turn.count = 0;
 		break;
 	}
-	note(rig, outside);
-	other = 1 - vp;
-	after = gabi_hv_active_vtl(rig->hv, vp);
-	if (after == 0 && outside->pending[vp][1])
+	return NULL;
+}
+
+/* What must hold after any event. */
+static const char *check(struct rig *rig, const struct outside *outside, unsigned event, unsigned vp, unsigned before)
+{
+	unsigned after = gabi_hv_active_vtl(rig->hv, vp), other = 1 - vp;
+
+	for (unsigned vtl = 0; vtl < vtls; vtl++)
+		if (gabi_hv_protection(rig->hv, vtl, PAGE) != allowed(outside, vtl))
+			return "a page has the rights that all higher VTLs leave it, at once and for all processors";
+	for (unsigned i = 0; i < VPS; i++)
+		if (source_3(rig, i) != private_value(i, gabi_hv_active_vtl(rig->hv, i)))
+			return "a VTL finds its private state as it left it, and none but its own";
+	if (called_up(outside, vp, after) != after)
 		return "no interrupt for a higher VTL waits while a lower one runs";
-	if (after != before && event != CALL && event != RETURN && event != RAISE_1 && event != WRITE_PAGE)
+	if (after != before && event != CALL && event != RETURN && event != WRITE_PAGE && (event < RAISE_1 || event > RAISE_2))
 		return "nothing else changes a processor's VTL";
-	if (before == 1 && after == 0 && event != RETURN)
+	if (after < before && event != RETURN)
 		return "a higher VTL leaves only by its own return";
 	if (outside->held[other] && event == FLUSH && !outside->held[vp])
 		return "a flush does not pass a lock that another waits for";
 	return NULL;
+}
+
+static const char *step(struct rig *rig, struct outside *outside, unsigned event, unsigned vp)
+{
+	unsigned before = gabi_hv_active_vtl(rig->hv, vp);
+	const char *broken = act_on(rig, outside, event, vp);
+
+	if (broken)
+		return broken;
+	note(rig, outside);
+	return check(rig, outside, event, vp, before);
+}
+
+/* One VTL above the first on both processors, from the one below it, which virtual processor 0 is in. It protects pages. */
+static void add_vtl(struct rig *rig, unsigned vtl)
+{
+	assert_int_equal(rig_enable_partition(rig, vtl, 0), 0);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 0, vtl), 0);
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0x1040 + vtl, 0, &rig->turn);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 1, vtl), 0);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SCONTROL, 1, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SIMP, 0x41001, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SINT0, 0x41, 0, &rig->turn);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_VP_ASSIST_PAGE, 0x42001, 0, &rig->turn);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, 1 | 15 << 1 | 1 << 5), 0);
 }
 
 static struct rig *start(void)
@@ -229,61 +365,91 @@ static struct rig *start(void)
 	struct rig *rig;
 
 	config.vp_count = VPS;
+	config.vtl_count = vtls;
 	config.connections = 0;
 	config.gpa_pages = 1u << 16;
 	rig = rig_secure_with(&config);
 	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, 1 | 15 << 1 | 1 << 5), 0);
-	assert_int_equal(rig_target(rig, GABI_HV_CALL_StartVirtualProcessor, 1, 1), 0);
-	rig_vtl_return(rig, 0, 1);
-	rig_vtl_return(rig, 1, 1);
+	if (vtls > 2)
+		add_vtl(rig, 2);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_StartVirtualProcessor, 1, 0), 0);
+	for (unsigned vp = 0; vp < VPS; vp++) {
+		while (gabi_hv_active_vtl(rig->hv, vp) + 1 < vtls)
+			assert_int_equal(rig_vtl_call(rig, vp), GABI_HV_DONE);
+		for (unsigned vtl = vtls; vtl-- > 0;) {
+			gabi_hv_wrmsr(rig->hv, vp, GABI_HV_MSR_SINT0 + 3, private_value(vp, vtl), 0, &rig->turn);
+			if (vtl)
+				assert_int_equal(rig_vtl_return(rig, vp, 1), GABI_HV_DONE);
+		}
+	}
 	return rig;
 }
 
-static void every_event_from_every_state__keeps_what_must_hold(void **state)
+static void explore(unsigned levels, uint32_t most)
 {
-	struct rig *rig = start();
-	struct outside outside = { 0 };
+	struct outside outside = { .prot = { 15, 15, 15 } };
 	unsigned seen[EVENTS] = { 0 };
+	struct rig *rig;
 
-	(void)state;
-	states = calloc(STATES_MAX, sizeof(*states));
+	vtls = levels;
+	bound = most;
+	count = edges = 0;
+	rig = start();
+	states = calloc(bound, sizeof(*states));
 	buckets = calloc(BUCKETS, sizeof(*buckets));
 	assert_non_null(states);
 	assert_non_null(buckets);
 	add(rig, &outside, 0, CALL, 0);
 	for (uint32_t at = 0; at < count; at++) {
-		for (unsigned event = 0; event < EVENTS; event++) {
-			for (unsigned vp = 0; vp < VPS; vp++) {
-				const char *broken;
+		uint8_t *stream = unpack(&states[at]);
 
-				rig_restore(rig, states[at].stream, states[at].len);
-				outside = states[at].outside;
-				if (!possible(rig, &outside, event, vp))
-					continue;
-				broken = step(rig, &outside, event, vp);
-				if (broken)
-					complain(at, event, vp, broken);
-				edges++;
-				seen[event]++;
-				add(rig, &outside, at, event, vp);
-			}
+		for (unsigned edge = 0; edge < EVENTS * VPS; edge++) {
+			unsigned event = edge / VPS, vp = edge % VPS;
+			const char *broken;
+
+			rig_restore(rig, stream, states[at].len);
+			outside = states[at].outside;
+			if (!possible(rig, &outside, event, vp))
+				continue;
+			broken = step(rig, &outside, event, vp);
+			if (broken)
+				complain(at, event, vp, broken);
+			edges++;
+			seen[event]++;
+			add(rig, &outside, at, event, vp);
 		}
+		free(stream);
 	}
 	for (unsigned event = 0; event < EVENTS; event++)
-		assert_true(seen[event] > 0);
-	print_message("explored %u states, %u edges\n", count, edges);
+		assert_true(seen[event] > 0 || (event == RAISE_2 && vtls < 3));
+	print_message("%u VTLs: explored %u states%s, %u edges\n", vtls, count, count == bound ? " and no more, by the bound" : ", all there are",
+		      edges);
 	assert_true(count > 500);
 	for (uint32_t i = 0; i < count; i++)
-		free(states[i].stream);
+		free(states[i].packed);
 	free(states);
 	free(buckets);
 	rig_free(rig);
 }
 
+static void two_vtls__every_event_from_every_state__keeps_what_must_hold(void **state)
+{
+	(void)state;
+	explore(2, STATES_MAX);
+	assert_true(count < STATES_MAX);
+}
+
+static void three_vtls__every_event_from_states_up_to_a_bound__keeps_what_must_hold(void **state)
+{
+	(void)state;
+	explore(3, BOUND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_event_from_every_state__keeps_what_must_hold),
+		cmocka_unit_test(two_vtls__every_event_from_every_state__keeps_what_must_hold),
+		cmocka_unit_test(three_vtls__every_event_from_states_up_to_a_bound__keeps_what_must_hold),
 	};
 
 	return cmocka_run_group_tests_name("hv_explore", tests, NULL, NULL);
