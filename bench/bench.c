@@ -6,8 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#define ROUNDS   7
-#define ROUND_NS 20000000u
+/* Many short rounds: on a machine that others use, the best is the one that nobody disturbed. */
+#define ROUNDS   70
+#define ROUND_NS 2000000u
 
 static volatile uint64_t used;
 
