@@ -62,7 +62,8 @@ GABI_API void gabi_contract_digest(const struct gabi_contract *contract, uint8_t
 
 /*
  * Makes the contract that a guest has which was given all that `host` offers (GABI_VIEW_GUEST: all that it saw),
- * less `minus`. A name of `minus` that is no field is GABI_ERR_UNKNOWN; one that the host lacks is ignored. What no
+ * less `minus`, and less what is of no use without that (mpx takes xcr0-bndregs along). A name of `minus` that is no field is
+ * GABI_ERR_UNKNOWN; one that the host lacks is ignored. What no
  * register shows is written in from data/changes. A manifest of the bare CPU (GABI_VIEW_CPU) bounds a host from above and
  * says of nothing that a guest gets it: GABI_ERR_ARG.
  */
@@ -74,6 +75,10 @@ struct gabi_pin_options {
 };
 GABI_API int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options,
 			       const struct gabi_mem *mem, struct gabi_contract **ret_contract, struct gabi_diag *diag);
+
+/* The same out of what another contract promises, to single virtual processors too. `evmcs` takes a host: GABI_ERR_ARG. */
+GABI_API int gabi_contract_narrow(const struct gabi_contract *contract, const struct gabi_pin_options *options,
+				  const struct gabi_mem *mem, struct gabi_contract **ret_contract, struct gabi_diag *diag);
 
 GABI_END
 #endif

@@ -77,15 +77,20 @@ struct minus {
 	size_t count;
 };
 
-static bool is_minus(const struct gabi_field *field, const void *ctx)
+static bool is_named(const struct gabi_field *field, const void *ctx)
 {
 	const struct minus *minus = ctx;
 
 	for (size_t i = 0; i < minus->count; i++)
 		if (minus->fields[i] == field)
 			return true;
-	return field->rule == GABI_RULE_FREE || field->rule == GABI_RULE_ZERO || field->rule == GABI_RULE_OFFERED ||
-	       field->rule == GABI_RULE_ON_REQUEST;
+	return false;
+}
+
+static bool is_minus(const struct gabi_field *field, const void *ctx)
+{
+	return is_named(field, ctx) || field->rule == GABI_RULE_FREE || field->rule == GABI_RULE_ZERO ||
+	       field->rule == GABI_RULE_OFFERED || field->rule == GABI_RULE_ON_REQUEST;
 }
 
 /* A name of options->minus: a field, or a whole space ("hyperv"). */
@@ -95,11 +100,69 @@ struct left_out {
 	bool space[GABI_SPACE_COUNT];
 };
 
-static int find_minus(const struct gabi_host *host, const struct gabi_pin_options *options, struct left_out *out,
-		      struct gabi_diag *diag)
-{
-	enum gabi_arch arch = gabi_host_arch(host);
+/* ---- what goes with what is left out ---- */
 
+static const struct {
+	struct gabi_key key;
+	uint64_t bits;
+	const char *needed;
+} needs[] = {
+#define GABI_NEEDS_ROW(name, of_space, leaf, subleaf, reg, mask) \
+	{ { .space = GABI_SPACE_##of_space, .part = reg, .sub = subleaf, .index = leaf }, mask, name },
+#include <models/needs.def>
+};
+
+static const struct {
+	const char *name, *needed;
+} names_need[] = {
+#define GABI_HV_NEEDS_ROW(name, other) { name, other },
+#define GABI_STATE_NEEDS_ROW(name, other) { name, other },
+#include <models/needs.def>
+};
+
+static bool is_out(const struct left_out *out, const struct gabi_field *field)
+{
+	for (size_t i = 0; i < out->count; i++)
+		if (out->fields[i] == field)
+			return true;
+	return false;
+}
+
+static bool name_is_out(const struct left_out *out, const char *name)
+{
+	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_X86);
+
+	return field && is_out(out, field);
+}
+
+static void leave_out(struct left_out *out, const struct gabi_field *field)
+{
+	if (!is_out(out, field))
+		out->fields[out->count++] = field;
+}
+
+/* What goes may take more with it: until nothing does. Each field is left out once. */
+static void leave_out_dependents(struct left_out *out)
+{
+	size_t before, count;
+
+	do {
+		before = out->count;
+		for (size_t i = 0; i < GABI_COUNT_OF(needs); i++) {
+			const struct gabi_field *field = gabi_fields_of(&needs[i].key, &count);
+
+			for (size_t j = 0; name_is_out(out, needs[i].needed) && j < count; j++)
+				if (needs[i].bits & gabi_mask(field[j].bits) << field[j].lo)
+					leave_out(out, &field[j]);
+		}
+		for (size_t i = 0; i < GABI_COUNT_OF(names_need); i++)
+			if (name_is_out(out, names_need[i].needed))
+				leave_out(out, gabi_field_by_name(names_need[i].name, GABI_ARCH_X86));
+	} while (out->count > before);
+}
+
+static int find_minus(enum gabi_arch arch, const struct gabi_pin_options *options, struct left_out *out, struct gabi_diag *diag)
+{
 	for (size_t i = 0; i < options->minus_count; i++) {
 		const char *name = options->minus[i];
 		const struct gabi_field *field = gabi_field_by_name(name, arch);
@@ -107,13 +170,15 @@ static int find_minus(const struct gabi_host *host, const struct gabi_pin_option
 		bool known = field != NULL;
 
 		for (unsigned n = 0; field && n < GABI_FIELDS_OF_NAME; n++, field = gabi_field_by_name_next(name, arch, field))
-			out->fields[out->count++] = field;
+			leave_out(out, field);
 		if (space != GABI_SPACE_NONE)
 			out->space[space] = true;
 		else if (!known)
 			return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no feature \"", name, "\" on ",
 					 gabi_arch_text(arch), "; gabi names lists those there are", (char *)NULL);
 	}
+	if (arch == GABI_ARCH_X86 && out->count)
+		leave_out_dependents(out);
 	return 0;
 }
 
@@ -214,9 +279,8 @@ int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const 
 }
 
 /* Where the contract comes from: the facts that can cause a difference, less names and parameters that no guest notices. */
-static int take_origin(const struct gabi_host *host, struct gabi_contract *contract, struct gabi_diag *diag)
+static int take_origin(const struct gabi_facts *facts, struct gabi_contract *contract, struct gabi_diag *diag)
 {
-	const struct gabi_facts *facts = gabi_host_facts(host);
 	int err = 0;
 
 	for (size_t i = 0; !err && i < gabi_facts_count(facts); i++) {
@@ -228,40 +292,104 @@ static int take_origin(const struct gabi_host *host, struct gabi_contract *contr
 	return err;
 }
 
-int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options, const struct gabi_mem *mem,
-		      struct gabi_contract **ret_contract, struct gabi_diag *diag)
+/* ---- pinning ---- */
+
+/* What a contract is made of: what a host offers, or what another contract promises. */
+struct source {
+	const struct gabi_host *host; /* or NULL, and then: */
+	const struct gabi_contract *contract;
+	enum gabi_arch arch;
+	const struct gabi_facts *facts;
+};
+
+/* The words that another contract promises, those of single virtual processors too. */
+static int take_promises(const struct gabi_contract *contract, const struct left_out *out, const struct gabi_mem *mem,
+			 struct gabi_words *words)
 {
-	static const struct gabi_pin_options none = { .size = sizeof(none) };
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(contract, &count);
+	const struct minus minus = { out->fields, out->count };
+
+	for (size_t i = 0; i < count; i++) {
+		struct gabi_word taken = word[i];
+
+		taken.value = gabi_word_off(&taken.key, taken.value, is_named, &minus) & gabi_mask(taken.bits);
+		if (!out->space[taken.key.space] && gabi_words_add(words, mem, &taken))
+			return GABI_ERR_NOMEM;
+	}
+	return 0;
+}
+
+static int take_source(const struct source *source, const struct gabi_pin_options *options, const struct left_out *out,
+		       const struct gabi_mem *mem, struct gabi_words *words, struct gabi_diag *diag)
+{
+	int err = source->host ? take_words(source->host, out, options->evmcs, mem, words) :
+				 take_promises(source->contract, out, mem, words);
+
+	if (err)
+		return gabi_fail(diag, err, "out of memory", (char *)NULL);
+	return source->host && options->evmcs ? filter_words(source->host, words, diag) : 0;
+}
+
+static int pin(const struct source *source, const struct gabi_pin_options *options, const struct gabi_mem *mem,
+	       struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_words words = { 0 };
 	struct left_out out = { 0 };
 	struct gabi_contract *contract = NULL;
+	size_t fields;
 	int err;
 
-	if (!options)
-		options = &none;
-	if (options->size != sizeof(*options))
-		return gabi_fail(diag, GABI_ERR_ARG, "the options are of another version of gabi", (char *)NULL);
-	if (gabi_host_view(host) == GABI_VIEW_CPU)
-		return gabi_fail(diag, GABI_ERR_ARG, "a dump of the bare CPU says what a host may offer at most, not what a guest gets; "
-				 "pin what gabi probe or a guest saw", (char *)NULL);
-	out.fields = gabi_mem_get(&own, (GABI_FIELDS_OF_NAME * options->minus_count + 1) * sizeof(const struct gabi_field *));
+	gabi_fields(&fields);
+	out.fields = gabi_mem_get(&own, fields * sizeof(const struct gabi_field *)); /* each is left out once */
 	if (!out.fields)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = find_minus(host, options, &out, diag);
-	if (!err && take_words(host, &out, options->evmcs, &own, &words))
-		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	if (!err && options->evmcs)
-		err = filter_words(host, &words, diag);
+	err = find_minus(source->arch, options, &out, diag);
 	if (!err)
-		err = gabi_contract_of_words(gabi_host_arch(host), &words, mem, &contract, diag);
+		err = take_source(source, options, &out, &own, &words, diag);
+	if (!err)
+		err = gabi_contract_of_words(source->arch, &words, mem, &contract, diag);
 	gabi_mem_put(&own, out.fields);
 	gabi_words_free(&words, &own);
 	if (!err)
-		err = take_origin(host, contract, diag);
+		err = take_origin(source->facts, contract, diag);
 	if (err)
 		gabi_contract_free(contract);
 	else
 		*ret_contract = contract;
 	return err;
+}
+
+static const struct gabi_pin_options no_options = { .size = sizeof(no_options) };
+
+static int check_options(const struct gabi_pin_options *options, struct gabi_diag *diag)
+{
+	if (options->size != sizeof(*options))
+		return gabi_fail(diag, GABI_ERR_ARG, "the options are of another version of gabi", (char *)NULL);
+	return 0;
+}
+
+int gabi_contract_pin(const struct gabi_host *host, const struct gabi_pin_options *options, const struct gabi_mem *mem,
+		      struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
+	const struct source source = { .host = host, .arch = gabi_host_arch(host), .facts = gabi_host_facts(host) };
+	int err = check_options(options ? options : &no_options, diag);
+
+	if (!err && gabi_host_view(host) == GABI_VIEW_CPU)
+		err = gabi_fail(diag, GABI_ERR_ARG, "a dump of the bare CPU says what a host may offer at most, not what a guest gets; "
+				"pin what gabi probe or a guest saw", (char *)NULL);
+	return err ? err : pin(&source, options ? options : &no_options, mem, ret_contract, diag);
+}
+
+int gabi_contract_narrow(const struct gabi_contract *contract, const struct gabi_pin_options *options, const struct gabi_mem *mem,
+			 struct gabi_contract **ret_contract, struct gabi_diag *diag)
+{
+	const struct source source = { .contract = contract, .arch = gabi_contract_arch(contract),
+				       .facts = gabi_contract_origin(contract) };
+	int err = check_options(options ? options : &no_options, diag);
+
+	if (!err && options && options->evmcs)
+		err = gabi_fail(diag, GABI_ERR_ARG, "what eVMCS takes away is known of a host: pin a manifest", (char *)NULL);
+	return err ? err : pin(&source, options ? options : &no_options, mem, ret_contract, diag);
 }

@@ -122,7 +122,7 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 
 	if (off && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register is the VMM's to give: a guest that was promised nothing of it takes what it gets */
-	if (q->promise && is_fixed(judge, q))
+	if (is_fixed(judge, q))
 		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;

@@ -15,7 +15,7 @@ import rows
 
 ASM = 'arch/x86/include/asm/'
 WANTED = ['Makefile', 'include/uapi/linux/kvm.h', 'arch/x86/include/uapi/asm/kvm_para.h', 'arch/x86/kvm/x86.c',
-          'arch/x86/kvm/hyperv.h'] + [ASM + name for name in (
+          'arch/x86/kvm/hyperv.h', 'arch/x86/kernel/fpu/xstate.c', 'arch/x86/include/asm/fpu/types.h'] + [ASM + name for name in (
               'cpufeatures.h', 'msr-index.h', 'vmx.h', 'vmxfeatures.h', 'hyperv-tlfs.h', 'perf_event.h')] + [
                   'include/asm-generic/hyperv-tlfs.h', 'include/hyperv/hvgdk_mini.h', 'include/hyperv/hvhdk.h']
 
@@ -196,6 +196,25 @@ def check_lists(report, tree, regs):
     report.compared('MSRs that KVM lists', count, 140)
 
 
+def check_states(report, tree, fields):
+    """Which feature each component of XSAVE belongs to; the first two are always there."""
+    needs_def = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../data/models/needs.def')
+    with open(needs_def, encoding='utf-8') as file:
+        ours = dict(re.findall(r'^GABI_STATE_NEEDS_ROW\("([^"]+)", "([^"]+)"\)', file.read(), re.M))
+    feature = {alias.split(':')[1]: field.name for field in fields for alias in field.aliases if alias.startswith('linux:')}
+    state = {field.lo: field.name for field in fields if field.space == 'cpuid' and field.index == 0xd and
+             (field.sub, field.part) in ((0, 0), (1, 2)) and field.name.startswith(('xcr0-', 'xss-'))}
+    numbers = re.search(r'enum xfeature \{(.*?)\}', tree.text('arch/x86/include/asm/fpu/types.h'), re.S)
+    order = re.findall(r'^\s*(XFEATURE_\w+),', numbers[1] if numbers else '', re.M)
+    rows_there = re.findall(r'\[(XFEATURE_\w+)\]\s*= X86_FEATURE_(\w+)', tree.text('arch/x86/kernel/fpu/xstate.c'))
+    for component, cpu_feature in rows_there:
+        name = rows.same(cpu_feature)
+        mine = state.get(order.index(component)) if component in order else None
+        if cpu_feature not in ('FPU', 'XMM') and ours.get(mine) != feature.get(name, name):
+            report.differs(f'{component} is state of {cpu_feature}; here {mine} needs {ours.get(mine)}')
+    report.compared('components of XSAVE', len(rows_there), 10)
+
+
 def main():
     fields, regs = rows.read(sys.argv[1])
     report = rows.Report()
@@ -213,6 +232,7 @@ def main():
             check_complete(report, tree, fields)
             check_msrs(report, tree, regs)
             check_lists(report, tree, regs)
+            check_states(report, tree, fields)
     report.end()
 
 

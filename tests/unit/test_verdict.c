@@ -135,6 +135,9 @@ static const struct check_case {
 	{ "and is kept by a guest that knows of it", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 0x80000, 0) } },
 	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 0, ~0ull) } }, GABI_FITS, GABI_FINDING_NONE },
+	{ "nor does one that the contract does not list", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { ARCH_CAPABILITIES } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 2, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_CANNOT_HIDE },
 	{ "an MSR that the contract's CPUID hides is no one's concern", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } }, GABI_FITS,
 	  GABI_FINDING_NONE },
@@ -689,6 +692,67 @@ static void pin__minus_a_feature__leaves_it_out(void **state)
 	gabi_host_free(host);
 }
 
+static uint64_t value_of(const struct gabi_contract *contract, const char *name, unsigned vp)
+{
+	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_X86);
+	const struct gabi_word *word = field ? gabi_contract_find(contract, &field->key, vp) : NULL;
+
+	return word ? word->value >> field->lo & 1 : 0;
+}
+
+/* MPX goes, and with it its registers in XCR0, their leaf and the VMX controls that load them; AVX stays. */
+static void pin__minus_a_feature__takes_its_state_along(void **state)
+{
+	static const struct words words = { { WORD(CPUID, 1, GABI_ECX, 32, 1u << 5 | 1u << 28, 0), WORD(CPUID, 7, GABI_EBX, 32, 1u << 14, 0),
+					      WORD(CPUID, 0xd, GABI_EAX, 32, 0x1f, 0), WORD(MSR, 0x48f, 0, 64, 1ull << 55, ~0ull) } };
+	static const char *const minus[] = { "mpx" };
+	const struct gabi_pin_options options = { .size = sizeof(options), .minus = minus, .minus_count = 1 };
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &words);
+	struct gabi_contract *all = NULL, *less = NULL;
+
+	(void)state;
+	assert_int_equal(gabi_contract_pin(host, NULL, NULL, &all, NULL), 0);
+	assert_int_equal(gabi_contract_pin(host, &options, NULL, &less, NULL), 0);
+	assert_int_equal(value_of(all, "xcr0-bndregs", GABI_VP_ALL), 1);
+	assert_int_equal(value_of(all, "vmx-exit-clear-bndcfgs", GABI_VP_ALL), 1);
+	assert_int_equal(value_of(less, "xcr0-bndregs", GABI_VP_ALL), 0);
+	assert_int_equal(value_of(less, "xcr0-bndcsr", GABI_VP_ALL), 0);
+	assert_int_equal(value_of(less, "vmx-exit-clear-bndcfgs", GABI_VP_ALL), 0);
+	assert_int_equal(value_of(less, "xcr0-avx", GABI_VP_ALL), 1);
+	gabi_contract_free(all);
+	gabi_contract_free(less);
+	gabi_host_free(host);
+}
+
+static void narrow__keeps_the_words_of_single_processors(void **state)
+{
+	static const struct gabi_word own = { .key = { .space = GABI_SPACE_CPUID, .part = GABI_ECX, .index = 1 }, .value = SSE3 | 1u << 9,
+					      .bits = 32, .vp = 1 };
+	static const char *const minus[] = { "pni" };
+	const struct gabi_pin_options options = { .size = sizeof(options), .minus = minus, .minus_count = 1 };
+	const struct gabi_pin_options evmcs = { .size = sizeof(evmcs), .evmcs = 1 };
+	struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_X86, NULL), *less = NULL, *same = NULL;
+	struct gabi_word common = own;
+	uint8_t x[GABI_DIGEST_LEN], y[GABI_DIGEST_LEN];
+
+	(void)state;
+	common.vp = GABI_VP_ALL;
+	assert_int_equal(gabi_contract_add(contract, &common, NULL), 0);
+	assert_int_equal(gabi_contract_add(contract, &own, NULL), 0);
+	assert_int_equal(gabi_contract_seal(contract, NULL), 0);
+	assert_int_equal(gabi_contract_narrow(contract, NULL, NULL, &same, NULL), 0);
+	gabi_contract_digest(contract, x);
+	gabi_contract_digest(same, y);
+	assert_memory_equal(x, y, sizeof(x));
+	assert_int_equal(gabi_contract_narrow(contract, &options, NULL, &less, NULL), 0);
+	assert_int_equal(value_of(less, "pni", 1) + value_of(less, "pni", GABI_VP_ALL), 0);
+	assert_int_equal(value_of(less, "ssse3", 1), 1);
+	assert_int_equal(gabi_contract_narrow(contract, &evmcs, NULL, &less, NULL), GABI_ERR_ARG);
+	gabi_contract_free(contract);
+	gabi_contract_free(same);
+	gabi_contract_free(less);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -714,6 +778,8 @@ int main(void)
 		cmocka_unit_test(pin__fits_the_host_it_was_made_of),
 		cmocka_unit_test(pin__of_a_bare_cpu__is_refused),
 		cmocka_unit_test(pin__minus_a_feature__leaves_it_out),
+		cmocka_unit_test(pin__minus_a_feature__takes_its_state_along),
+		cmocka_unit_test(narrow__keeps_the_words_of_single_processors),
 	};
 
 	return cmocka_run_group_tests_name("verdict", tests, NULL, NULL);

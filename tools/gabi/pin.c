@@ -9,45 +9,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a contract's guest sees, as a manifest. */
-static enum status host_of_contract(const struct gabi_contract *contract, const char *path, struct gabi_host **ret_host)
+/* What is pinned: the manifest in the file, or the contract in it. */
+struct source {
+	struct gabi_host *host;
+	struct gabi_contract *contract;
+};
+
+static void source_free(struct source *source)
 {
-	struct gabi_host *host = gabi_host_new(gabi_contract_arch(contract), GABI_VIEW_GUEST, NULL);
-	struct gabi_diag diag = { 0 };
-	size_t count;
-	const struct gabi_word *word = gabi_contract_words(contract, &count);
-	const struct gabi_facts *origin = gabi_contract_origin(contract);
-	int err = host ? 0 : GABI_ERR_NOMEM;
-
-	diag.err = err;
-	for (size_t i = 0; !err && i < count; i++)
-		err = gabi_host_add(host, &word[i], &diag);
-	for (size_t i = 0; !err && i < gabi_facts_count(origin); i++) {
-		const char *value, *name = gabi_facts_at(origin, i, &value);
-
-		err = gabi_host_set_fact(host, name, value, &diag);
-	}
-	if (!err)
-		err = gabi_host_seal(host, &diag);
-	if (err) {
-		gabi_host_free(host);
-		return complain_diag(path, &diag);
-	}
-	*ret_host = host;
-	return STATUS_YES;
+	gabi_host_free(source->host);
+	gabi_contract_free(source->contract);
 }
 
-/* The manifest in the file, or what the guest of the contract in it sees. */
-static enum status load_source(const struct args *args, struct gabi_host **ret_host)
+static enum status source_load(struct source *source, const struct args *args)
 {
-	struct gabi_contract *contract;
-	enum status status = load_any(args, args->file[0], &contract, ret_host);
+	const char *template = args->option[OPTION_FIRECRACKER];
+	enum status status = load_any(args, args->file[0], &source->contract, &source->host);
 
-	if (status || !contract)
+	if (status || !template)
 		return status;
-	status = host_of_contract(contract, args->file[0], ret_host);
-	gabi_contract_free(contract);
-	return status;
+	if (source->host)
+		return template_lay_over(template, args->file[0], &source->host);
+	complain("%s is a contract: a CPU template is laid over a manifest", args->file[0]);
+	return STATUS_USAGE;
 }
 
 /* ---- --minus ---- */
@@ -62,13 +46,14 @@ static size_t split(char *list, const char **names)
 	return count;
 }
 
-static enum status pin(const struct gabi_host *host, const struct args *args, char *list, const char **names,
+static enum status pin(const struct source *source, const struct args *args, char *list, const char **names,
 		       struct gabi_contract **ret_contract)
 {
 	struct gabi_pin_options options = { .size = sizeof(options), .minus = names, .minus_count = split(list, names),
 					    .evmcs = args->option[OPTION_EVMCS] != NULL };
 	struct gabi_diag diag = { 0 };
-	int err = gabi_contract_pin(host, &options, NULL, ret_contract, &diag);
+	int err = source->host ? gabi_contract_pin(source->host, &options, NULL, ret_contract, &diag) :
+				 gabi_contract_narrow(source->contract, &options, NULL, ret_contract, &diag);
 
 	if (err != GABI_ERR_UNKNOWN)
 		return err ? complain_diag(args->file[0], &diag) : STATUS_YES;
@@ -76,7 +61,7 @@ static enum status pin(const struct gabi_host *host, const struct args *args, ch
 	return STATUS_USAGE;
 }
 
-static enum status pin_minus(const struct gabi_host *host, const struct args *args, struct gabi_contract **ret_contract)
+static enum status pin_minus(const struct source *source, const struct args *args, struct gabi_contract **ret_contract)
 {
 	const char *minus = args->option[OPTION_MINUS];
 	char *list = strdup(minus ? minus : "");
@@ -84,7 +69,7 @@ static enum status pin_minus(const struct gabi_host *host, const struct args *ar
 	enum status status = STATUS_REFUSED;
 
 	if (list && names)
-		status = pin(host, args, list, names, ret_contract);
+		status = pin(source, args, list, names, ret_contract);
 	else
 		complain("out of memory");
 	free(list);
@@ -94,18 +79,13 @@ static enum status pin_minus(const struct gabi_host *host, const struct args *ar
 
 enum status run_pin(const struct args *args)
 {
+	struct source source = { 0 };
 	struct gabi_contract *contract;
-	struct gabi_host *host = NULL;
-	enum status status = load_source(args, &host);
+	enum status status = source_load(&source, args);
 
-	if (!status && args->option[OPTION_FIRECRACKER])
-		status = template_lay_over(args->option[OPTION_FIRECRACKER], args->file[0], &host);
-	if (status) {
-		gabi_host_free(host);
-		return status;
-	}
-	status = pin_minus(host, args, &contract);
-	gabi_host_free(host);
+	if (!status)
+		status = pin_minus(&source, args, &contract);
+	source_free(&source);
 	if (status)
 		return status;
 	if (args->option[OPTION_NAME] && gabi_contract_set_name(contract, args->option[OPTION_NAME])) {
