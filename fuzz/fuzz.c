@@ -6,6 +6,9 @@
 
 static unsigned long reached;
 
+/* A target with one law alone need not list it. */
+__attribute__((weak)) struct fuzz_law fuzz_laws[] = { { NULL, 0 } };
+
 void fuzz_reached(void)
 {
 	reached++;
@@ -26,4 +29,6 @@ void fuzz_broken(const char *condition, const char *file, int line)
 __attribute__((destructor)) static void report(void)
 {
 	fprintf(stderr, "inputs that reached the property: %lu\n", reached);
+	for (const struct fuzz_law *law = fuzz_laws; law->what; law++)
+		fprintf(stderr, "  %8lu %s\n", law->reached, law->what);
 }

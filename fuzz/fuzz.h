@@ -17,6 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 void fuzz_reached(void);
 unsigned long fuzz_reached_count(void);
 
+/* A target that holds several laws lists them, up to one without a name, and counts where it came to each: a law that no
+ * input of the corpus reaches fails the replay too. */
+struct fuzz_law {
+	const char *what;
+	unsigned long reached;
+};
+extern struct fuzz_law fuzz_laws[];
+
 /* The property: prints what was expected and aborts. */
 #define fuzz_expect(condition) ((condition) ? (void)0 : fuzz_broken(#condition, __FILE__, __LINE__))
 _Noreturn void fuzz_broken(const char *condition, const char *file, int line);

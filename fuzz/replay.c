@@ -36,6 +36,18 @@ static int run_file(const char *path)
 	return 0;
 }
 
+static int laws_are_reached(void)
+{
+	int all = 1;
+
+	for (const struct fuzz_law *law = fuzz_laws; law->what; law++)
+		if (!law->reached) {
+			fprintf(stderr, "no input reaches this law: %s\n", law->what);
+			all = 0;
+		}
+	return all;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned long files = 0;
@@ -64,5 +76,5 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: no input tests anything\n", argv[1]);
 		return 1;
 	}
-	return 0;
+	return laws_are_reached() ? 0 : 1;
 }
