@@ -11,6 +11,7 @@
 #include <gabi/formats.h>
 #include <gabi/vocab.h>
 
+#include "formats/like.h"
 #include "formats/load.h"
 
 #include <string.h>
@@ -687,22 +688,6 @@ static int check_host(struct applier *applier)
 	return err ? err : check_modifiers(applier);
 }
 
-static int copy_facts(const struct applier *applier)
-{
-	const struct gabi_facts *facts = gabi_host_facts(applier->from);
-	int err = 0;
-
-	for (size_t i = 0; !err && i < gabi_facts_count(facts); i++) {
-		const char *value, *name = gabi_facts_at(facts, i, &value);
-
-		err = gabi_host_set_fact(applier->to, name, value, applier->diag);
-	}
-	for (unsigned space = GABI_SPACE_NONE + 1; !err && space < GABI_SPACE_COUNT; space++)
-		if (gabi_host_covers(applier->from, space))
-			err = gabi_host_cover(applier->to, space);
-	return err;
-}
-
 int gabi_template_apply(const struct gabi_template *tmpl, const struct gabi_host *host, const struct gabi_mem *mem,
 			struct gabi_host **ret_host, struct gabi_template_modifier *out, size_t cap, size_t *ret_total, struct gabi_diag *diag)
 {
@@ -713,10 +698,9 @@ int gabi_template_apply(const struct gabi_template *tmpl, const struct gabi_host
 
 	if (err)
 		return err;
-	applier.to = gabi_host_new(gabi_host_arch(host), gabi_host_view(host), mem);
-	if (!applier.to)
-		return nomem(diag);
-	err = copy_facts(&applier);
+	err = gabi_host_like(host, mem, &applier.to, diag);
+	if (err)
+		return err;
 	for (size_t i = 0; !err && i < count; i++)
 		err = add_word(&applier, &word[i]);
 	if (!err)

@@ -163,6 +163,12 @@ templates() {
 		fails 3 '/gabi: no member' ./gabi pin --firecracker host.json host.json
 }
 
+cloud_hypervisor() {
+	fails 2 'near it is boot' ./gabi pin --cloud-hypervisor bot=1 host.json && fails 2 'it has amx' ./gabi pin --cloud-hypervisor features=avx2 host.json &&
+		fails 2 'less than boot' ./gabi pin --cloud-hypervisor boot=2,max=1 host.json &&
+		fails 3 'is known of x86' ./gabi pin --cloud-hypervisor boot=1 arm64.json
+}
+
 probe_without_kvm() {
 	local as=()
 	((EUID)) || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)

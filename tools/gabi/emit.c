@@ -41,13 +41,21 @@ static enum status no_format(const char *text)
 	return STATUS_USAGE;
 }
 
+/* With a hyphen as well as with an underscore. */
+static bool is_called(const char *name, const char *text)
+{
+	for (; *name && (*name == *text || (*name == '_' && *text == '-')); name++)
+		text++;
+	return !*name && !*text;
+}
+
 static const struct gabi_emit_info *format_of(const char *text)
 {
 	size_t count;
 	const struct gabi_emit_info *info = gabi_emit_formats(&count);
 
 	for (size_t i = 0; text && i < count; i++)
-		if (!strcmp(text, info[i].text))
+		if (is_called(info[i].text, text))
 			return &info[i];
 	return NULL;
 }

@@ -23,15 +23,17 @@ static void source_free(struct source *source)
 
 static enum status source_load(struct source *source, const struct args *args)
 {
-	const char *template = args->option[OPTION_FIRECRACKER];
+	const char *template = args->option[OPTION_FIRECRACKER], *cpus = args->option[OPTION_CLOUD];
 	enum status status = load_any(args, args->file[0], &source->contract, &source->host);
 
-	if (status || !template)
+	if (status || (!template && !cpus))
 		return status;
-	if (source->host)
-		return template_lay_over(template, args->file[0], &source->host);
-	complain("%s is a contract: a CPU template is laid over a manifest", args->file[0]);
-	return STATUS_USAGE;
+	if (!source->host || (template && cpus)) {
+		complain(source->host ? "pin: --firecracker and --cloud-hypervisor are of two VMMs" : "%s is a contract: what a VMM gives is laid over a manifest",
+			 args->file[0]);
+		return STATUS_USAGE;
+	}
+	return template ? template_lay_over(template, args->file[0], &source->host) : cloud_lay_over(cpus, args->file[0], &source->host);
 }
 
 /* ---- --minus ---- */

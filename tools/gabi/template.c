@@ -3,11 +3,13 @@
 
 #include "file.h"
 
+#include <gabi/cloud_hypervisor.h>
 #include <gabi/firecracker.h>
 #include <gabi/vocab.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MOST_NOTES 16
 
@@ -58,4 +60,21 @@ enum status template_lay_over(const char *path, const char *host_path, struct ga
 	}
 	gabi_template_free(tmpl);
 	return status;
+}
+
+enum status cloud_lay_over(const char *text, const char *host_path, struct gabi_host **host)
+{
+	struct gabi_cloud_cpus cpus;
+	struct gabi_diag diag = { 0 };
+	struct gabi_host *made;
+
+	if (gabi_cloud_read(text, strlen(text), &cpus, &diag)) {
+		complain_diag(NULL, &diag);
+		return STATUS_USAGE;
+	}
+	if (gabi_cloud_apply(&cpus, *host, NULL, &made, &diag))
+		return complain_diag(host_path, &diag);
+	gabi_host_free(*host);
+	*host = made;
+	return STATUS_YES;
 }
