@@ -211,7 +211,20 @@ static void choose_leaves(struct gabi_key *key, bool evmcs)
 		key->space = GABI_SPACE_HYPERV;
 }
 
-/* What the host's kernel leaves of VMX to a guest that uses eVMCS: a contract holds what the guest reads. */
+int gabi_words_filter_evmcs(const struct gabi_host *host, const struct gabi_evmcs_guest *guest, struct gabi_words *words,
+			    struct gabi_diag *diag)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		uint64_t left = UINT64_MAX;
+
+		if (words->at[i].value & gabi_evmcs_asks(guest, &words->at[i]) && !gabi_evmcs_left(host, guest, &words->at[i], &left))
+			return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "what the host's kernel takes away with the enlightened VMCS is "
+					 "not known: the manifest names no release since 5.10", (char *)NULL);
+		words->at[i].value &= left;
+	}
+	return 0;
+}
+
 static int filter_words(const struct gabi_host *host, struct gabi_words *words, struct gabi_diag *diag)
 {
 	const struct gabi_key interface = { .space = GABI_SPACE_HYPERV, .part = GABI_EAX, .index = 0x40000001 };
@@ -223,16 +236,7 @@ static int filter_words(const struct gabi_host *host, struct gabi_words *words, 
 	if (!features)
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "the host offers no enlightened VMCS, or its manifest does not say so",
 				 (char *)NULL);
-	for (size_t i = 0; i < words->count; i++) {
-		uint64_t left = UINT64_MAX;
-
-		if (words->at[i].value & gabi_evmcs_asks(&guest, &words->at[i]) &&
-		    !gabi_evmcs_left(host, &guest, &words->at[i], &left))
-			return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "what the host's kernel takes away with the enlightened VMCS is "
-					 "not known: the manifest names no release since 5.10", (char *)NULL);
-		words->at[i].value &= left;
-	}
-	return 0;
+	return gabi_words_filter_evmcs(host, &guest, words, diag);
 }
 
 static int take_words(const struct gabi_host *host, const struct left_out *out, bool evmcs, const struct gabi_mem *mem,
@@ -259,6 +263,20 @@ static int take_words(const struct gabi_host *host, const struct left_out *out, 
 	return 0;
 }
 
+int gabi_host_promises(const struct gabi_host *host, const struct gabi_mem *mem, struct gabi_words *words)
+{
+	static const struct left_out nothing = { 0 };
+
+	return take_words(host, &nothing, false, mem, words);
+}
+
+uint64_t gabi_word_promised(const struct gabi_key *key, uint64_t value)
+{
+	static const struct minus none = { 0 };
+
+	return gabi_word_off(key, value, is_minus, &none);
+}
+
 int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const struct gabi_mem *mem,
 			   struct gabi_contract **ret_contract, struct gabi_diag *diag)
 {
@@ -279,7 +297,7 @@ int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const 
 }
 
 /* Where the contract comes from: the facts that can cause a difference, less names and parameters that no guest notices. */
-static int take_origin(const struct gabi_facts *facts, struct gabi_contract *contract, struct gabi_diag *diag)
+int gabi_contract_take_origin(const struct gabi_facts *facts, struct gabi_contract *contract, struct gabi_diag *diag)
 {
 	int err = 0;
 
@@ -353,7 +371,7 @@ static int pin(const struct source *source, const struct gabi_pin_options *optio
 	gabi_mem_put(&own, out.fields);
 	gabi_words_free(&words, &own);
 	if (!err)
-		err = take_origin(source->facts, contract, diag);
+		err = gabi_contract_take_origin(source->facts, contract, diag);
 	if (err)
 		gabi_contract_free(contract);
 	else

@@ -22,6 +22,20 @@ int gabi_contract_of_words(enum gabi_arch arch, struct gabi_words *words, const 
  * processor starts with. */
 uint64_t gabi_msr_at_start(const struct gabi_host *host, const struct gabi_word *offer);
 
+/* What the host's kernel leaves of VMX to a guest that uses eVMCS: a contract holds what the guest reads. */
+struct gabi_evmcs_guest;
+int gabi_words_filter_evmcs(const struct gabi_host *host, const struct gabi_evmcs_guest *guest, struct gabi_words *words,
+			    struct gabi_diag *diag);
+
+/* Less what is no promise: free, to be zero, only offered, or only on request. */
+uint64_t gabi_word_promised(const struct gabi_key *key, uint64_t value);
+
+/* Adds all that the host offers and a contract may promise, as gabi_contract_pin does with nothing left out. */
+int gabi_host_promises(const struct gabi_host *host, const struct gabi_mem *mem, struct gabi_words *words);
+
+/* Says in a contract where it comes from. */
+int gabi_contract_take_origin(const struct gabi_facts *facts, struct gabi_contract *contract, struct gabi_diag *diag);
+
 /* May a contract list words of that space? */
 bool gabi_space_is_promise(unsigned space);
 

@@ -8,14 +8,16 @@ gabi version
 === out
 Usage: gabi COMMAND [OPTION]... [OPERAND]...
 Keeps the ABI that a guest sees the same for its whole life.
-Usage: gabi pin [OPTION]... FILE
+Usage: gabi pin [OPTION]... FILE [HOST]...
 Use it to write the contract of a guest that is given all a host offers.
 
   -h, --help               say how the command is used, and stop
+  -j, --json               print JSON instead of tables
   -o, --output FILE        write to FILE, whole or not at all, instead of standard output
       --offer FILE         lay the offer of a VMM over every host
   -m, --minus NAME,..      leave out the named features
   -n, --name TEXT          give the result that name
+  -q, --qemu LINE          the guest of that QEMU command line: -cpu ..., @FILE or -
       --evmcs              with the enlightened VMCS, which is promised to no guest by default
       --firecracker FILE   lay a CPU template of Firecracker over the host
       --cloud-hypervisor CPUS as Cloud Hypervisor with these --cpus gives it to a guest

@@ -2,6 +2,7 @@
 /* gabi pin: the contract of a guest that is given what a host offers, or that sees what a guest saw, or what another
  * contract promises. */
 #include "load.h"
+#include "qemu.h"
 #include "save.h"
 #include "template.h"
 
@@ -83,8 +84,11 @@ enum status run_pin(const struct args *args)
 {
 	struct source source = { 0 };
 	struct gabi_contract *contract;
-	enum status status = source_load(&source, args);
+	enum status status;
 
+	if (args->option[OPTION_QEMU] || args->files > 1 || args->option[OPTION_JSON])
+		return pin_qemu(args);
+	status = source_load(&source, args);
 	if (!status)
 		status = pin_minus(&source, args, &contract);
 	source_free(&source);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a guest of a QEMU command line sees on a host with KVM.
+ *
+ * The line says what is asked for, the host what there is, and QEMU what becomes of both: it takes from a guest what the host
+ * lacks, sets what its machine types and KVM want, and fills leaves by itself. QEMU 7.2 to 11.1, machines pc-i440fx and pc-q35 of
+ * 4.1 and later. The order of what QEMU does is followed step by step; the facts are rows of data/models.
+ */
+#ifndef GABI_QEMU_H
+#define GABI_QEMU_H
+
+#include <gabi/contract.h>
+#include <gabi/host.h>
+
+GABI_BEGIN
+
+struct gabi_qemu;
+
+#define GABI_QEMU_MAX_LEN 65536 /* bytes of a command line; longer is GABI_ERR_LIMIT */
+
+/*
+ * Reads a whole command line as a shell would (quotes, backslashes, lines that go on, comments), a file as -readconfig takes it, or
+ * the argument of -cpu alone. Options that cannot touch the guest's CPU are passed over; one that QEMU does not have is
+ * GABI_ERR_UNKNOWN, one whose effect is not foreseen here GABI_ERR_UNSUPPORTED, and what QEMU would refuse is refused as by
+ * gabi_cpu_parse.
+ */
+GABI_API int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_qemu **ret_line,
+			     struct gabi_diag *diag);
+GABI_API void gabi_qemu_free(struct gabi_qemu *line); /* NULL is fine */
+
+GABI_API const char *gabi_qemu_machine(const struct gabi_qemu *line); /* "pc-q35-7.2" */
+GABI_API const char *gabi_qemu_cpu(const struct gabi_qemu *line);     /* the argument of -cpu */
+
+/* What was assumed because the line does not say it, and what was passed over; one sentence each. */
+GABI_API size_t gabi_qemu_note_count(const struct gabi_qemu *line);
+GABI_API const char *gabi_qemu_note(const struct gabi_qemu *line, size_t at);
+
+struct gabi_qemu_guest;
+
+/* A feature that was asked for and that the host cannot give: QEMU starts without it, unless `enforce` was asked for. */
+struct gabi_qemu_loss {
+	struct gabi_key key;
+	uint64_t bits;
+};
+
+/*
+ * The guest of the line on that host. A manifest that is not of view KVM, or not of x86, or does not cover CPUID, is
+ * GABI_ERR_ARG. That QEMU would refuse to start is a result.
+ */
+GABI_API int gabi_qemu_start(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_mem *mem,
+			     struct gabi_qemu_guest **ret_guest, struct gabi_diag *diag);
+GABI_API void gabi_qemu_guest_free(struct gabi_qemu_guest *guest); /* NULL is fine */
+
+/* Why QEMU would not start it, in one sentence; NULL if it would. */
+GABI_API const char *gabi_qemu_guest_refusal(const struct gabi_qemu_guest *guest);
+
+/* What the guest sees; NULL if QEMU would not start it. Lives as long as the guest. */
+GABI_API struct gabi_contract *gabi_qemu_guest_contract(const struct gabi_qemu_guest *guest);
+
+GABI_API const struct gabi_qemu_loss *gabi_qemu_guest_losses(const struct gabi_qemu_guest *guest, size_t *ret_count);
+
+/* What a person should know of this guest; one sentence each. */
+GABI_API size_t gabi_qemu_guest_note_count(const struct gabi_qemu_guest *guest);
+GABI_API const char *gabi_qemu_guest_note(const struct gabi_qemu_guest *guest, size_t at);
+
+GABI_END
+#endif
