@@ -36,6 +36,8 @@ static const char *const event_names[EVENTS] = {
 struct outside {
 	uint8_t pending[VPS][VTLS]; /* an interrupt waits in that local APIC */
 	uint8_t held[VPS];          /* waits for a TLB lock */
+	uint8_t locked[VPS];        /* VTLs that have VTL 0's TLB locked there */
+	uint8_t vina[VTLS];         /* on for virtual processor 0 */
 	uint8_t prot[VTLS];         /* what each VTL lets lower ones do with the page */
 };
 
@@ -236,7 +238,7 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 {
 	struct gabi_hv_fault fault = { .gpa = PAGE << 12, .access = GABI_HV_ACCESS_WRITE };
 	unsigned before = gabi_hv_active_vtl(rig->hv, vp), by;
-	uint64_t value;
+	uint64_t value, noted;
 	int result;
 
 	rig->turn.count = 0;
@@ -248,6 +250,7 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 	case RETURN:
 		if (rig_vtl_return(rig, vp, 1) != GABI_HV_DONE)
 			return "a VTL return is possible above VTL 0";
+		outside->locked[vp] &= (uint8_t)~(1u << before);
 		if (gabi_hv_active_vtl(rig->hv, vp) != called_up(outside, vp, before - 1))
 			return "a return stays only if no interrupt waits above";
 		break;
@@ -255,7 +258,10 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 	case RAISE_1:
 	case RAISE_2:
 		outside->pending[vp][event - RAISE_0] = 1;
+		noted = get(rig_page(rig, vp, before, RIG_ASSIST) + 12, 4) & 1;
 		gabi_hv_interrupt(rig->hv, vp, event - RAISE_0, 1, &rig->turn);
+		if (event - RAISE_0 < before && vp == 0 && (rig->turn.count == 1) != (outside->vina[before] && !noted))
+			return "a VTL that asked for it is told once of an interrupt for a lower one";
 		if (gabi_hv_active_vtl(rig->hv, vp) != (event - RAISE_0 > before ? called_up(outside, vp, before) : before))
 			return "an interrupt enters its VTL if that is above, and no other";
 		break;
@@ -266,20 +272,22 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 	case VINA_ON:
 		if (rig_set_reg(rig, vp, 0, GABI_HV_REG_VsmVina, 0x171 | 1 << 9))
 			return "VINA can be set";
+		outside->vina[before] = 1;
 		break;
 	case LOCK_TLB:
 	case UNLOCK_TLB:
 		if (rig_set_reg(rig, vp, 0, GABI_HV_REG_VsmVpSecureConfigVtl0, event == LOCK_TLB ? 2 : 0))
 			return "a TLB can be locked from above";
+		outside->locked[vp] = (uint8_t)((outside->locked[vp] & ~(1u << before)) | (event == LOCK_TLB) << before);
 		break;
 	case FLUSH:
 		memset(rig->ram + 0x1000, 0, 24);
 		put(rig->ram + 0x1008, 3, 8);
 		result = call(rig, vp, GABI_HV_CALL_FlushVirtualAddressSpace);
-		if (result == 0 && rig->turn.act[0].kind != GABI_HV_ACT_FLUSH)
-			return "a flush that is done flushes";
-		if (result != 0 && rig->turn.act[0].kind != GABI_HV_ACT_HOLD)
-			return "a flush that is not done waits";
+		if ((result != 0) != (outside->locked[0] || outside->locked[1]))
+			return "a flush waits for locks, and for nothing else";
+		if (rig->turn.act[0].kind != (result ? GABI_HV_ACT_HOLD : GABI_HV_ACT_FLUSH))
+			return "a flush flushes, or holds its processor";
 		break;
 	case PROTECT:
 	case UNPROTECT:
@@ -314,7 +322,7 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 /* What must hold after any event. */
 static const char *check(struct rig *rig, const struct outside *outside, unsigned event, unsigned vp, unsigned before)
 {
-	unsigned after = gabi_hv_active_vtl(rig->hv, vp), other = 1 - vp;
+	unsigned after = gabi_hv_active_vtl(rig->hv, vp);
 
 	for (unsigned vtl = 0; vtl < vtls; vtl++)
 		if (gabi_hv_protection(rig->hv, vtl, PAGE) != allowed(outside, vtl))
@@ -328,8 +336,8 @@ static const char *check(struct rig *rig, const struct outside *outside, unsigne
 		return "nothing else changes a processor's VTL";
 	if (after < before && event != RETURN)
 		return "a higher VTL leaves only by its own return";
-	if (outside->held[other] && event == FLUSH && !outside->held[vp])
-		return "a flush does not pass a lock that another waits for";
+	if (outside->held[0] + outside->held[1] > 0 && !outside->locked[0] && !outside->locked[1])
+		return "who waits for a lock is woken when it goes";
 	return NULL;
 }
 
