@@ -157,7 +157,7 @@ static void start_vtl(const struct gabi_hv *hv, const struct vp *vp, unsigned in
 {
 	struct vtl *vtl = &vp->vtl[index];
 
-	*vtl = (struct vtl){ 0 };
+	memset(vtl, 0, sizeof(*vtl));
 	for (unsigned i = 0; i < GABI_COUNT_OF(vtl->trap_mask); i++)
 		vtl->trap_mask[i] = UINT64_MAX;
 	gabi_hv_synic_reset(&vtl->synic);

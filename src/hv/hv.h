@@ -104,14 +104,15 @@ struct synic {
 	struct buffer buffer[BUFFERS];
 };
 
-/* What one VTL of one virtual processor has for itself. */
+/* What one VTL of one virtual processor has for itself. Another processor may write it by SetVpRegisters: what is not read under the
+ * virtual processor's lock is atomic. */
 struct vtl {
-	uint64_t assist; /* VP_ASSIST_PAGE */
+	_Atomic uint64_t assist; /* VP_ASSIST_PAGE */
 	uint64_t npiep;
-	uint64_t vina;
-	uint64_t traps;        /* CrInterceptControl */
-	uint64_t trap_mask[3]; /* CR0, CR4, IA32_MISC_ENABLE */
-	uint8_t secure_config[GABI_HV_VTLS_MAX]; /* for each lower VTL */
+	_Atomic uint64_t vina;
+	_Atomic uint64_t traps;        /* CrInterceptControl */
+	_Atomic uint64_t trap_mask[3]; /* CR0, CR4, IA32_MISC_ENABLE */
+	_Atomic uint8_t secure_config[GABI_HV_VTLS_MAX]; /* for each lower VTL */
 	struct synic synic;
 };
 
@@ -120,7 +121,8 @@ enum { SECURE_MBEC = 1, SECURE_TLB_LOCKED = 2 };
 enum { INSTALLED = 64, RAM_RANGES = 64 };
 
 struct ram_range {
-	uint64_t first, end;
+	uint64_t first;
+	_Atomic uint64_t end;
 };
 
 /* What one VTL has once for all virtual processors. */
@@ -156,7 +158,7 @@ struct vp {
 	_Atomic uint16_t enabled; /* VTLs */
 	uint8_t started;
 	uint16_t pending;         /* VTLs whose local APIC has an interrupt to deliver; of the own thread */
-	uint16_t waits_for;       /* VTLs that may not be entered while some processor has their TLB locked */
+	_Atomic uint16_t waits_for; /* VTLs that may not be entered while some processor has their TLB locked */
 	uint16_t locked[GABI_HV_VTLS_MAX]; /* by each VTL: the lower ones whose TLB it has locked here */
 	uint64_t timer_at;        /* the last time that an action TIMER named */
 	struct vtl *vtl;          /* vtl_count of them */
@@ -197,7 +199,7 @@ struct gabi_hv {
 	_Atomic uint16_t mbec;      /* VTLs enabled with mode-based execute control */
 	_Atomic uint32_t tlb_locks; /* held by all virtual processors together */
 	struct gabi_hv_set waiting; /* for a TLB lock to go */
-	uint32_t ram_count;
+	_Atomic uint32_t ram_count;
 	struct ram_range ram[RAM_RANGES];
 	struct protect_pool pool;
 	struct protect *protect;    /* one for each pair of VTLs, the protecting one above the other */

@@ -2,6 +2,16 @@
 /* Which pages are RAM, and what VTLs let each other do with them. */
 #include "hv.h"
 
+/* The number goes up last: those that look take no lock. */
+static void add_ram(struct gabi_hv *hv, uint64_t first, uint64_t end)
+{
+	struct ram_range *range = &hv->ram[hv->ram_count];
+
+	range->first = first;
+	range->end = end;
+	hv->ram_count++;
+}
+
 int gabi_hv_do_set_ram(struct gabi_hv *hv, uint64_t gfn, uint64_t count)
 {
 	int err = 0;
@@ -12,7 +22,7 @@ int gabi_hv_do_set_ram(struct gabi_hv *hv, uint64_t gfn, uint64_t count)
 	if (hv->ram_count && hv->ram[hv->ram_count - 1].end == gfn)
 		hv->ram[hv->ram_count - 1].end += count;
 	else if (hv->ram_count < RAM_RANGES)
-		hv->ram[hv->ram_count++] = (struct ram_range){ gfn, gfn + count };
+		add_ram(hv, gfn, gfn + count);
 	else
 		err = GABI_ERR_LIMIT;
 	give(&hv->lock);

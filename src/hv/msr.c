@@ -307,7 +307,9 @@ int gabi_hv_write_msr(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t 
 
 	switch (msr) {
 	case GABI_HV_MSR_VP_ASSIST_PAGE:
-		return write_place(hv, vp, vtl, &own->assist, PAGE_ASSIST, value, now, turn);
+		own->assist = value;
+		gabi_hv_place_overlay(hv, turn, PAGE_ASSIST, vp->index, vtl, value);
+		return GABI_HV_DONE;
 	case GABI_HV_MSR_SIEFP:
 		return write_place(hv, vp, vtl, &own->synic.siefp, PAGE_SIEFP, value, now, turn);
 	case GABI_HV_MSR_SIMP:

@@ -165,7 +165,7 @@ static void partition(struct stream *s)
 	need(s, hv->ram_count <= RAM_RANGES);
 	for (uint32_t i = 0; !s->bad && i < hv->ram_count; i++) {
 		u64(s, &hv->ram[i].first);
-		u64(s, &hv->ram[i].end);
+		NUMBER(s, hv->ram[i].end, uint64_t);
 		need(s, hv->ram[i].first < hv->ram[i].end && hv->ram[i].end <= hv->gpa_pages);
 	}
 	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
@@ -234,12 +234,12 @@ static void trust_level(struct stream *s, struct vtl *vtl, unsigned level)
 {
 	struct synic *synic = &vtl->synic;
 
-	u64(s, &vtl->assist);
+	NUMBER(s, vtl->assist, uint64_t);
 	u64(s, &vtl->npiep);
-	u64(s, &vtl->vina);
-	u64(s, &vtl->traps);
+	NUMBER(s, vtl->vina, uint64_t);
+	NUMBER(s, vtl->traps, uint64_t);
 	for (unsigned i = 0; i < 3; i++)
-		u64(s, &vtl->trap_mask[i]);
+		NUMBER(s, vtl->trap_mask[i], uint64_t);
 	for (unsigned lower = 0; lower < level; lower++) {
 		NUMBER(s, vtl->secure_config[lower], uint8_t);
 		need(s, vtl->secure_config[lower] <= (SECURE_MBEC | SECURE_TLB_LOCKED));

@@ -123,7 +123,7 @@ static unsigned set_config(struct call *call, unsigned vtl, uint64_t value)
 static unsigned set_secure_config(struct call *call, struct vp *vp, unsigned vtl, unsigned lower, uint64_t value)
 {
 	struct gabi_hv *hv = call->hv;
-	uint8_t *config = &vp->vtl[vtl].secure_config[lower];
+	_Atomic uint8_t *config = &vp->vtl[vtl].secure_config[lower];
 	bool mbec_changes = (*config ^ value) & SECURE_MBEC;
 
 	if (lower >= vtl)
@@ -154,7 +154,10 @@ unsigned gabi_hv_set_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_
 	case GABI_HV_REG_VsmVpWaitForTlbLock:
 		if (vtl >= call->vtl || value > 1)
 			return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
-		vp->waits_for = (uint16_t)((vp->waits_for & ~(1u << vtl)) | (uint32_t)value << vtl);
+		if (value)
+			vp->waits_for |= (uint16_t)(1u << vtl);
+		else
+			vp->waits_for &= (uint16_t)~(1u << vtl);
 		return GABI_HV_STATUS_SUCCESS;
 	case GABI_HV_REG_CrInterceptControl:
 		if (!vtl)
