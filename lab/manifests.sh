@@ -42,8 +42,9 @@ probe_into() { # probe_into FILE
 probe_one() { # probe_one HOST DIRECTORY
 	local file=$2/$1.json
 	prepare "$1"
-	probe_into "$file.new" || { rm -f "$file.new"; die "$1 could not be probed"; }
-	mv "$file.new" "$file"
+	fresh=$file.new
+	probe_into "$fresh" || die "$1 could not be probed"
+	mv "$fresh" "$file"
 }
 
 # Does a fresh manifest equal the one that is there? Not to be known when Debian has gone on to another version.

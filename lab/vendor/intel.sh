@@ -81,5 +81,6 @@ intel_boot() {
 		info: action=ignore
 		debug: action=ignore
 	END
+	export BXSHARE=$bochs/usr/share/bochs
 	"${start[@]}" "$bochs/bochs" -q -f "$work/bochsrc" 3>&1 >"$work/bochs.out"
 }

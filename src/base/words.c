@@ -36,6 +36,7 @@ enum gabi_arch gabi_space_arch(unsigned space)
 {
 	switch (space) {
 	case GABI_SPACE_CAP:
+	case GABI_SPACE_CAP_SYSTEM:
 	case GABI_SPACE_VM:
 		return GABI_ARCH_ANY;
 	case GABI_SPACE_ARM64:

@@ -25,12 +25,15 @@ Touch = collections.namedtuple('Touch', 'id here space index last sub part bits'
 # With these the tree stops offering what they touch.
 TAKES_AWAY = {'x86_perfctr_core_intel', 'x86_sev_not_claimed'}
 
+# What is offered hangs on the processor, not on a list of the tree's.
+BY_PROCESSOR = {'x86_pmu_driven'}
+
 
 def touches(print_changes, release):
     lines = subprocess.run([print_changes, release], check=True, capture_output=True, text=True).stdout.splitlines()
     for line in lines:
         cell = line.split('\t')
-        if cell[0] == 'emulated':
+        if cell[0] == 'emulated' or cell[0] in BY_PROCESSOR:
             continue
         yield Touch(cell[0], cell[1] == '1', cell[2], *(int(number, 0) for number in cell[3:]))
 

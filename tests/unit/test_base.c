@@ -225,6 +225,7 @@ static void arch__of_every_space_is_known(void **state)
 	assert_int_equal(gabi_space_arch(GABI_SPACE_ARM64_STATE), GABI_ARCH_ARM64);
 	assert_int_equal(gabi_space_arch(GABI_SPACE_VM), GABI_ARCH_ANY);
 	assert_int_equal(gabi_space_arch(GABI_SPACE_CAP), GABI_ARCH_ANY);
+	assert_int_equal(gabi_space_arch(GABI_SPACE_CAP_SYSTEM), GABI_ARCH_ANY);
 	assert_string_equal(gabi_arch_text(GABI_ARCH_X86), "x86");
 	assert_string_equal(gabi_arch_text(GABI_ARCH_ARM64), "arm64");
 	assert_string_equal(gabi_arch_text(99), "unknown");
