@@ -40,6 +40,7 @@ bash_gives qemu gabi emit --as = q
 bash_gives check gabi help ch
 bash_gives diff gabi model d
 bash_gives replay gabi hv r
+bash_gives offer gabi hv o
 bash_gives all gabi hv replay --save-at = a
 bash_gives --json gabi model --j
 bash_gives Icelake-Server-noTSX gabi model show Icelake

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* gabi hv: traces of the Hyper-V engine, explained and carried out again. */
+/* gabi hv: what the Hyper-V engine offers; its traces, explained and carried out again. */
 #include "file.h"
 #include "gabi.h"
 #include "rows.h"
+#include "save.h"
 #include "vmcs.h"
 
 #include <gabi/hv_trace.h>
@@ -190,9 +191,27 @@ static enum status hv_replay(const struct args *args)
 	return err ? refused(args->file[0], &diag) : STATUS_YES;
 }
 
+/* ---- offer ---- */
+
+/* What a VMM can promise that gives its guests this engine, as many processors and trust levels as it takes. */
+static enum status hv_offer(const struct args *args)
+{
+	struct gabi_hv_config config = { .size = sizeof(config), .vp_count = GABI_HV_VPS_MAX, .vtl_count = GABI_HV_VTLS_MAX };
+	struct gabi_host *offer;
+	struct gabi_diag diag;
+	enum status status;
+
+	if (gabi_hv_engine_offer(&config, NULL, &offer, &diag))
+		return complain_diag(NULL, &diag);
+	status = save_host(args, offer);
+	gabi_host_free(offer);
+	return status;
+}
+
 enum status run_hv(const struct args *args)
 {
 	static const struct subcommand subs[] = {
+		{ "offer", hv_offer, 0, 0, "offer" },
 		{ "replay", hv_replay, 1, 1, "replay [--save-at CALL|all] TRACE" },
 		{ "show", hv_show, 1, 1, "show TRACE" },
 	};

@@ -247,6 +247,57 @@ static void features__are_fields_of_the_vocabulary(void **state)
 	}
 }
 
+/* As many VTLs as the type takes: each enabled from the one below it, entered one by one, left one by one. */
+static void vtls__sixteen__are_climbed_one_by_one(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+
+	(void)state;
+	config.vp_count = 2;
+	config.vtl_count = GABI_HV_VTLS_MAX;
+	rig = rig_with(&config);
+	for (unsigned vtl = 1; vtl < GABI_HV_VTLS_MAX; vtl++) {
+		assert_int_equal(rig_enable_partition(rig, vtl, 0), GABI_HV_STATUS_SUCCESS);
+		assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 0, vtl), GABI_HV_STATUS_SUCCESS);
+		assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+		assert_int_equal(gabi_hv_active_vtl(rig->hv, 0), vtl);
+		gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, vtl, 0, &rig->turn);
+	}
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_UD);
+	assert_int_equal(gabi_hv_enabled_vtls(rig->hv, 0), 0xffff);
+	for (unsigned vtl = GABI_HV_VTLS_MAX - 1; vtl > 0; vtl--) {
+		uint64_t id;
+
+		gabi_hv_rdmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0, &id, &rig->turn);
+		assert_int_equal(id, vtl);
+		assert_int_equal(rig_vtl_return(rig, 0, 1), GABI_HV_DONE);
+	}
+	assert_int_equal(rig_vtl_return(rig, 0, 1), GABI_HV_UD);
+	rig_free(rig);
+}
+
+static void vps__1024__are_all_reached(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+	uint64_t index;
+
+	(void)state;
+	config.vp_count = GABI_HV_VPS_MAX;
+	rig = rig_with(&config);
+	memset(rig->ram + 0x1000, 0, 64);
+	put(rig->ram + 0x1000, 0x80, 8);
+	put(rig->ram + 0x1010, 1 << 15, 8);  /* the last bank */
+	put(rig->ram + 0x1018, 1ull << 63, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_SendSyntheticClusterIpiEx | VARIABLE(1)), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig->turn.act[0].vp, 1023);
+	assert_int_equal(gabi_hv_rdmsr(rig->hv, 1023, GABI_HV_MSR_VP_INDEX, 0, &index, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(index, 1023);
+	assert_int_equal(gabi_hv_rdmsr(rig->hv, 1024, GABI_HV_MSR_VP_INDEX, 0, &index, &rig->turn), GABI_ERR_ARG);
+	rig_free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +311,8 @@ int main(void)
 		cmocka_unit_test(config__from_contract__has_its_leaves_digest_and_vtls),
 		cmocka_unit_test(config__from_contract_without_vsm__has_one_vtl),
 		cmocka_unit_test(config__from_contract_with_a_leaf_beyond_the_engine__is_refused_and_changes_nothing),
+		cmocka_unit_test(vtls__sixteen__are_climbed_one_by_one),
+		cmocka_unit_test(vps__1024__are_all_reached),
 	};
 
 	return cmocka_run_group_tests_name("hv", tests, NULL, NULL);

@@ -26,7 +26,7 @@ _gabi() {
 	--arch) list='x86 arm64' ;;
 	--save-at) list=all ;;
 	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append) return ;;
-	hv) [[ $word == -* ]] || list='replay show' ;;
+	hv) [[ $word == -* ]] || list='offer replay show' ;;
 	help) list=$(gabi help --list) ;;
 	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
 	model) [[ $word == -* ]] || list='list show diff fit' ;;
