@@ -13,6 +13,7 @@
 #include <gabi/contract.h>
 #include <gabi/host.h>
 #include <gabi/plan.h>
+#include <gabi/state.h>
 #include <gabi/verdict.h>
 
 GABI_BEGIN
@@ -51,6 +52,15 @@ GABI_API int gabi_contract_write(const struct gabi_contract *contract, const str
 GABI_API int gabi_host_write(const struct gabi_host *host, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
 GABI_API int gabi_report_write(const struct gabi_report *report, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
 GABI_API int gabi_plan_write(const struct gabi_plan *plan, const struct gabi_mem *mem, char **ret_text, size_t *ret_len);
+
+/*
+ * The stream of a saved state: self-describing CBOR, every section with its length and its sum (docs/state.md). gabi_state_read
+ * takes any bytes at all: what was cut off, damaged in any bit, or written by a later version is refused with the section and
+ * the byte; nothing of it is handed out before all of it was checked. Writing what was read gives the same bytes again.
+ */
+GABI_API int gabi_state_read(const void *bytes, size_t len, const struct gabi_mem *mem, struct gabi_state **ret_state,
+			     struct gabi_diag *diag);
+GABI_API int gabi_state_write(const struct gabi_state *state, const struct gabi_mem *mem, char **ret_bytes, size_t *ret_len);
 
 GABI_END
 #endif

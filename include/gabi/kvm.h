@@ -10,6 +10,7 @@
 
 #include <gabi/host.h>
 #include <gabi/plan.h>
+#include <gabi/state.h>
 #include <gabi/vocab.h>
 
 GABI_BEGIN
@@ -49,6 +50,8 @@ struct gabi_kvm_vm {
 	 */
 	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
 	void *ctx;
+	const int *kvm; /* KVM's device; NULL: opened where it is needed */
+	const int *gic; /* arm64: the GICv3 in the kernel; NULL: there is none, or its state is not to be saved */
 };
 
 /*
@@ -130,6 +133,34 @@ struct gabi_kvm_trial {
  */
 GABI_API int gabi_kvm_try(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
 			  const struct gabi_mem *mem, struct gabi_kvm_trial *ret_trial, struct gabi_diag *diag);
+
+/* What moving a state cost. */
+struct gabi_kvm_effort {
+	unsigned ioctls; /* calls of the kernel */
+	unsigned dropped; /* registers that were left behind, by the plan */
+};
+
+/*
+ * Saves the state of a VM that runs under that contract. No virtual processor may be running, and each must have been let
+ * finish what its last exit left open: KVM_RUN with immediate_exit set, until that ends with EINTR. Guest memory, and what is
+ * the VMM's, is not of it. The VM can run on afterwards, whatever this returns. ret_effort may be NULL.
+ *
+ * The state is the caller's, to be freed by gabi_state_free.
+ */
+GABI_API int gabi_kvm_save(const struct gabi_contract *contract, const struct gabi_kvm_vm *vm, const struct gabi_mem *mem,
+			   struct gabi_state **ret_state, struct gabi_kvm_effort *ret_effort, struct gabi_diag *diag);
+
+/*
+ * Loads a state into a VM on which the plan was carried out (gabi_kvm_apply), which has its memory, and which has never run.
+ * The plan is one of gabi_plan_new with the report of gabi_state_check: it says which registers may stay behind, and if they
+ * hold another value than it says, or others cannot be loaded, GABI_ERR_KVM comes before anything is touched. Nested state is
+ * judged before KVM drops what it has, and converted where this kernel's form is another one.
+ *
+ * The state is only read: after an error it is as it was and its source can run on; the VM is to be thrown away. Clocks go on
+ * from where they stood.
+ */
+GABI_API int gabi_kvm_restore(const struct gabi_state *state, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,
+			      const struct gabi_mem *mem, struct gabi_kvm_effort *ret_effort, struct gabi_diag *diag);
 
 GABI_END
 #endif

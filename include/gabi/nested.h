@@ -49,6 +49,9 @@ GABI_API int gabi_nested_read(const void *blob, size_t len, struct gabi_nested *
 GABI_API int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, size_t *ret_len,
 			       struct gabi_diag *diag);
 
+/* Has the guest nothing nested: no VMXON region, or none that runs under its VMCB, with interrupts as they start (GIF)? */
+GABI_API int gabi_nested_is_empty(const struct gabi_nested *nested);
+
 /* ---- will KVM take it? ---- */
 
 #define GABI_NESTED_MSR_FIRST 0x480u

@@ -10,6 +10,7 @@
 struct created {
 	struct gabi_kvm_vm vm; /* first */
 	struct gabi_mem mem;
+	int gic; /* -1: none */
 	int vcpu[];
 };
 
@@ -34,6 +35,7 @@ static struct created *new_created(unsigned vcpus, const struct gabi_mem *mem)
 	if (!created)
 		return NULL;
 	created->mem = own;
+	created->gic = -1;
 	created->vm = (struct gabi_kvm_vm){ .size = sizeof(created->vm), .vm = -1, .vcpu = created->vcpu, .vcpus = vcpus };
 	for (unsigned vp = 0; vp < vcpus; vp++)
 		created->vcpu[vp] = -1;
@@ -57,8 +59,10 @@ int gabi_kvm_vm_create(const struct gabi_contract *contract, const struct gabi_k
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	err = kvm_open(ours.device, &kvm, diag);
 	if (!err)
-		err = create_machine(contract, kvm, &ours, &created->vm.vm, created->vcpu, diag);
+		err = create_machine(contract, kvm, &ours, &created->vm.vm, created->vcpu, &created->gic, diag);
 	kvm_close(kvm);
+	if (created->gic >= 0)
+		created->vm.gic = &created->gic;
 	if (err)
 		gabi_kvm_vm_free(&created->vm);
 	else
@@ -74,6 +78,7 @@ void gabi_kvm_vm_free(struct gabi_kvm_vm *vm)
 		return;
 	for (unsigned vp = 0; vp < vm->vcpus; vp++)
 		kvm_close(created->vcpu[vp]);
+	kvm_close(created->gic);
 	kvm_close(vm->vm);
 	gabi_mem_put(&created->mem, created);
 }

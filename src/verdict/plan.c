@@ -301,7 +301,7 @@ static int add_drops(struct making *m)
 	finding = gabi_report_findings(m->report, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct gabi_op op = { .kind = GABI_OP_DROP_IF_EQUAL, .scope = GABI_SCOPE_VP, .bits = finding[i].bits,
-				      .vp = GABI_VP_ALL, .key = finding[i].key, .value = finding[i].want };
+				      .vp = finding[i].vp, .key = finding[i].key, .value = finding[i].want };
 		int err = finding[i].kind == GABI_FINDING_DROP_IF_UNUSED ? add(m->plan, &op) : 0;
 
 		if (err)

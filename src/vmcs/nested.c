@@ -59,6 +59,13 @@ int gabi_nested_read(const void *blob, size_t len, struct gabi_nested *ret_neste
 	return 0;
 }
 
+int gabi_nested_is_empty(const struct gabi_nested *nested)
+{
+	if (nested->format == GABI_NESTED_SVM)
+		return (nested->flags & (GABI_NESTED_GUEST_MODE | GABI_NESTED_GIF_SET)) == GABI_NESTED_GIF_SET;
+	return nested->format == GABI_NESTED_VMX && nested->vmxon_pa == GABI_NESTED_NONE;
+}
+
 int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, size_t *ret_len, struct gabi_diag *diag)
 {
 	bool svm = nested->format == GABI_NESTED_SVM;
