@@ -15,17 +15,18 @@ struct loading {
 	const struct gabi_contract *contract;
 	const struct gabi_host *host;
 	struct gabi_report *report;
+	struct gabi_blame blame;
 	bool said_unseen;
 };
 
-static int take(const struct loading *l, unsigned kind, const struct gabi_word *word)
+static int take(struct loading *l, unsigned kind, const struct gabi_word *word)
 {
 	struct gabi_finding finding = {
 		.key = word->key, .bits = word->bits, .kind = (uint8_t)kind, .weight = (uint8_t)gabi_finding_weight(kind),
 		.vp = word->vp, .has_want = true, .want = word->value,
 	};
 
-	gabi_finding_blame(&finding, l->contract, l->host);
+	gabi_finding_blame(&finding, &l->blame);
 	return l->report->sink.take(&l->report->sink, &finding);
 }
 
@@ -200,7 +201,7 @@ static int judge_nested(struct loading *l, unsigned vp)
 
 static int judge_all(struct loading *l)
 {
-	struct gabi_judge judge = { .contract = l->contract, .host = l->host, .sink = &l->report->sink, .skip_state = true };
+	struct gabi_judge judge = { .contract = l->contract, .host = l->host, .sink = &l->report->sink, .skip_state = true, .blame = &l->blame };
 	int end = gabi_judge_run(&judge);
 
 	if (!end)
@@ -224,6 +225,7 @@ int gabi_state_check(const struct gabi_state *state, const struct gabi_contract 
 	gabi_contract_digest(contract, digest);
 	if (memcmp(digest, gabi_state_digest(state), sizeof(digest)))
 		return gabi_fail(diag, GABI_ERR_CONFLICT, "the state was saved under another contract: the digests differ", (char *)NULL);
+	gabi_blame_of(&l.blame, contract, host);
 	l.report = gabi_report_new(NULL);
 	if (!l.report)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
