@@ -94,3 +94,36 @@ bool wait_for(const volatile uint32_t *at, uint32_t value)
 	}
 	return false;
 }
+
+bool wait_for_least(const volatile uint32_t *at, uint32_t value)
+{
+	for (unsigned i = 0; i < 2000; i++) {
+		if (*at >= value)
+			return true;
+		wait_ms(1);
+	}
+	return false;
+}
+
+const char *value_of(const char *line, const char *name)
+{
+	for (; *line; line++) {
+		const char *at = line, *want = name;
+
+		while (*want && *at == *want)
+			at++, want++;
+		if (!*want && *at == '=')
+			return at + 1;
+	}
+	return 0;
+}
+
+uint64_t number_of(const char *line, const char *name)
+{
+	const char *at = value_of(line, name);
+	uint64_t value = 0;
+
+	for (; at && *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	return value;
+}

@@ -104,7 +104,14 @@ void set_up_interrupts(void);
 /* Starts all other processors: they call guest_other. */
 void start_others(void);
 
-/* Waits until *at is value; false after some seconds. */
+/* Waits until *at is value, or at least that; false after some seconds. */
 bool wait_for(const volatile uint32_t *at, uint32_t value);
+bool wait_for_least(const volatile uint32_t *at, uint32_t value);
+
+/* The number behind "NAME=" in a command line; 0 if there is none. */
+uint64_t number_of(const char *line, const char *name);
+
+/* What stands behind "NAME="; NULL if it is not there. */
+const char *value_of(const char *line, const char *name);
 
 #endif

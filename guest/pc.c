@@ -40,30 +40,7 @@ void guest_other(uint32_t number)
 		__asm__ volatile("sti; hlt");
 }
 
-/* ---- the command line ---- */
-
-static const char *value_of(const char *line, const char *name)
-{
-	for (; *line; line++) {
-		const char *at = line, *want = name;
-
-		while (*want && *at == *want)
-			at++, want++;
-		if (!*want && *at == '=')
-			return at + 1;
-	}
-	return 0;
-}
-
-static uint64_t number_of(const char *line, const char *name)
-{
-	const char *at = value_of(line, name);
-	uint64_t value = 0;
-
-	for (; at && *at >= '0' && *at <= '9'; at++)
-		value = value * 10 + (uint64_t)(*at - '0');
-	return value;
-}
+/* ---- boot ---- */
 
 static const char *text_at(uint32_t gpa)
 {

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # lab_run.sh SOURCE GUEST WHAT HOST: the monitor in the lab, on an unmodified kernel with real KVM, under a contract that is held.
-# WHAT is "pc": our guest looks at its machine; or "linux": the host's own kernel boots in it to busybox, uses its devices and
-# switches itself off.
+# WHAT is "pc" or "hyperv": our guest looks at its machine, or at Hyper-V's interface; or "linux" or "linux-hyperv": the host's own
+# kernel boots in it to busybox, without Hyper-V's interface or with it, uses its devices and switches itself off.
 set -uo pipefail
 source=$(readlink -f "$1")
 guest=$(readlink -f "$2")
@@ -49,6 +49,12 @@ run_pc() {
 	says 'INIT and startup IPIs: all others run' 'a hypervisor is there' ', 0x0 bad'
 }
 
+run_hyperv() {
+	cp "$guest" guest
+	boot guest -- "$program" -H -c 2 -m 64 -a 'cpus=2 flush=1' guest
+	says 'flush: it reads through the old one again' 'reference TSC: runs with the reference counter' ', 0x0 bad'
+}
+
 # What the guest does at the end of its boot; modules come in the order in which they need each other.
 make_initrd() {
 	local module file
@@ -80,6 +86,8 @@ echo "guest: the disk keeps: $(dd if=/dev/vda bs=512 skip=3 count=1 2>/dev/null 
 echo "guest: random: $(head -c 64 /dev/hwrng | wc -c) bytes"
 echo 'guest: by virtio' >/dev/hvc0
 echo "guest: year $(date +%Y)"
+dmesg | grep -E 'Hyper-V' | sed 's/^\[.*\] /guest: dmesg: /'
+sed -n 's/^Clock Event Device: /guest: timer: /p' /proc/timer_list | sort -u
 dmesg | grep -iE 'ACPI (BIOS )?(error|warning)|firmware bug' | sed 's/^/guest: complains: /'
 poweroff -f
 END
@@ -87,12 +95,12 @@ END
 	(cd root && find . -print0 | cpio --null -o -H newc --quiet -R 0:0) | gzip -1 >initrd
 }
 
-run_linux() {
+run_linux() { # run_linux [OPTION]
 	cp "$(find "$kernel" -name 'vmlinuz*' -print -quit)" vmlinuz
 	make_initrd
 	truncate -s 1M disk
 	printf 'on the disk!' | dd of=disk conv=notrunc status=none
-	boot vmlinuz initrd disk -- "$program" -c 2 -m 256 -i initrd -d disk -a 'console=ttyS0 quiet panic=-1' vmlinuz
+	boot vmlinuz initrd disk -- "$program" "$@" -c 2 -m 256 -i initrd -d disk -a 'console=ttyS0 quiet panic=-1' vmlinuz
 	says 'guest: 2 processors' 'guest: the disk says: on the disk!' 'guest: the disk keeps: from the guest' \
 		'guest: random: 64 bytes' 'guest: by virtio' "guest: year $(date -u +%Y)" 'the guest switched itself off'
 	if grep -F 'guest: complains' out; then
@@ -100,5 +108,10 @@ run_linux() {
 	fi
 }
 
-"run_$what"
+run_linux_hyperv() {
+	run_linux -H
+	says 'guest: 2 processors, hyperv_clocksource_tsc_page' 'guest: dmesg: Hyper-V: privilege flags' 'guest: timer: Hyper-V clockevent'
+}
+
+"run_${what//-/_}"
 exit $failed

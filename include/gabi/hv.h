@@ -45,6 +45,9 @@ enum gabi_hv_exit {
 	GABI_HV_EXIT_VMCALL,  /* Intel's instruction */
 	GABI_HV_EXIT_VMMCALL, /* AMD's */
 	GABI_HV_EXIT_PORT,    /* OUT to exit_port: no register changes hands; +0 hypercall, +1 VTL call, +2 VTL return */
+	/* As PORT, but flushes and IPIs leave by the instruction: for a VMM on a KVM that carries those out by itself. */
+	GABI_HV_EXIT_PORT_VMCALL,
+	GABI_HV_EXIT_PORT_VMMCALL,
 };
 
 /* A register's value as the hypercalls carry it: 128 bits, the low half first. */
@@ -87,7 +90,7 @@ struct gabi_hv_config {
 	uint32_t dialect;        /* enum gabi_hv_dialect */
 	uint32_t rep_limit;      /* elements of a rep hypercall in one turn; 0: all */
 	uint16_t exit;           /* enum gabi_hv_exit */
-	uint16_t exit_port;      /* GABI_HV_EXIT_PORT: 0 to 0xfd */
+	uint16_t exit_port;      /* GABI_HV_EXIT_PORT and its like: 0 to 0xfd */
 	uint8_t digest[GABI_DIGEST_LEN]; /* the contract's; goes into the head of a saved stream */
 	/*
 	 * Where overlay pages live, for a VMM that maps them into its guest: page-aligned, zeroed, gabi_hv_page_count()

@@ -32,6 +32,8 @@ struct gabi_kvm_machine_options {
 	unsigned vtls;      /* trust levels; 0: 1 */
 	uint64_t memory;    /* bytes, whole pages */
 	int kick;           /* the signal of gabi_kvm_vp_kick; the caller has given it a handler, without SA_RESTART */
+	int hyperv;         /* 1: Hyper-V's MSRs are the caller's, but for those of the local APIC, which are KVM's */
+	unsigned overlays;  /* pages that can be laid over memory (gabi_kvm_machine_overlay) */
 	int unverified;     /* 1: run even if KVM shows something else than was set (gabi_kvm_apply) */
 	/* As in struct gabi_kvm_vm. */
 	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
@@ -58,6 +60,19 @@ GABI_API void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *machine, uint
 /* Sets one of the lines of VTL 0's interrupt controllers: 0 to 15 are those of a PC, 0 to 23 the I/O APIC's. Any thread. */
 GABI_API int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line, int level);
 
+/* Sends a message-signalled interrupt to the local APICs of a VTL. Any thread. */
+GABI_API int gabi_kvm_machine_msi(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t address, uint32_t data);
+
+/* The pages that can be laid over memory, as many as the options said; NULL if none. */
+GABI_API void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *machine);
+
+/* Lays such a page over a page of a VTL's RAM, which stays as it is below; page UINT32_MAX: uncovers the RAM again. Any thread. */
+GABI_API int gabi_kvm_machine_overlay(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page);
+
+/* The frequency of the guest's TSC, and what virtual processor 0 would read now. Any thread. */
+GABI_API uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine);
+GABI_API uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine);
+
 /* ---- virtual processors ---- */
 
 /* The general registers, in KVM's order. */
@@ -74,6 +89,7 @@ enum gabi_kvm_exit_kind {
 	GABI_KVM_EXIT_KICKED,   /* somebody kicked, or there is nothing to do: run again */
 	GABI_KVM_EXIT_PORT,     /* IN or OUT */
 	GABI_KVM_EXIT_MMIO,     /* an access of memory where there is none */
+	GABI_KVM_EXIT_MSR,      /* RDMSR or WRMSR of one that is the caller's: 8 bytes in data */
 	GABI_KVM_EXIT_CRASHED,  /* a triple fault */
 	GABI_KVM_EXIT_RESET,    /* the guest asked for a reset or shutdown by a way that KVM knows */
 	GABI_KVM_EXIT_STUCK,    /* KVM can go no further: exit.text says why */
@@ -85,8 +101,9 @@ struct gabi_kvm_exit {
 	uint8_t write;    /* 1 or 0 */
 	uint8_t size;     /* bytes of one access: 1 to 8 */
 	uint32_t count;   /* PORT: accesses, one after the other in data; else 1 */
-	uint64_t address; /* the port, or the guest-physical address */
+	uint64_t address; /* the port, the guest-physical address, or the MSR */
 	void *data;
+	uint8_t *fault;   /* MSR: set it to 1 for #GP */
 	char text[80];    /* STUCK */
 };
 
@@ -97,9 +114,25 @@ GABI_API int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsi
 /* Makes gabi_kvm_vp_run return soon, or at once when it is next called. Any thread. */
 GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);
 
-/* The general registers, while the virtual processor is outside. */
-GABI_API int gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
-				   struct gabi_kvm_registers *ret_registers, struct gabi_diag *diag);
+/*
+ * The general registers as they are since the last exit, in memory that is shared with KVM. What is written there is the guest's
+ * from the next run on if gabi_kvm_vp_changed was called.
+ */
+GABI_API struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+GABI_API void gabi_kvm_vp_changed(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* The processor's mode: 64 or 32 where protected mode is on, else 16; and its privilege level. */
+GABI_API int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, unsigned *ret_bits,
+			      unsigned *ret_cpl, struct gabi_diag *diag);
+
+#define GABI_KVM_NO_FAULT (-1)
+
+/* After a PORT exit: the instruction has not been executed. It is executed again, or faults if vector is that of a fault. */
+GABI_API int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector,
+			       struct gabi_diag *diag);
+
+/* Sets an MSR for KVM itself, past the guest. */
+GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);
 
 GABI_END
 #endif

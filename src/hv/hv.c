@@ -33,7 +33,7 @@ int gabi_hv_config_from_contract(struct gabi_hv_config *config, const struct gab
 	for (size_t i = 0; i < count; i++) {
 		const struct gabi_key *key = &words[i].key;
 
-		if (key->space != GABI_SPACE_HYPERV)
+		if (key->space != GABI_SPACE_HYPERV || !words[i].value) /* a leaf of zeros promises nothing */
 			continue;
 		if (key->index < GABI_HV_LEAF_BASE || key->index >= GABI_HV_LEAF_BASE + GABI_HV_LEAF_COUNT || key->sub || key->part > EDX)
 			return gabi_fail_at(diag, GABI_ERR_RANGE, key, "the engine does not provide that leaf", (char *)NULL);
@@ -71,7 +71,7 @@ static int check(const struct gabi_hv_config *config, const struct gabi_hv_ops *
 		return gabi_fail(diag, GABI_ERR_RANGE, "the guest's physical address space must have 1 to 2^32 pages", (char *)NULL);
 	if (config->tsc_hz == 0 || config->connections > 4096)
 		return gabi_fail(diag, GABI_ERR_RANGE, "the TSC's frequency or the number of connections is out of range", (char *)NULL);
-	if (config->exit > GABI_HV_EXIT_PORT || (config->exit == GABI_HV_EXIT_PORT && config->exit_port > 0xfd))
+	if (config->exit > GABI_HV_EXIT_PORT_VMMCALL || (config->exit >= GABI_HV_EXIT_PORT && config->exit_port > 0xfd))
 		return gabi_fail(diag, GABI_ERR_RANGE, "the way out of the hypercall page is not one that there is", (char *)NULL);
 	if ((uintptr_t)config->pages & PAGE_MASK)
 		return gabi_fail(diag, GABI_ERR_ARG, "the overlay pages are not page-aligned", (char *)NULL);

@@ -75,7 +75,7 @@ enum { PAGES_OF_VTL = 2, PAGES_OF_VP = 3 };
 #define NOWHERE UINT64_MAX
 
 /* Where the sequences start in the hypercall page. A VTL may be of either width, so each width has its own. */
-enum { PAGE_CALL_64 = 0x20, PAGE_RETURN_64 = 0x40, PAGE_CALL_32 = 0x60, PAGE_RETURN_32 = 0x80 };
+enum { PAGE_CALL_64 = 0x20, PAGE_RETURN_64 = 0x40, PAGE_CALL_32 = 0x60, PAGE_RETURN_32 = 0x80, PAGE_CHOICE = 0xa0 };
 
 /* ---- SynIC and timers: one of each a VTL a virtual processor ---- */
 

@@ -86,21 +86,56 @@ static void code(uint8_t *at, const char *bytes, size_t len, const uint8_t *leav
 }
 
 /*
+ * A hypercall that leaves by the instruction if it is one of KVM's own, and else by the port. Its code is in CX, or of 32-bit
+ * code in AX: MOVSXD, which leaves the flags as they are, is ARPL there, which clears ZF. No register that carries input changes.
+ */
+static void fill_choice(uint8_t *at, const uint8_t *out, const uint8_t *leave)
+{
+	static const uint8_t direct[] = {
+		GABI_HV_CALL_FlushVirtualAddressSpace, GABI_HV_CALL_FlushVirtualAddressList, GABI_HV_CALL_SendSyntheticClusterIpi,
+		GABI_HV_CALL_FlushVirtualAddressSpaceEx, GABI_HV_CALL_FlushVirtualAddressListEx, GABI_HV_CALL_SendSyntheticClusterIpiEx,
+	};
+	static const uint8_t start[] = { 0x39, 0xc0, 0x63, 0xc0, 0x75 }; /* cmp eax, eax; movsxd eax, eax or arpl ax, ax; jnz */
+	enum { ROW = 6, HALF = sizeof(direct) * ROW + 3, HEAD = sizeof(start) + 1 };
+	uint8_t *const call = at + HEAD + 2 * HALF;
+
+	memcpy(at, start, sizeof(start));
+	at[sizeof(start)] = HALF;
+	for (unsigned half = 0; half < 2; half++) {
+		uint8_t *row = at + HEAD + half * HALF;
+
+		for (size_t i = 0; i < sizeof(direct); i++, row += ROW) {
+			const uint8_t compare[] = { 0x66, 0x83, half ? 0xf8 : 0xf9, direct[i], 0x74, (uint8_t)(call - (row + ROW)) };
+
+			memcpy(row, compare, ROW); /* cmp cx or ax, imm8; jz call */
+		}
+		code(row, "", 0, out, 2);
+	}
+	code(call, "", 0, leave, 3);
+}
+
+/*
  * By instruction, a VTL call or return is a hypercall whose control input goes to RAX (x86: ECX) to make room for the input
  * value. By port, the port alone says which it is and no register changes.
  */
 void gabi_hv_fill_hypercall_page(const struct gabi_hv_config *config, uint8_t *page)
 {
+	static const uint8_t jump[] = { 0xe9, PAGE_CHOICE - 5, 0, 0, 0 };
 	static const uint8_t vmcall[] = { 0x0f, 0x01, 0xc1 }, vmmcall[] = { 0x0f, 0x01, 0xd9 };
-	const uint8_t *leave = config->exit == GABI_HV_EXIT_VMCALL ? vmcall : vmmcall;
+	const uint8_t *leave = config->exit == GABI_HV_EXIT_VMCALL || config->exit == GABI_HV_EXIT_PORT_VMCALL ? vmcall : vmmcall;
 	uint8_t port[3][2];
 
-	if (config->exit == GABI_HV_EXIT_PORT) {
+	if (config->exit >= GABI_HV_EXIT_PORT) {
 		for (unsigned i = 0; i < 3; i++) {
 			port[i][0] = 0xe6; /* out imm8, al */
 			port[i][1] = (uint8_t)(config->exit_port + i);
 		}
-		code(page, "", 0, port[0], 2);
+		if (config->exit == GABI_HV_EXIT_PORT) {
+			code(page, "", 0, port[0], 2);
+		} else {
+			memcpy(page, jump, sizeof(jump));
+			fill_choice(page + PAGE_CHOICE, port[0], leave);
+		}
 		code(page + PAGE_CALL_64, "", 0, port[1], 2);
 		code(page + PAGE_RETURN_64, "", 0, port[2], 2);
 		code(page + PAGE_CALL_32, "", 0, port[1], 2);

@@ -26,19 +26,42 @@ void memory_unmap(const struct memory *memory, unsigned char *view)
 		munmap(view, memory->len);
 }
 
-int memory_open(struct memory *memory, uint64_t len, struct gabi_diag *diag)
+static int open_overlays(struct memory *memory, unsigned pages, struct gabi_diag *diag)
 {
-	*memory = (struct memory){ .file = -1, .len = len };
+	void *overlays;
+
+	if (!pages)
+		return 0;
+	memory->overlays_len = (size_t)pages * PAGE;
+	memory->overlay_file = memfd_create("guest-overlays", MFD_CLOEXEC);
+	if (memory->overlay_file < 0 || ftruncate(memory->overlay_file, (off_t)memory->overlays_len))
+		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
+	overlays = mmap(NULL, memory->overlays_len, PROT_READ | PROT_WRITE, MAP_SHARED, memory->overlay_file, 0);
+	if (overlays == MAP_FAILED)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
+	memory->overlays = overlays;
+	return 0;
+}
+
+int memory_open(struct memory *memory, uint64_t len, unsigned overlays, struct gabi_diag *diag)
+{
+	int err;
+
+	*memory = (struct memory){ .file = -1, .overlay_file = -1, .len = len };
 	if (!len || len % PAGE || len > INT64_MAX - PAGE)
 		return gabi_fail(diag, GABI_ERR_ARG, "a machine's memory is whole pages, and not none", (char *)NULL);
 	memory->file = memfd_create("guest-memory", MFD_CLOEXEC);
 	if (memory->file < 0 || ftruncate(memory->file, (off_t)len))
 		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
-	return memory_map(memory, &memory->view, diag);
+	err = memory_map(memory, &memory->view, diag);
+	return err ? err : open_overlays(memory, overlays, diag);
 }
 
 void memory_close(struct memory *memory)
 {
+	if (memory->overlays)
+		munmap(memory->overlays, memory->overlays_len);
+	kvm_close(memory->overlay_file);
 	memory_unmap(memory, memory->view);
 	kvm_close(memory->file);
 }
@@ -75,4 +98,18 @@ bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64
 		return false;
 	*ret_offset = gpa - start + (start ? low : 0);
 	return true;
+}
+
+/* KVM follows what the view maps, and no slot changes. */
+int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa, uint32_t page)
+{
+	bool covers = page != UINT32_MAX;
+	uint64_t offset;
+	void *at;
+
+	if (gpa % PAGE || !memory_find(memory, gpa, PAGE, &offset))
+		return GABI_ERR_RANGE;
+	at = mmap(view + offset, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+		  covers ? memory->overlay_file : memory->file, covers ? (off_t)page * PAGE : (off_t)offset);
+	return at == MAP_FAILED ? GABI_ERR_NOMEM : 0;
 }

@@ -10,10 +10,13 @@ struct memory {
 	int file;
 	uint64_t len;
 	unsigned char *view; /* the VMM's */
+	int overlay_file;
+	unsigned char *overlays; /* pages that can be laid over a view; NULL: none */
+	size_t overlays_len;
 };
 
 /* memory_close takes what was made before a failure. */
-int memory_open(struct memory *memory, uint64_t len, struct gabi_diag *diag);
+int memory_open(struct memory *memory, uint64_t len, unsigned overlays, struct gabi_diag *diag);
 void memory_close(struct memory *memory);
 
 /* One more view of all of it, and its end. */
@@ -22,6 +25,9 @@ void memory_unmap(const struct memory *memory, unsigned char *view);
 
 /* Gives a VM the view as its RAM. */
 int memory_give(const struct memory *memory, int vm, unsigned char *view, struct gabi_diag *diag);
+
+/* Lays an overlay page over a page of a view; page UINT32_MAX takes it away. GABI_ERR_RANGE: there is no RAM. */
+int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa, uint32_t page);
 
 /* Where len bytes of RAM lie in a view; false if they are not all RAM. */
 bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64_t *ret_offset);

@@ -14,6 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { MSR_PAT = 0x277 };
+
 struct level {
 	struct gabi_kvm_vm *vm;
 	unsigned char *view;  /* its memory */
@@ -27,6 +29,8 @@ struct gabi_kvm_machine {
 	struct level level[GABI_KVM_VTLS_MAX];
 	atomic_int *inside; /* of each virtual processor: the thread that is in gabi_kvm_vp_run, else 0 */
 	size_t run_len;
+	uint64_t tsc_hz;
+	uint64_t tsc_offset; /* from this machine's TSC to the guest's */
 };
 
 /* ---- making ---- */
@@ -71,6 +75,7 @@ static int map_runs(const struct gabi_kvm_machine *machine, struct level *level,
 		if (run == MAP_FAILED)
 			return kvm_refused(diag, "share a virtual processor's state");
 		level->run[vp] = run;
+		level->run[vp]->kvm_valid_regs = KVM_SYNC_X86_REGS;
 	}
 	return 0;
 }
@@ -98,6 +103,24 @@ static int apply(const struct gabi_kvm_machine *machine, const struct level *lev
 	return err;
 }
 
+/* All of Hyper-V's MSRs but those of the local APIC: EOI, ICR and TPR. */
+static int take_msrs(const struct level *level, struct gabi_diag *diag)
+{
+	static uint8_t none[64];
+	struct kvm_enable_cap exits = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER } };
+	struct kvm_msr_filter filter = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges = {
+			{ .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .base = 0x40000000, .nmsrs = 0x70, .bitmap = none },
+			{ .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .base = 0x40000073, .nmsrs = 0x18d, .bitmap = none },
+		},
+	};
+
+	if (kvm_ioctl(level->vm->vm, KVM_ENABLE_CAP, &exits) || kvm_ioctl(level->vm->vm, KVM_X86_SET_MSR_FILTER, &filter))
+		return kvm_refused(diag, "leave Hyper-V's MSRs to the monitor");
+	return 0;
+}
+
 static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_contract *contract,
 		      const struct gabi_plan *plan, struct gabi_diag *diag)
 {
@@ -113,6 +136,8 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	err = gabi_kvm_vm_create(contract, &options, &machine->mem, &level->vm, diag);
 	if (!err)
 		err = apply(machine, level, plan, diag);
+	if (!err && machine->options.hyperv)
+		err = take_msrs(level, diag);
 	if (!err)
 		err = memory_map(&machine->memory, &level->view, diag);
 	if (!err)
@@ -120,16 +145,32 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	return err ? err : map_runs(machine, level, diag);
 }
 
+/* A guest whose TSC is scaled runs on a machine of another frequency; it has no offset that would do. */
+static int find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
+{
+	struct kvm_device_attr offset = {
+		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&machine->tsc_offset,
+	};
+	int vcpu = machine->level[0].vm->vcpu[0], khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
+
+	if (khz <= 0)
+		return kvm_refused(diag, "say how fast the guest's TSC is");
+	machine->tsc_hz = (uint64_t)khz * 1000;
+	if (machine->options.hyperv && kvm_ioctl(vcpu, KVM_GET_DEVICE_ATTR, &offset))
+		return kvm_refused(diag, "say how far the guest's TSC is from this machine's, which Linux 5.16 brought");
+	return 0;
+}
+
 static int make_all(struct gabi_kvm_machine *machine, const struct gabi_contract *contract, const struct gabi_plan *plan,
 		    struct gabi_diag *diag)
 {
-	int err = memory_open(&machine->memory, machine->options.memory, diag);
+	int err = memory_open(&machine->memory, machine->options.memory, machine->options.overlays, diag);
 
 	if (!err)
 		err = find_run_len(machine, diag);
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
 		err = make_level(machine, vtl, contract, plan, diag);
-	return err;
+	return err ? err : find_tsc(machine, diag);
 }
 
 int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi_plan *plan,
@@ -148,7 +189,7 @@ int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	machine->mem = own;
 	machine->options = ours;
-	machine->memory.file = -1;
+	machine->memory.file = machine->memory.overlay_file = -1;
 	machine->inside = gabi_mem_get(&own, ours.vps * sizeof(*machine->inside));
 	err = machine->inside ? make_all(machine, contract, plan, diag) :
 				gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
@@ -201,6 +242,37 @@ int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line,
 	return kvm_ioctl(machine->level[0].vm->vm, KVM_IRQ_LINE, &irq) ? GABI_ERR_KVM : 0;
 }
 
+int gabi_kvm_machine_msi(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t address, uint32_t data)
+{
+	struct kvm_msi msi = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .data = data };
+
+	if (vtl >= machine->options.vtls)
+		return GABI_ERR_ARG;
+	return kvm_ioctl(machine->level[vtl].vm->vm, KVM_SIGNAL_MSI, &msi) < 0 ? GABI_ERR_KVM : 0;
+}
+
+void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *machine)
+{
+	return machine->memory.overlays;
+}
+
+int gabi_kvm_machine_overlay(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page)
+{
+	if (vtl >= machine->options.vtls || (page != UINT32_MAX && page >= machine->options.overlays))
+		return GABI_ERR_ARG;
+	return memory_cover(&machine->memory, machine->level[vtl].view, gpa, page);
+}
+
+uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine)
+{
+	return machine->tsc_hz;
+}
+
+uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
+{
+	return __builtin_ia32_rdtsc() + machine->tsc_offset;
+}
+
 /* ---- registers ---- */
 
 /* The attributes are those of a descriptor, bits 55:40 of it, without the limit's. */
@@ -248,12 +320,12 @@ static int no_such_vp(struct gabi_diag *diag)
 	return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
 }
 
-static int set_pat(int vcpu, uint64_t pat)
+static int set_msr(int vcpu, uint32_t msr, uint64_t value)
 {
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} call = { { .nmsrs = 1 }, { .index = 0x277, .data = pat } };
+	} call = { { .nmsrs = 1 }, { .index = msr, .data = value } };
 
 	return kvm_ioctl(vcpu, KVM_SET_MSRS, &call) == 1 ? 0 : -1;
 }
@@ -278,24 +350,70 @@ int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	if (kvm_ioctl(vcpu, KVM_GET_SREGS, &sregs))
 		return kvm_refused(diag, "say a virtual processor's state");
 	put_context(&sregs, context);
-	if (kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) || set_pat(vcpu, context->pat))
+	if (kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) || set_msr(vcpu, MSR_PAT, context->pat))
 		return kvm_refused(diag, "put a virtual processor at its first instruction");
 	return 0;
 }
 
-int gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
-			  struct gabi_kvm_registers *ret_registers, struct gabi_diag *diag)
-{
-	struct kvm_regs r;
+_Static_assert(sizeof(struct gabi_kvm_registers) == sizeof(struct kvm_regs), "the registers are KVM's");
+_Static_assert(offsetof(struct gabi_kvm_registers, rflags) == offsetof(struct kvm_regs, rflags), "in KVM's order");
 
-	if (!is_there(machine, vp, vtl))
-		return no_such_vp(diag);
-	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_REGS, &r))
-		return kvm_refused(diag, "say a virtual processor's registers");
-	*ret_registers = (struct gabi_kvm_registers){
-		r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rsp, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags,
-	};
+struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return (void *)&machine->level[vtl].run[vp]->s.regs.regs;
+}
+
+void gabi_kvm_vp_changed(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	machine->level[vtl].run[vp]->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+}
+
+int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, unsigned *ret_bits, unsigned *ret_cpl,
+		     struct gabi_diag *diag)
+{
+	enum { CR0_PE = 1, EFER_LMA = 1 << 10 };
+	struct kvm_sregs sregs;
+
+	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &sregs))
+		return kvm_refused(diag, "say a virtual processor's state");
+	*ret_bits = !(sregs.cr0 & CR0_PE) ? 16 : sregs.efer & EFER_LMA && sregs.cs.l ? 64 : 32;
+	*ret_cpl = sregs.ss.dpl;
 	return 0;
+}
+
+int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value)
+{
+	return set_msr(vcpu_of(machine, vp, vtl), msr, value) ? GABI_ERR_KVM : 0;
+}
+
+static int inject(int vcpu, int vector)
+{
+	enum { GENERAL_PROTECTION = 13 };
+	struct kvm_vcpu_events events;
+
+	if (kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events))
+		return -1;
+	events.exception.injected = 1;
+	events.exception.nr = (uint8_t)vector;
+	events.exception.has_error_code = vector == GENERAL_PROTECTION;
+	events.exception.error_code = 0;
+	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
+}
+
+/* KVM passes over the instruction when it is entered the next time: that is done first, without running the guest. */
+int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
+{
+	struct kvm_run *run = machine->level[vtl].run[vp];
+	int vcpu = vcpu_of(machine, vp, vtl);
+	uint64_t rip = run->s.regs.regs.rip;
+
+	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	if (!ioctl(vcpu, KVM_RUN, 0) || errno != EINTR)
+		return kvm_refused(diag, "finish an instruction");
+	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	run->s.regs.regs.rip = rip;
+	run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+	return vector != GABI_KVM_NO_FAULT && inject(vcpu, vector) ? kvm_refused(diag, "let an instruction fault") : 0;
 }
 
 /* ---- running ---- */
@@ -326,6 +444,15 @@ static void take_mmio(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	};
 }
 
+static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
+{
+	*exit = (struct gabi_kvm_exit){
+		.kind = GABI_KVM_EXIT_MSR, .write = run->exit_reason == KVM_EXIT_X86_WRMSR, .size = 8, .count = 1,
+		.address = run->msr.index, .data = &run->msr.data, .fault = &run->msr.error,
+	};
+	run->msr.error = 0;
+}
+
 static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
 	switch (run->exit_reason) {
@@ -334,6 +461,10 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 		break;
 	case KVM_EXIT_MMIO:
 		take_mmio(run, exit);
+		break;
+	case KVM_EXIT_X86_RDMSR:
+	case KVM_EXIT_X86_WRMSR:
+		take_msr(run, exit);
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
@@ -370,6 +501,7 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
 	saved = errno;
 	atomic_store(&machine->inside[vp], 0);
+	run->kvm_dirty_regs = 0;
 	if (!ret) {
 		take_exit(run, exit);
 		return 0;

@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "disk.h"
+#include "hyperv.h"
 #include "pc.h"
 #include "topology.h"
 
@@ -26,6 +27,7 @@ enum { QUIT_KEY = 0x1d /* Ctrl-] */ };
 struct monitor {
 	const struct vmm_options *options;
 	struct gabi_kvm_machine *machine;
+	struct vmm_hyperv *hyperv; /* NULL: none */
 	struct vmm_board board;
 	struct vmm_disk disk;
 	uint64_t start_ns;
@@ -196,16 +198,45 @@ static bool wants_input(struct monitor *monitor)
 	return wants;
 }
 
+/* ---- Hyper-V's engine ---- */
+
+static void hyperv_wake(void *ctx)
+{
+	wake(ctx);
+}
+
+static void hyperv_end(void *ctx, bool crash)
+{
+	struct monitor *monitor = ctx;
+
+	pthread_mutex_lock(&monitor->lock);
+	if (crash)
+		end_with(monitor, VMM_END_CRASH, 0, "the guest reported a crash");
+	else
+		board_end(monitor, VMM_END_RESET, 0);
+	pthread_mutex_unlock(&monitor->lock);
+}
+
+/* How long the caller's thread may sleep; NULL: for ever. */
+static const struct timespec *until_next(struct monitor *monitor, struct timespec *time)
+{
+	uint64_t ns = monitor->hyperv ? vmm_hyperv_next(monitor->hyperv) : UINT64_MAX;
+
+	*time = (struct timespec){ .tv_sec = (time_t)(ns / 1000000000 % 1000000), .tv_nsec = (long)(ns % 1000000000) };
+	return ns == UINT64_MAX ? NULL : time;
+}
+
 /* Until the end. */
 static void watch(struct monitor *monitor)
 {
 	bool open = monitor->options->in >= 0;
+	struct timespec time;
 	uint64_t count;
 
 	while (!atomic_load(&monitor->ending)) {
 		struct pollfd fds[] = { { monitor->wake, POLLIN, 0 }, { open && wants_input(monitor) ? monitor->options->in : -1, POLLIN, 0 } };
 
-		if (poll(fds, 2, -1) < 0)
+		if (ppoll(fds, 2, until_next(monitor, &time), NULL) < 0)
 			continue;
 		if (fds[0].revents && read(monitor->wake, &count, sizeof(count)) < 0)
 			continue;
@@ -241,12 +272,10 @@ static void access_bus(const struct vmm_bus *bus, const struct gabi_kvm_exit *ex
 
 static void crashed(struct vp *vp)
 {
-	struct gabi_kvm_registers registers = { 0 };
 	char text[120];
 
-	gabi_kvm_vp_registers(vp->monitor->machine, vp->index, 0, &registers, NULL);
 	snprintf(text, sizeof(text), "the guest crashed: a triple fault of processor %u at 0x%llx", vp->index,
-		 (unsigned long long)registers.rip);
+		 (unsigned long long)gabi_kvm_vp_registers(vp->monitor->machine, vp->index, 0)->rip);
 	end_with(vp->monitor, VMM_END_CRASH, 0, text);
 }
 
@@ -254,7 +283,7 @@ static void serve(struct vp *vp, const struct gabi_kvm_exit *exit)
 {
 	struct monitor *monitor = vp->monitor;
 
-	if (exit->kind == GABI_KVM_EXIT_KICKED)
+	if (exit->kind == GABI_KVM_EXIT_KICKED || (monitor->hyperv && vmm_hyperv_serve(monitor->hyperv, vp->index, exit)))
 		return;
 	pthread_mutex_lock(&monitor->lock);
 	switch (exit->kind) {
@@ -311,19 +340,33 @@ static void tell_cpuid(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint
 	vmm_topology(monitor->options->cpus, vp, leaf, sub, regs);
 }
 
+static int make_hyperv(struct monitor *monitor, unsigned *ret_overlays, struct gabi_diag *diag)
+{
+	const struct vmm_hyperv_options hyperv = {
+		.contract = monitor->options->terms->contract, .cpus = monitor->options->cpus, .memory = monitor->options->memory,
+		.wake = hyperv_wake, .end = hyperv_end, .ctx = monitor,
+	};
+
+	return monitor->options->hyperv ? vmm_hyperv_new(&hyperv, &monitor->hyperv, ret_overlays, diag) : 0;
+}
+
 static int make_machine(struct monitor *monitor, struct gabi_diag *diag)
 {
 	const struct vmm_options *options = monitor->options;
-	const struct gabi_kvm_machine_options machine = {
+	struct gabi_kvm_machine_options machine = {
 		.size = sizeof(machine), .vps = options->cpus, .memory = options->memory, .kick = SIGRTMIN,
-		.unverified = options->forced, .cpuid = tell_cpuid, .ctx = monitor,
+		.unverified = options->forced, .hyperv = options->hyperv, .cpuid = tell_cpuid, .ctx = monitor,
 	};
 	const struct sigaction action = { .sa_handler = ignore };
+	int err;
 
 	if (options->memory < VMM_MEMORY_LEAST || options->memory % 4096)
 		return gabi_fail(diag, GABI_ERR_ARG, "a guest has at least 4 MiB of memory, in whole pages", (char *)NULL);
 	sigaction(SIGRTMIN, &action, NULL);
-	return gabi_kvm_machine_new(options->terms->contract, options->terms->plan, &machine, NULL, &monitor->machine, diag);
+	err = make_hyperv(monitor, &machine.overlays, diag);
+	if (!err)
+		err = gabi_kvm_machine_new(options->terms->contract, options->terms->plan, &machine, NULL, &monitor->machine, diag);
+	return err || !monitor->hyperv ? err : vmm_hyperv_start(monitor->hyperv, monitor->machine, diag);
 }
 
 static void make_devices(struct monitor *monitor)
@@ -438,6 +481,7 @@ int vmm_run(const struct vmm_options *options, struct vmm_result *ret_result, st
 	err = run_all(monitor, diag);
 	if (!err)
 		*ret_result = monitor->result;
+	vmm_hyperv_free(monitor->hyperv);
 	gabi_kvm_machine_free(monitor->machine);
 	vmm_disk_close(&monitor->disk);
 	close(monitor->wake);

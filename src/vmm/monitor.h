@@ -22,9 +22,15 @@ struct vmm_terms {
 /*
  * Probes this machine and checks the contract, which it takes over, also on failure. contract NULL: all that the machine offers but
  * Hyper-V's interface. A contract that does not fit is a result: the report says so, and there is no plan, unless forced.
+ * hyperv: the monitor provides Hyper-V's interface, for so many processors, and a contract that is made here promises it.
  * vmm_terms_free also after a failure.
  */
-int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, bool forced, struct gabi_diag *diag);
+struct vmm_wishes {
+	unsigned cpus;
+	bool hyperv, forced;
+};
+int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, const struct vmm_wishes *wishes,
+		     struct gabi_diag *diag);
 void vmm_terms_free(struct vmm_terms *terms);
 
 /* ---- running ---- */
@@ -36,6 +42,7 @@ struct vmm_options {
 	const char *disk;   /* a raw file; may be NULL */
 	uint64_t memory;    /* bytes */
 	unsigned cpus;
+	bool hyperv;        /* the monitor provides Hyper-V's interface, as the contract promises it */
 	bool forced;        /* run even if KVM shows something else than was set */
 	int in, out;        /* the console; in -1: nothing comes in */
 };

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "monitor.h"
 
+#include "base/base.h"
+
+#include <gabi/hv.h>
 #include <gabi/vocab.h>
 
 #define HYPERVISOR   ((uint64_t)1 << 31)
@@ -14,24 +17,83 @@ static int add_own(const struct gabi_host *host, struct gabi_host *offer, struct
 	const struct gabi_word *listed = gabi_host_find(host, &features), *has_deadline = gabi_host_find(host, &deadline);
 	uint64_t own = HYPERVISOR | (has_deadline && has_deadline->value ? TSC_DEADLINE : 0);
 	struct gabi_word word = { .key = features, .bits = 32, .vp = GABI_VP_ALL, .value = own, .settable = own };
-	int err;
 
 	if (listed) {
 		word.value |= listed->value;
 		word.settable |= listed->settable;
 	}
-	err = gabi_host_add(offer, &word, diag);
-	return err ? err : gabi_host_seal(offer, diag);
+	return gabi_host_add(offer, &word, diag);
+}
+
+/* What the engine leaves to its VMM to say: a name that guests know, and a version. */
+static uint32_t named(const struct gabi_word *word)
+{
+	static const uint32_t name[] = { 0, 0x7263694d, 0x666f736f, 0x76482074 };      /* "Microsoft Hv" */
+	static const uint32_t version[] = { 20348, 0x000a0000, 0, 0 };                 /* 10.0, of Windows Server 2022 */
+	uint32_t leaf = (uint32_t)word->key.index - GABI_HV_LEAF_BASE;
+
+	if (leaf == 0 && word->key.part != GABI_EAX)
+		return name[word->key.part];
+	if (leaf == 2)
+		return version[word->key.part];
+	return leaf == 4 && word->key.part == GABI_EBX ? UINT32_MAX : (uint32_t)word->value; /* spinlocks: never notify */
+}
+
+/* KVM's own leaves beside those of the engine are none of this guest's. */
+static int hide_others(const struct gabi_host *host, struct gabi_host *offer, struct gabi_diag *diag)
+{
+	size_t count;
+	const struct gabi_word *words = gabi_host_words(host, &count);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i++) {
+		struct gabi_word word = words[i];
+
+		if (word.key.space != GABI_SPACE_HYPERV || word.key.index - GABI_HV_LEAF_BASE < GABI_HV_LEAF_COUNT)
+			continue;
+		word.value = word.settable = 0;
+		word.flags = 0;
+		err = gabi_host_add(offer, &word, diag);
+	}
+	return err;
+}
+
+static int add_hyperv(unsigned cpus, struct gabi_host *offer, struct gabi_diag *diag)
+{
+	const struct gabi_hv_config config = { .size = sizeof(config), .vp_count = cpus, .vtl_count = 1 };
+	struct gabi_host *engine = NULL;
+	size_t count = 0;
+	const struct gabi_word *words = NULL;
+	int err = gabi_hv_engine_offer(&config, NULL, &engine, diag);
+
+	if (!err)
+		words = gabi_host_words(engine, &count);
+	for (size_t i = 0; !err && i < count; i++) {
+		struct gabi_word word = words[i];
+
+		word.value = named(&word);
+		err = gabi_host_add(offer, &word, diag);
+	}
+	if (!err)
+		err = gabi_host_cover(offer, GABI_SPACE_HYPERV);
+	gabi_host_free(engine);
+	return err;
 }
 
 /* This machine with what the monitor adds to it. */
-static int make_host(struct gabi_host **ret_host, struct gabi_diag *diag)
+static int make_host(const struct vmm_wishes *wishes, struct gabi_host **ret_host, struct gabi_diag *diag)
 {
 	struct gabi_host *host = NULL, *offer = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_OFFER, NULL);
 	int err = offer ? gabi_kvm_probe(NULL, NULL, &host, diag) : GABI_ERR_NOMEM;
 
 	if (!err)
 		err = add_own(host, offer, diag);
+	if (!err && wishes->hyperv)
+		err = hide_others(host, offer, diag);
+	if (!err && wishes->hyperv)
+		err = add_hyperv(wishes->cpus, offer, diag);
+	if (!err)
+		err = gabi_host_seal(offer, diag);
 	if (!err)
 		err = gabi_host_overlay(host, offer, ret_host, diag);
 	gabi_host_free(offer);
@@ -39,29 +101,39 @@ static int make_host(struct gabi_host **ret_host, struct gabi_diag *diag)
 	return err;
 }
 
-static int pin(struct vmm_terms *terms, struct gabi_diag *diag)
+/* What the engine gives and this monitor does not carry out. */
+static const char *const beyond[] = {
+	"hv-access-vp-registers", "hv-start-virtual-processor", "hv-guest-idle-msr", "hv-guest-idle-state", "hv-debugging",
+	"hv-guest-debugging", "hv-reenlightenment", "hv-npiep", "hv-tlbflush-ext", "hv-xmm-input", "hv-xmm-output", "hv-tsc-invariant",
+};
+static const char *const no_hyperv[] = { "hyperv" };
+
+static int pin(struct vmm_terms *terms, const struct vmm_wishes *wishes, struct gabi_diag *diag)
 {
-	static const char *const minus[] = { "hyperv" };
-	const struct gabi_pin_options options = { .size = sizeof(options), .minus = minus, .minus_count = 1 };
+	const struct gabi_pin_options options = {
+		.size = sizeof(options), .minus = wishes->hyperv ? beyond : no_hyperv,
+		.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) : GABI_COUNT_OF(no_hyperv),
+	};
 
 	return gabi_contract_pin(terms->host, &options, NULL, &terms->contract, diag);
 }
 
-int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, bool forced, struct gabi_diag *diag)
+int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, const struct vmm_wishes *wishes,
+		     struct gabi_diag *diag)
 {
 	bool fits;
 	int err;
 
 	*terms = (struct vmm_terms){ .contract = contract };
-	err = make_host(&terms->host, diag);
+	err = make_host(wishes, &terms->host, diag);
 	if (!err && !contract)
-		err = pin(terms, diag);
+		err = pin(terms, wishes, diag);
 	if (!err)
 		err = gabi_check(terms->contract, terms->host, &terms->report, diag);
 	if (err)
 		return err;
 	fits = gabi_report_verdict(terms->report) <= GABI_FITS_WITH_ACTIONS;
-	if (!fits && !forced)
+	if (!fits && !wishes->forced)
 		return 0;
 	return gabi_plan_new(terms->contract, terms->host, fits ? terms->report : NULL, NULL, &terms->plan, diag);
 }

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# run.sh GABI GUEST: a guest runs on this machine's KVM and finds its devices; and what cannot be run is refused. What KVM shows of
+# run.sh GABI GUEST HYPERV: a guest runs on this machine's KVM and finds its devices; and what cannot be run is refused. What KVM shows of
 # CPUID is not looked at here (--force), for some KVMs cannot keep a contract: tests/lab_run.sh does that.
 # shellcheck disable=SC2317 # the cases are called by their names
 set -uo pipefail
 gabi=$(readlink -f "$1")
 guest=$(readlink -f "$2")
+hyperv=$(readlink -f "$3")
 [[ -r /dev/kvm && -w /dev/kvm ]] || { echo "there is no /dev/kvm to use"; exit 77; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,6 +44,13 @@ five_gigabytes() { # KiB of upper memory end at 3 GiB
 }
 a_disk() { truncate -s 1M disk && good 1 64 --disk disk; }
 
+# But for flushes, which are KVM's: not every KVM has them.
+hyperv_of_the_engine() {
+	run --hyperv --cpus 2 --output contract.json --append 'cpus=2' "$hyperv" && (($(grep -c '^ok ' out) >= 25)) || { cat out err; return 1; }
+	"$gabi" show contract.json | grep -qF 'hv-time-reference-tsc'
+}
+without_hyperv() { ! run --cpus 2 --append 'cpus=2' "$hyperv" && grep -q '^not ok CPUID: vendor' out; }
+
 # A guest that ends itself with 1, since it finds another number of processors than it is told.
 the_guests_status() { fails 1 'ended itself with 1' --append 'cpus=7 memory=512' "$guest"; }
 
@@ -71,7 +79,7 @@ wrong_numbers() {
 no_contract() { fails 3 'none' --contract none "$guest"; }
 
 failed=0
-for case in one_processor two_processors eight_processors five_gigabytes a_disk the_guests_status no_image \
+for case in one_processor two_processors eight_processors five_gigabytes a_disk hyperv_of_the_engine without_hyperv the_guests_status no_image \
 	no_kernel empty cut_off too_little_memory no_disk a_directory_as_disk wrong_numbers no_contract; do
 	if "$case"; then
 		echo "[       OK ] $case"

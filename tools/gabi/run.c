@@ -6,6 +6,7 @@
 #include "file.h"
 #include "findings.h"
 #include "load.h"
+#include "save.h"
 
 #include "vmm/monitor.h"
 
@@ -49,6 +50,7 @@ static enum status read_options(const struct args *args, struct vmm_options *opt
 {
 	options->append = args->option[OPTION_APPEND];
 	options->disk = args->option[OPTION_DISK];
+	options->hyperv = args->option[OPTION_HYPERV] != NULL;
 	options->forced = args->option[OPTION_FORCE] != NULL;
 	if (args->option[OPTION_CPUS] && !read_cpus(args->option[OPTION_CPUS], &options->cpus))
 		return STATUS_USAGE;
@@ -91,8 +93,9 @@ static enum status run_guest(const struct args *args, const struct vmm_options *
 
 /* ---- the contract ---- */
 
-static enum status settle(const struct args *args, struct vmm_terms *terms)
+static enum status settle(const struct args *args, const struct vmm_options *options, struct vmm_terms *terms)
 {
+	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced };
 	struct gabi_contract *contract = NULL;
 	const char *path = args->option[OPTION_CONTRACT];
 	struct gabi_diag diag = { 0 };
@@ -101,10 +104,10 @@ static enum status settle(const struct args *args, struct vmm_terms *terms)
 
 	if (status)
 		return status;
-	if (vmm_terms_settle(terms, contract, args->option[OPTION_FORCE] != NULL, &diag))
+	if (vmm_terms_settle(terms, contract, &wishes, &diag))
 		return complain_diag(NULL, &diag);
 	if (terms->plan)
-		return STATUS_YES;
+		return !path && args->option[OPTION_OUTPUT] ? save_contract(args, terms->contract) : STATUS_YES;
 	contract_title(terms->contract, path ? path : "what this machine offers", title);
 	status = print_verdict(title, "this machine", terms->report);
 	complain("the guest was not started: its contract does not fit this machine; --force runs it all the same");
@@ -114,7 +117,7 @@ static enum status settle(const struct args *args, struct vmm_terms *terms)
 static enum status run_settled(const struct args *args, struct vmm_options *options)
 {
 	struct vmm_terms terms = { 0 };
-	enum status status = settle(args, &terms);
+	enum status status = settle(args, options, &terms);
 
 	options->terms = &terms;
 	if (!status)

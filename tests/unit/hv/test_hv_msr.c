@@ -181,6 +181,66 @@ static void hypercall_page__starts_with_the_way_out_and_a_return(void **state)
 	}
 }
 
+/* Executes the few instructions of the page from its start, with that code in its register: the port, or 0 for the instruction. */
+static unsigned way_out(const uint8_t *page, bool is_64, uint8_t code, const uint8_t leave[3])
+{
+	const uint8_t *at = page;
+	bool zero = false;
+
+	for (unsigned steps = 0; steps < 64; steps++) {
+		if (at[0] == 0xe9) { /* jmp */
+			at += 5 + at[1];
+		} else if (at[0] == 0x39 && at[1] == 0xc0) { /* cmp eax, eax */
+			zero = true;
+			at += 2;
+		} else if (at[0] == 0x63 && at[1] == 0xc0) { /* movsxd eax, eax; arpl ax, ax */
+			zero = zero && is_64;
+			at += 2;
+		} else if (at[0] == 0x66 && at[1] == 0x83) { /* cmp cx or ax, imm8 */
+			zero = at[2] == (is_64 ? 0xf9 : 0xf8) && at[3] == code;
+			at += 4;
+		} else if (at[0] == 0x74 || at[0] == 0x75) { /* jz, jnz */
+			at += 2 + (zero == (at[0] == 0x74) ? at[1] : 0);
+		} else if (at[0] == 0xe6) { /* out */
+			assert_int_equal(at[2], 0xc3);
+			return at[1];
+		} else {
+			assert_memory_equal(at, leave, 3);
+			assert_int_equal(at[3], 0xc3);
+			return 0;
+		}
+	}
+	fail_msg("the code does not end");
+	return 1;
+}
+
+static void hypercall_page__on_a_kvm_that_flushes__lets_flushes_and_ipis_go_to_it(void **state)
+{
+	static const uint8_t direct[] = { 2, 3, 0xb, 0x13, 0x14, 0x15 }; /* TLFS, Hypercall Reference */
+
+	(void)state;
+	for (unsigned exit = GABI_HV_EXIT_PORT_VMCALL; exit <= GABI_HV_EXIT_PORT_VMMCALL; exit++) {
+		struct gabi_hv_config config = rig_config();
+		const uint8_t *leave = exits[exit - GABI_HV_EXIT_PORT_VMCALL].code;
+		struct rig *rig;
+		const uint8_t *page;
+
+		config.exit = (uint16_t)exit;
+		rig = rig_with(&config);
+		wrmsr(rig, GABI_HV_MSR_HYPERCALL, 0x5001);
+		page = rig->pages + rig->turn.act[0].overlay.page * 4096;
+		for (unsigned code = 0; code < 256; code++) {
+			bool goes = memchr(direct, (int)code, sizeof(direct)) != NULL;
+
+			assert_int_equal(way_out(page, true, (uint8_t)code, leave), goes ? 0 : 0x60);
+			assert_int_equal(way_out(page, false, (uint8_t)code, leave), goes ? 0 : 0x60);
+		}
+		assert_int_equal(page[0x20], 0xe6); /* VTL calls stay with the port */
+		assert_int_equal(page[0x21], 0x61);
+		rig_free(rig);
+	}
+}
+
 /* 6.0b 5.2.1: move, cover each other, and uncover what is below. */
 static void overlays__moved_onto_each_other_and_away__show_what_is_below(void **state)
 {
@@ -332,6 +392,7 @@ int main(void)
 		cmocka_unit_test(hypercall_page__identity_cleared__goes_away),
 		cmocka_unit_test(hypercall_page__locked__cannot_move),
 		cmocka_unit_test(hypercall_page__starts_with_the_way_out_and_a_return),
+		cmocka_unit_test(hypercall_page__on_a_kvm_that_flushes__lets_flushes_and_ipis_go_to_it),
 		cmocka_unit_test(overlays__moved_onto_each_other_and_away__show_what_is_below),
 		cmocka_unit_test(overlays__beyond_the_address_space__are_not_seen),
 		cmocka_unit_test(reference_tsc__page__gives_the_reference_time),

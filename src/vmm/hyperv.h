@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Hyper-V's guest interface: joins the engine of libgabi with a machine of libgabi-kvm. One trust level. */
+#ifndef GABI_VMM_HYPERV_H
+#define GABI_VMM_HYPERV_H
+
+#include <gabi/contract.h>
+#include <gabi/hv.h>
+#include <gabi/kvm_machine.h>
+
+#include <stdbool.h>
+
+#define VMM_HYPERV_PORT 0x60u /* and the two after it; a PC has its keyboard there, which this one lacks */
+
+struct vmm_hyperv;
+
+struct vmm_hyperv_options {
+	const struct gabi_contract *contract;
+	unsigned cpus;
+	uint64_t memory;
+	void (*wake)(void *ctx);                    /* vmm_hyperv_next may be earlier than it was */
+	void (*end)(void *ctx, bool crash);         /* the guest wants a reset, or reports a crash */
+	void *ctx;
+};
+
+/* Before the machine is made: how many pages its overlays need. */
+int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv **ret_hyperv, unsigned *ret_overlays,
+		   struct gabi_diag *diag);
+
+/* Once it is made, and before it runs. */
+int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, struct gabi_diag *diag);
+void vmm_hyperv_free(struct vmm_hyperv *hyperv); /* NULL is fine */
+
+/* Takes an exit of a virtual processor, on its thread; false if it is none of Hyper-V's. */
+bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit);
+
+/* Carries out timers that are due. Returns in how many ns the next one is, UINT64_MAX if there is none. One thread. */
+uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv);
+
+#endif
