@@ -199,6 +199,14 @@ struct msr_run {
 	const struct gabi_word *word[GABI_COUNT_OF(((struct msr_call *)0)->entries)];
 };
 
+/* A register that this kernel lists, but has not for such a guest, is no loss where it holds what it resets to. */
+static bool is_unused(const struct gabi_word *word)
+{
+	const struct gabi_reg *reg = gabi_reg_of(&word->key);
+
+	return reg && reg->resets_to_0 && word->value == 0;
+}
+
 /* KVM stopped at an entry. It may show that value all the same: of some it takes no write at all. */
 static int look_at(struct moving *m, const struct msr_run *run, uint32_t at, int sys_errno)
 {
@@ -206,7 +214,7 @@ static int look_at(struct moving *m, const struct msr_run *run, uint32_t at, int
 	const struct gabi_word *word = run->word[at];
 
 	one.entries[0].index = (uint32_t)word->key.index;
-	if (state_call(m, m->vm->vcpu[word->vp], KVM_GET_MSRS, &one) == 1 && one.entries[0].data == word->value)
+	if (state_call(m, m->vm->vcpu[word->vp], KVM_GET_MSRS, &one) == 1 ? one.entries[0].data == word->value : is_unused(word))
 		return 0;
 	return state_word_refused(m, word, "is not taken by KVM", sys_errno);
 }
@@ -322,6 +330,32 @@ static uint64_t new_offset(const struct kvm_clock_data *saved, const struct kvm_
 	return saved->host_tsc + offset + passed - now->host_tsc;
 }
 
+#define FAR (1ull << 48) /* cycles: years, and no counter comes near its end */
+
+/*
+ * Before Linux 6.7 KVM takes a TSC that is written within a second of the one that the virtual processor was made with for an
+ * attempt to bring processors together, and keeps that: a young guest's clock would go back (arch/x86/kvm/x86.c,
+ * kvm_synchronize_tsc). Once it is written far off, the next one counts; those of the other processors are then near that.
+ */
+static int loosen_tsc(struct moving *m)
+{
+	struct msr_call one = { .head.nmsrs = 1, .entries[0] = { .index = MSR_TSC } };
+	const struct gabi_key key = { .space = GABI_SPACE_MSR_STATE, .index = MSR_TSC };
+	size_t count;
+	const struct gabi_word *word = gabi_state_words(m->from, &count);
+
+	if (m->by_offset)
+		return 0;
+	while (count && gabi_key_compare(&word->key, &key)) {
+		word++;
+		count--;
+	}
+	if (!count)
+		return 0;
+	one.entries[0].data = word->value + FAR;
+	return load(m, m->vm->vcpu[0], KVM_SET_MSRS, &one) == 1 ? 0 : state_refused(m, "write the TSC", 0);
+}
+
 static int load_offset(struct moving *m, unsigned vp)
 {
 	const struct gabi_state_part *part = part_of(m, GABI_STATE_TSC, vp);
@@ -394,7 +428,7 @@ int restore_vm(struct moving *moving)
 		err = load_clock(moving);
 	if (!err)
 		moving->by_offset = can_take_offset(moving, &moving->now);
-	return err;
+	return err ? err : loosen_tsc(moving);
 }
 
 int restore_vp(struct moving *moving, unsigned vp)
