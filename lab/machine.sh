@@ -82,7 +82,7 @@ fill_root() { # fill_root ROOT [PROGRAM [ARG]...]
 		cp "$busybox/busybox" "$root/bin/busybox" &&
 		ln -s busybox "$root/bin/sh" &&
 		install -m 755 "$lab/init" "$root/init" &&
-		{ ((${#files[@]} == 0)) || cp "${files[@]}" "$root"; } &&
+		{ ((${#files[@]} == 0)) || cp -a "${files[@]}" "$root"; } &&
 		{ (($# == 0)) || { install -m 755 "$1" "$root/program" && write_command "$@" >"$root/command"; }; } &&
 		{ ((!interactive)) || : >"$root/interactive"; } &&
 		{ [[ -z $peer ]] || echo "$address $peer" >"$root/peer"; } &&
@@ -238,7 +238,7 @@ run() { # run HOST [--out DIRECTORY] [FILE]... -- PROGRAM [ARG]...
 	[[ -n $name && ${1:-} == -- && -n ${2:-} ]] || die "$usage"
 	shift
 	for file in "${files[@]}"; do
-		[[ -f $file && -r $file ]] || die "there is no file $file"
+		[[ (-f $file || $file == */.) && -r $file ]] || die "there is no file $file"
 	done
 	find_host "$name"
 	name_program "$1"

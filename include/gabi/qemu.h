@@ -3,8 +3,8 @@
  * What a guest of a QEMU command line sees on a host with KVM.
  *
  * The line says what is asked for, the host what there is, and QEMU what becomes of both: it takes from a guest what the host
- * lacks, sets what its machine types and KVM want, and fills leaves by itself. QEMU 7.2 to 11.1, machines pc-i440fx and pc-q35 of
- * 4.1 and later. The order of what QEMU does is followed step by step; the facts are rows of data/models.
+ * lacks, sets what its machine types and KVM want, and fills leaves by itself. QEMU 7.2 to 11.1, machines pc-i440fx and pc-q35
+ * of 4.1 and later. The order of what QEMU does is followed step by step; the facts are rows of data/models.
  */
 #ifndef GABI_QEMU_H
 #define GABI_QEMU_H
@@ -19,8 +19,8 @@ struct gabi_qemu;
 #define GABI_QEMU_MAX_LEN 65536 /* bytes of a command line; longer is GABI_ERR_LIMIT */
 
 /*
- * Reads a whole command line as a shell would (quotes, backslashes, lines that go on, comments), a file as -readconfig takes it, or
- * the argument of -cpu alone. Options that cannot touch the guest's CPU are passed over; one that QEMU does not have is
+ * Reads a whole command line as a shell would (quotes, backslashes, lines that go on, comments), a file as -readconfig takes
+ * it, or the argument of -cpu alone. Options that cannot touch the guest's CPU are passed over; one that QEMU does not have is
  * GABI_ERR_UNKNOWN, one whose effect is not foreseen here GABI_ERR_UNSUPPORTED, and what QEMU would refuse is refused as by
  * gabi_cpu_parse.
  */
@@ -62,6 +62,14 @@ GABI_API const struct gabi_qemu_loss *gabi_qemu_guest_losses(const struct gabi_q
 /* What a person should know of this guest; one sentence each. */
 GABI_API size_t gabi_qemu_guest_note_count(const struct gabi_qemu_guest *guest);
 GABI_API const char *gabi_qemu_guest_note(const struct gabi_qemu_guest *guest, size_t at);
+
+/*
+ * The line whose guest on that host is nearest to what the contract promises: a named model, and by name what differs from it,
+ * no more than is needed. Whether it is the same is seen by starting it: what QEMU has no words for stays different. Of
+ * QEMU 7.2's machines and models where these do, so that every later release has them too.
+ */
+GABI_API int gabi_qemu_find(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_mem *mem,
+			    struct gabi_qemu **ret_line, struct gabi_diag *diag);
 
 GABI_END
 #endif

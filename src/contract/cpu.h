@@ -27,6 +27,10 @@ int gabi_cpu_parse_in(const char *text, size_t len, const struct gabi_cpu_frame 
 int gabi_cpu_or(struct gabi_cpu *cpu, const struct gabi_key *key, uint64_t bits);
 uint64_t gabi_cpu_named_bits(const struct gabi_cpu *cpu, const struct gabi_key *key);
 
+/* Does QEMU's -cpu know the name; and is it one that + and - switch? */
+bool gabi_cpu_knows(const char *name);
+bool gabi_cpu_is_feature(const char *name);
+
 /* The same as QEMU's parsers: 1, 0, or -1 for neither; digits in three bases. */
 int gabi_switch_of(const char *value);
 bool gabi_number_of(const char *text, uint64_t *ret_value);

@@ -90,6 +90,18 @@ int gabi_cpu_has_property(const char *name)
 	return kind_of(copy) != KIND_NONE;
 }
 
+bool gabi_cpu_knows(const char *name)
+{
+	enum kind kind = kind_of(name);
+
+	return kind == KIND_FEATURE || kind == KIND_FIELD;
+}
+
+bool gabi_cpu_is_feature(const char *name)
+{
+	return kind_of(name) == KIND_FEATURE;
+}
+
 static int unknown_name(const char *name, struct gabi_diag *diag)
 {
 	struct gabi_nearest nearest = { .wanted = name };

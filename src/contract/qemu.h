@@ -77,6 +77,9 @@ uint64_t gabi_guest_frequency(const struct gabi_qemu_guest *guest);
 /* What QEMU believes that the host's KVM can give of a word of features: what KVM says, with QEMU's own corrections. */
 uint64_t gabi_qemu_supported(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_key *key);
 
+/* Refuses a manifest from which no guest of QEMU can be foretold. */
+int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag);
+
 /* The parts of a guest, in the order in which they are made. Each returns 0, GABI_REFUSED or an error. */
 int gabi_guest_features(struct gabi_qemu_guest *guest, struct gabi_diag *diag); /* the CPU, and what is taken from it */
 int gabi_guest_leaves(struct gabi_qemu_guest *guest);     /* what QEMU fills by itself: caches, XSAVE, addresses, details */

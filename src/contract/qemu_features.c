@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What QEMU makes of a CPU model on a host with KVM: the machine's and KVM's own settings around it, the host's features where
- * they are asked for, and less what the host lacks. Each step as QEMU takes it: x86_cpu_expand_features, x86_cpu_filter_features. */
+ * they are asked for, and less what the host lacks. Each step as QEMU takes it: x86_cpu_expand_features,
+ * x86_cpu_filter_features. */
 #include "contract/qemu.h"
 
 #include "contract/named.h"
@@ -13,8 +14,11 @@ static const struct word {
 	uint64_t names[2]; /* in QEMU 7.2, in 11.1 */
 	uint64_t kept, bare;
 } words[] = {
-#define GABI_QEMU_WORD_ROW(of_space, leaf, subleaf, reg, old, new, on_request, with_migratable_off) \
-	{ { .space = GABI_SPACE_##of_space, .part = reg, .sub = subleaf, .index = leaf }, { old, new }, on_request, with_migratable_off },
+#define GABI_QEMU_WORD_ROW(of_space, leaf, subleaf, reg, old, new, on_request, with_migratable_off)                            \
+	{ { .space = GABI_SPACE_##of_space, .part = reg, .sub = subleaf, .index = leaf },                                      \
+	  { old, new },                                                                                                        \
+	  on_request,                                                                                                          \
+	  with_migratable_off },
 #include <models/qemu_host.def>
 };
 
@@ -50,7 +54,8 @@ static bool is_leaf(const struct gabi_key *key, unsigned space, uint64_t leaf, u
 static bool has_broken_tsx(const struct gabi_host *host)
 {
 	uint64_t signature = gabi_host_value(host, GABI_SPACE_CPUID, 1, 0, GABI_EAX);
-	uint64_t family = signature >> 8 & 0xf, model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0), stepping = signature & 0xf;
+	uint64_t family = signature >> 8 & 0xf, model = (signature >> 4 & 0xf) | (signature >> 12 & 0xf0),
+		 stepping = signature & 0xf;
 
 	if (gabi_host_value(host, GABI_SPACE_CPUID, 0, 0, GABI_ECX) != 0x6c65746e || family != 6) /* "ntel" */
 		return false;
@@ -58,12 +63,14 @@ static bool has_broken_tsx(const struct gabi_host *host)
 }
 
 /* kvm_arch_get_supported_cpuid: what QEMU knows better than KVM's list. */
-static uint64_t corrected(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_key *key, uint64_t value)
+static uint64_t corrected(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_key *key,
+			  uint64_t value)
 {
 	bool irqchip = line->irqchip != GABI_IRQCHIP_OFF;
 
 	if (is_leaf(key, GABI_SPACE_CPUID, 1, 0, GABI_EDX))
-		return value | 1u << 12 | 1u << 16 | 1u << 7 | 1u << 14 | (gabi_qemu_is_new(line) ? 1u << 28 : 0); /* mtrr pat mce mca, ht */
+		return value | 1u << 12 | 1u << 16 | 1u << 7 | 1u << 14 |
+		       (gabi_qemu_is_new(line) ? 1u << 28 : 0); /* mtrr pat mce mca, ht */
 	if (is_leaf(key, GABI_SPACE_CPUID, 1, 0, GABI_ECX)) {
 		if (irqchip && gabi_host_value(host, GABI_SPACE_CAP, GABI_KVM_CAP_TSC_DEADLINE_TIMER, 0, 0))
 			value |= 1u << 24;
@@ -209,7 +216,8 @@ static bool is_vendor(const struct gabi_host *host, uint64_t ebx)
 #define INTEL_EBX 0x756e6547u /* "Genu" */
 #define AMD_EBX   0x68747541u /* "Auth" */
 
-static uint64_t given_by_itself(const struct gabi_qemu_guest *guest, const struct word *word, bool migratable, bool keeps_arch_capabilities)
+static uint64_t given_by_itself(const struct gabi_qemu_guest *guest, const struct word *word, bool migratable,
+				bool keeps_arch_capabilities)
 {
 	uint64_t value = gabi_qemu_supported(guest->line, guest->host, &word->key) & ~word->kept;
 
@@ -218,7 +226,8 @@ static uint64_t given_by_itself(const struct gabi_qemu_guest *guest, const struc
 	if (!word->names[gabi_qemu_is_new(guest->line)])
 		value = 0; /* that QEMU does not know the word */
 	/* Windows dislikes arch-capabilities on AMD, where KVM makes it up: QEMU 10.1. */
-	if (is_leaf(&word->key, GABI_SPACE_CPUID, 7, 0, GABI_EDX) && is_vendor(guest->host, AMD_EBX) && !keeps_arch_capabilities)
+	if (is_leaf(&word->key, GABI_SPACE_CPUID, 7, 0, GABI_EDX) && is_vendor(guest->host, AMD_EBX) &&
+	    !keeps_arch_capabilities)
 		value &= ~(1ull << 29);
 	return value;
 }
@@ -251,7 +260,8 @@ static int take_host(const struct gabi_qemu_guest *guest, struct gabi_cpu *cpu)
 	int err = take_levels(guest->host, cpu);
 
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(words); i++) {
-		uint64_t value = given_by_itself(guest, &words[i], migratable, keeps) & ~gabi_cpu_named_bits(cpu, &words[i].key);
+		uint64_t value =
+			given_by_itself(guest, &words[i], migratable, keeps) & ~gabi_cpu_named_bits(cpu, &words[i].key);
 
 		if (value)
 			err = gabi_cpu_or(cpu, &words[i].key, value);
@@ -413,7 +423,8 @@ static uint64_t asked_states(const struct gabi_cpu *cpu)
 
 static int take_states(struct gabi_qemu_guest *guest)
 {
-	uint64_t mask = asked_states(guest->cpu), supported = gabi_host_value(guest->host, GABI_SPACE_VM, GABI_VM_XCR0_SUPPORTED, 0, 0);
+	uint64_t mask = asked_states(guest->cpu),
+		 supported = gabi_host_value(guest->host, GABI_SPACE_VM, GABI_VM_XCR0_SUPPORTED, 0, 0);
 	uint64_t xss = gabi_host_value(guest->host, GABI_SPACE_CPUID, 0xd, 1, GABI_ECX);
 	int err;
 
@@ -451,7 +462,8 @@ static int parse(struct gabi_qemu_guest *guest, struct gabi_diag *diag)
 		take_identity(&presets, guest->host);
 	else if (!is_named(cpu, "base"))
 		take_kvm_defaults(&presets, guest->line);
-	preset(&presets, "hv-version-id-build", "0x3839"); /* what QEMU says of Hyper-V unless told otherwise: Windows Server 2016 */
+	preset(&presets, "hv-version-id-build",
+	       "0x3839"); /* what QEMU says of Hyper-V unless told otherwise: Windows Server 2016 */
 	preset(&presets, "hv-version-id-major", "0x000a");
 	take_compats(&presets, guest->line);
 	frame.presets = presets.at;

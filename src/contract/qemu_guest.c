@@ -128,10 +128,12 @@ static int take_notes(struct gabi_qemu_guest *guest)
 	for (size_t i = 0; !err && i < gabi_cpu_note_count(guest->cpu); i++)
 		err = gabi_notes_add(&guest->notes, &guest->mem, gabi_cpu_note(guest->cpu, i), (char *)NULL);
 	if (!err && gabi_cpu_takes_host(guest->cpu))
-		err = gabi_notes_add(&guest->notes, &guest->mem, "what of the host this CPU has depends on QEMU's release: assumed what QEMU ",
+		err = gabi_notes_add(&guest->notes, &guest->mem,
+				     "what of the host this CPU has depends on QEMU's release: assumed what QEMU ",
 				     gabi_qemu_is_new(guest->line) ? "11.1" : "7.2", " knows", (char *)NULL);
 	if (!err && gabi_guest_is_set(guest, "hv-passthrough", false))
-		err = gabi_notes_add(&guest->notes, &guest->mem, "hv-passthrough gives what each kernel has: the guest cannot be moved", (char *)NULL);
+		err = gabi_notes_add(&guest->notes, &guest->mem,
+				     "hv-passthrough gives what each kernel has: the guest cannot be moved", (char *)NULL);
 	return err;
 }
 
@@ -151,7 +153,8 @@ static int make_contract(struct gabi_qemu_guest *guest, const struct gabi_mem *m
 	guest->words.count = kept;
 	err = gabi_words_sort(&guest->words, diag);
 	if (!err && gabi_guest_get(guest, GABI_SPACE_HYPERV, 0x40000004, 0, GABI_EAX) & HV_EVMCS)
-		err = gabi_words_filter_evmcs(guest->host, &(struct gabi_evmcs_guest){ .enabled = 1, .hyperv = 1 }, &guest->words, diag);
+		err = gabi_words_filter_evmcs(guest->host, &(struct gabi_evmcs_guest){ .enabled = 1, .hyperv = 1 },
+					      &guest->words, diag);
 	if (err)
 		return err;
 	err = gabi_contract_of_words(GABI_ARCH_X86, &guest->words, mem, &guest->contract, diag);
@@ -160,7 +163,8 @@ static int make_contract(struct gabi_qemu_guest *guest, const struct gabi_mem *m
 
 static int make(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, struct gabi_diag *diag)
 {
-	static int (*const parts[])(struct gabi_qemu_guest *guest) = { gabi_guest_leaves, gabi_guest_msrs, gabi_guest_hypervisor };
+	static int (*const parts[])(struct gabi_qemu_guest *guest) = { gabi_guest_leaves, gabi_guest_msrs,
+									gabi_guest_hypervisor };
 	int err = gabi_guest_features(guest, diag);
 
 	if (!err && take_notes(guest))
@@ -174,13 +178,16 @@ static int make(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, struc
 	return err == GABI_REFUSED ? 0 : err;
 }
 
-static int check_host(const struct gabi_host *host, struct gabi_diag *diag)
+int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag)
 {
 	if (gabi_host_arch(host) != GABI_ARCH_X86)
 		return gabi_fail(diag, GABI_ERR_ARG, "the manifest is not of x86", (char *)NULL);
 	if (gabi_host_view(host) != GABI_VIEW_KVM || !gabi_host_covers(host, GABI_SPACE_CPUID))
-		return gabi_fail(diag, GABI_ERR_ARG, "what QEMU takes away from a guest is known only of all that a host's KVM offers: the manifest "
-				 "is to be of gabi probe", (char *)NULL);
+		return gabi_fail(
+			diag, GABI_ERR_ARG,
+			"what QEMU takes away from a guest is known only of all that a host's KVM offers: the manifest "
+			"is to be of gabi probe",
+			(char *)NULL);
 	return 0;
 }
 
@@ -189,7 +196,7 @@ int gabi_qemu_start(const struct gabi_qemu *line, const struct gabi_host *host, 
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_qemu_guest *guest;
-	int err = check_host(host, diag);
+	int err = gabi_qemu_check_host(host, diag);
 
 	if (err)
 		return err;

@@ -15,6 +15,9 @@
 #define HV_MESSAGES_EVENTS   (3u << 4)  /* 3 EBX: post messages, signal events */
 #define HV_DYNAMIC_PARTITION (1u << 3)  /* 3 EDX */
 #define HV_SYNDBG            (1u << 11) /* 3 EDX */
+#define HV_TLB_FLUSH         (1u << 2)  /* 4 EAX */
+#define HV_CLUSTER_IPI       (1u << 10) /* 4 EAX */
+#define HV_EX_MASKS          (1u << 11) /* 4 EAX: extended processor masks */
 #define HV_APIC_RECOMMENDED  (1u << 3)  /* 4 EAX */
 #define HV_AVIC              (1u << 9)  /* 4 EAX: deprecate auto-EOI */
 #define HV_EVMCS             (1u << 14) /* 4 EAX */
@@ -26,7 +29,8 @@
 static uint64_t offered(const struct gabi_qemu_guest *guest, const struct gabi_key *key)
 {
 	bool by_system = gabi_host_value(guest->host, GABI_SPACE_CAP, GABI_KVM_CAP_SYS_HYPERV_CPUID, 0, 0);
-	uint64_t value = gabi_host_value(guest->host, by_system ? GABI_SPACE_HYPERV_SYSTEM : GABI_SPACE_HYPERV, key->index, 0, key->part);
+	uint64_t value = gabi_host_value(guest->host, by_system ? GABI_SPACE_HYPERV_SYSTEM : GABI_SPACE_HYPERV, key->index, 0,
+					 key->part);
 
 	if (!by_system && key->index == 0x40000004 && key->part == GABI_EAX &&
 	    gabi_host_value(guest->host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV_ENLIGHTENED_VMCS, 0, 0))
@@ -62,9 +66,12 @@ static int check_capabilities(struct gabi_qemu_guest *guest)
 	uint64_t features = gabi_guest_get(guest, HV(3, GABI_EAX));
 
 	if (features >> 6 & 1 && !gabi_host_value(guest->host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV_VP_INDEX, 0, 0))
-		return gabi_guest_refuse(guest, "hv-vpindex wants a kernel that lets the VP index be set, and the host's does not", (char *)NULL);
+		return gabi_guest_refuse(guest,
+					 "hv-vpindex wants a kernel that lets the VP index be set, and the host's does not",
+					 (char *)NULL);
 	if (features & HV_SYNIC && !gabi_host_value(guest->host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV_SYNIC2, 0, 0))
-		return gabi_guest_refuse(guest, "hv-synic wants KVM_CAP_HYPERV_SYNIC2, which the host's kernel lacks", (char *)NULL);
+		return gabi_guest_refuse(guest, "hv-synic wants KVM_CAP_HYPERV_SYNIC2, which the host's kernel lacks",
+					 (char *)NULL);
 	return 0;
 }
 
@@ -86,7 +93,8 @@ static int take_flags(struct gabi_qemu_guest *guest, bool *ret_any)
 		*ret_any = true;
 		missing = HV_CORESHARING_IS_NO_FLAG(key, word[i].value & ~offered(guest, key));
 		if (missing)
-			return gabi_guest_refuse(guest, name_of(key, missing), " is not supported by the host's kernel", (char *)NULL);
+			return gabi_guest_refuse(guest, name_of(key, missing), " is not supported by the host's kernel",
+						 (char *)NULL);
 		err = gabi_words_add(&guest->words, &guest->mem, &word[i]);
 	}
 	return err;
@@ -119,6 +127,18 @@ static int pass_through(struct gabi_qemu_guest *guest)
 
 /* ---- the numbers ---- */
 
+/* A short name leaves the words behind it empty. */
+static bool has_own_vendor(const struct gabi_qemu_guest *guest)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_cpu_words(guest->cpu, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (word[i].key.space == GABI_SPACE_HYPERV && word[i].key.index == 0x40000000)
+			return true;
+	return false;
+}
+
 /* A number of the argument, else the host's with hv-passthrough, else what QEMU has. */
 static int set_number(struct gabi_qemu_guest *guest, uint32_t leaf, unsigned part, uint64_t usual, bool passes)
 {
@@ -149,7 +169,8 @@ static int set_numbers(struct gabi_qemu_guest *guest, bool passes)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(rows); i++)
-		err = set_number(guest, rows[i].leaf, rows[i].part, rows[i].usual, passes);
+		err = set_number(guest, rows[i].leaf, rows[i].part, !rows[i].leaf && has_own_vendor(guest) ? 0 : rows[i].usual,
+				 passes);
 	return err;
 }
 
@@ -164,6 +185,8 @@ static int set_additions(struct gabi_qemu_guest *guest)
 		err = gabi_guest_or(guest, HV(3, GABI_EBX), HV_MESSAGES_EVENTS);
 	if (!err)
 		err = gabi_guest_or(guest, HV(3, GABI_EDX), HV_DYNAMIC_PARTITION);
+	if (advice & (HV_TLB_FLUSH | HV_CLUSTER_IPI))
+		advice |= HV_EX_MASKS; /* one bit of two flags, which is nobody's name */
 	if (features & HV_VAPIC && !(advice & HV_AVIC))
 		advice |= HV_APIC_RECOMMENDED;
 	advice &= ~(uint64_t)HV_NO_CORESHARING;
@@ -186,7 +209,8 @@ static int set_nested(struct gabi_qemu_guest *guest)
 
 static int set_debugger(struct gabi_qemu_guest *guest)
 {
-	static const uint32_t vendor[4] = { 0, 0x7263694d, 0x666f736f, 0x53562074 }, interface[4] = { 0x31235356 }, caps[4] = { 2 };
+	static const uint32_t vendor[4] = { 0, 0x7263694d, 0x666f736f, 0x53562074 }, interface[4] = { 0x31235356 },
+			      caps[4] = { 2 };
 	int err;
 
 	if (!(gabi_guest_get(guest, HV(3, GABI_EDX)) & HV_SYNDBG))
@@ -220,7 +244,9 @@ static int set_hyperv(struct gabi_qemu_guest *guest, bool *ret_any)
 		err = set_nested(guest);
 	if (!err)
 		err = set_debugger(guest);
-	last = gabi_guest_get(guest, HV(3, GABI_EDX)) & HV_SYNDBG ? 0x40000082 : gabi_guest_get(guest, HV(0xa, GABI_EAX)) ? 0x4000000a : 0x40000005;
+	last = gabi_guest_get(guest, HV(3, GABI_EDX)) & HV_SYNDBG ? 0x40000082
+	       : gabi_guest_get(guest, HV(0xa, GABI_EAX))         ? 0x4000000a
+								  : 0x40000005;
 	return err ? err : gabi_guest_set(guest, HV(0, GABI_EAX), last);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The CPUID leaves that QEMU fills by itself, whatever features there are: cpu_x86_cpuid. What is of the topology alone (how many
- * threads share a cache, leaves 0xB, 0x1F, 0x8000001E) is no promise and left out. */
+/* The CPUID leaves that QEMU fills by itself, whatever features there are: cpu_x86_cpuid. What is of the topology alone (how
+ * many threads share a cache, leaves 0xB, 0x1F, 0x8000001E) is no promise and left out. */
 #include "contract/qemu.h"
 
 #include <gabi/model.h>
@@ -73,8 +73,8 @@ static const struct cache *own_caches(const struct gabi_model *model)
 	const struct cache *found = NULL;
 
 	for (size_t i = 0; model && i < GABI_COUNT_OF(model_caches); i++) {
-		if (stem_of(model_caches[i].model, &other) != len || memcmp(model_caches[i].model, model->name, len) || other > version ||
-		    other < best)
+		if (stem_of(model_caches[i].model, &other) != len || memcmp(model_caches[i].model, model->name, len) ||
+		    other > version || other < best)
 			continue;
 		best = other;
 		found = set_named(model_caches[i].set);
@@ -89,7 +89,8 @@ struct choice {
 
 static struct choice choose(const struct gabi_qemu_guest *guest, const struct cache *own)
 {
-	bool consistent = gabi_guest_is_set(guest, "x-consistent-cache", true), by_vendor = gabi_guest_is_set(guest, "x-vendor-cpuid-only-v2", true);
+	bool consistent = gabi_guest_is_set(guest, "x-consistent-cache", true),
+	     by_vendor = gabi_guest_is_set(guest, "x-vendor-cpuid-only-v2", true);
 	const struct cache *usual = set_named(guest->amd ? "amd" : "intel");
 
 	if (own && !gabi_guest_is_set(guest, "legacy-cache", false))
@@ -107,8 +108,9 @@ static uint32_t descriptor_of(const struct cache *cache, bool consistent)
 	for (size_t i = 0; i < GABI_COUNT_OF(descriptors); i++) {
 		if (descriptors[i].code == 0x49 && !consistent)
 			continue; /* QEMU knows it since 10.1 */
-		if (descriptors[i].level == cache->level && descriptors[i].type == cache->type && descriptors[i].kib == cache->kib &&
-		    descriptors[i].ways == cache->ways && descriptors[i].line == cache->line)
+		if (descriptors[i].level == cache->level && descriptors[i].type == cache->type &&
+		    descriptors[i].kib == cache->kib && descriptors[i].ways == cache->ways &&
+		    descriptors[i].line == cache->line)
 			return descriptors[i].code;
 	}
 	return NO_DESCRIPTOR;
@@ -181,7 +183,9 @@ static uint32_t encode_ways(unsigned ways)
 {
 	static const struct {
 		unsigned ways, code;
-	} codes[] = { { 2, 2 }, { 4, 4 }, { 8, 6 }, { 16, 8 }, { 32, 0xa }, { 48, 0xb }, { 64, 0xc }, { 96, 0xd }, { 128, 0xe } };
+	} codes[] = {
+		{ 2, 2 }, { 4, 4 }, { 8, 6 }, { 16, 8 }, { 32, 0xa }, { 48, 0xb }, { 64, 0xc }, { 96, 0xd }, { 128, 0xe }
+	};
 
 	for (size_t i = 0; i < GABI_COUNT_OF(codes); i++)
 		if (codes[i].ways == ways)
@@ -199,11 +203,13 @@ static int set_amd_leaves(struct gabi_qemu_guest *guest, const struct cache *set
 {
 	bool by_vendor = gabi_guest_is_set(guest, "x-vendor-cpuid-only-v2", true) && guest->intel;
 	uint32_t five[4] = { 0x01ff01ff, 0x01ff01ff, encode_l1(&set[0]), encode_l1(&set[1]) };
-	uint32_t six[4] = { 0, 0x42004200, set[2].kib << 16 | encode_ways(set[2].ways) << 12 | set[2].lines_per_tag << 8 | set[2].line, 0 };
+	uint32_t six[4] = { 0, 0x42004200,
+			    set[2].kib << 16 | encode_ways(set[2].ways) << 12 | set[2].lines_per_tag << 8 | set[2].line, 0 };
 	int err = 0;
 
 	if (gabi_guest_is_set(guest, "l3-cache", true) && !by_vendor)
-		six[GABI_EDX] = set[3].kib / 512 << 18 | encode_ways(set[3].ways) << 12 | set[3].lines_per_tag << 8 | set[3].line;
+		six[GABI_EDX] =
+			set[3].kib / 512 << 18 | encode_ways(set[3].ways) << 12 | set[3].lines_per_tag << 8 | set[3].line;
 	if (by_vendor)
 		six[GABI_EBX] = 0;
 	if (!by_vendor)
@@ -222,8 +228,11 @@ static int pass_caches(struct gabi_qemu_guest *guest)
 
 	if (gabi_host_value(guest->host, GABI_SPACE_CPUID, 0x80000000, 0, GABI_EAX) >= 0x80000005 && !guest->intel &&
 	    !gabi_host_value(guest->host, GABI_SPACE_CPUID, 0x80000005, 0, GABI_ECX))
-		return gabi_guest_refuse(guest, "host-cache-info shows the guest CPUID leaf 0x80000005 of the host, which KVM does not pass on and "
-						"the manifest does not hold", (char *)NULL);
+		return gabi_guest_refuse(
+			guest,
+			"host-cache-info shows the guest CPUID leaf 0x80000005 of the host, which KVM does not pass on and "
+			"the manifest does not hold",
+			(char *)NULL);
 	for (size_t i = 0; i < GABI_COUNT_OF(leaves); i++) {
 		for (uint32_t sub = 0; !err && sub < leaves[i].subs; sub++) {
 			uint32_t reg[4];
@@ -246,7 +255,8 @@ static int set_caches(struct gabi_qemu_guest *guest)
 	if (gabi_guest_is_set(guest, "host-cache-info", false))
 		return pass_caches(guest);
 	if (!own && legacy && !gabi_switch_of(legacy))
-		return gabi_guest_refuse(guest, "the CPU model has no caches of its own, which legacy-cache=off wants", (char *)NULL);
+		return gabi_guest_refuse(guest, "the CPU model has no caches of its own, which legacy-cache=off wants",
+					 (char *)NULL);
 	err = set_leaf2(guest, choice.leaf2);
 	if (!err)
 		err = set_leaf4(guest, choice.leaf4);
@@ -281,7 +291,8 @@ static int set_state(struct gabi_qemu_guest *guest, unsigned number, uint32_t si
 
 static int set_xsave(struct gabi_qemu_guest *guest)
 {
-	uint64_t user = gabi_guest_get(guest, GABI_SPACE_CPUID, 0xd, 0, GABI_EAX) | gabi_guest_get(guest, GABI_SPACE_CPUID, 0xd, 0, GABI_EDX) << 32;
+	uint64_t user = gabi_guest_get(guest, GABI_SPACE_CPUID, 0xd, 0, GABI_EAX) |
+			gabi_guest_get(guest, GABI_SPACE_CPUID, 0xd, 0, GABI_EDX) << 32;
 	uint64_t system = gabi_guest_get(guest, GABI_SPACE_CPUID, 0xd, 1, GABI_ECX);
 	uint32_t end = LEGACY_AREA;
 	int err = 0;
@@ -304,7 +315,8 @@ static int set_xsave(struct gabi_qemu_guest *guest)
 
 static uint64_t physical_bits(struct gabi_qemu_guest *guest, uint64_t host)
 {
-	uint64_t bits = gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX) & 0xff; /* phys-bits, as the argument has it */
+	uint64_t bits =
+		gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX) & 0xff; /* phys-bits, as the argument has it */
 	uint64_t limit = gabi_guest_number(guest, "host-phys-bits-limit", 0);
 
 	if (gabi_guest_is_set(guest, "host-phys-bits", false))
@@ -314,7 +326,8 @@ static uint64_t physical_bits(struct gabi_qemu_guest *guest, uint64_t host)
 
 static int set_addresses(struct gabi_qemu_guest *guest)
 {
-	uint64_t host = gabi_host_value(guest->host, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX), bits = physical_bits(guest, host & 0xff), guests;
+	uint64_t host = gabi_host_value(guest->host, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX),
+		 bits = physical_bits(guest, host & 0xff), guests;
 	uint64_t given = gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX) & 0xff;
 	bool long_mode = gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000001, 0, GABI_EDX) >> 29 & 1;
 	bool five_levels = gabi_guest_get(guest, GABI_SPACE_CPUID, 7, 0, GABI_ECX) >> 16 & 1;
@@ -332,7 +345,8 @@ static int set_addresses(struct gabi_qemu_guest *guest)
 	guests = gabi_guest_number(guest, "guest-phys-bits", gabi_qemu_is_new(guest->line) ? host >> 16 & 0xff : 0);
 	if (guests > bits)
 		guests = bits;
-	return gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX, bits | (five_levels ? 57u : 48u) << 8 | guests << 16);
+	return gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000008, 0, GABI_EAX,
+			      bits | (five_levels ? 57u : 48u) << 8 | guests << 16);
 }
 
 /* ---- details of features ---- */
@@ -372,7 +386,8 @@ static int set_processor_trace(struct gabi_qemu_guest *guest)
 
 static int set_matrices(struct gabi_qemu_guest *guest)
 {
-	static const uint32_t palettes[4] = { 1 }, palette[4] = { 0x04002000, 0x00080040, 0x10, 0 }, multiplier[4] = { 0, 0x4010, 0, 0 };
+	static const uint32_t palettes[4] = { 1 }, palette[4] = { 0x04002000, 0x00080040, 0x10, 0 },
+			      multiplier[4] = { 0, 0x4010, 0, 0 };
 	int err = 0;
 
 	if (!(gabi_guest_get(guest, GABI_SPACE_CPUID, 7, 0, GABI_EDX) >> 24 & 1))
@@ -409,9 +424,11 @@ static int set_identity(struct gabi_qemu_guest *guest)
 	int err = 0;
 
 	for (unsigned part = GABI_EBX; !err && !by_vendor && part <= GABI_EDX; part++)
-		err = gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000000, 0, part, gabi_guest_get(guest, GABI_SPACE_CPUID, 0, 0, part));
+		err = gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000000, 0, part,
+				     gabi_guest_get(guest, GABI_SPACE_CPUID, 0, 0, part));
 	if (!err)
-		err = gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000001, 0, GABI_EAX, gabi_guest_get(guest, GABI_SPACE_CPUID, 1, 0, GABI_EAX));
+		err = gabi_guest_set(guest, GABI_SPACE_CPUID, 0x80000001, 0, GABI_EAX,
+				     gabi_guest_get(guest, GABI_SPACE_CPUID, 1, 0, GABI_EAX));
 	if (!err)
 		err = gabi_guest_set(guest, GABI_SPACE_CPUID, 1, 0, GABI_EBX, 8 << 8); /* CLFLUSH of 64 bytes */
 	return err ? err : gabi_guest_set(guest, GABI_SPACE_CPUID, 5, 0, GABI_ECX, 3); /* MWAIT wakes on interrupts */
@@ -420,8 +437,10 @@ static int set_identity(struct gabi_qemu_guest *guest)
 /* What lies behind the highest leaf of its range is not there. */
 static void cut_levels(struct gabi_qemu_guest *guest)
 {
-	uint64_t low = gabi_guest_get(guest, GABI_SPACE_CPUID, 0, 0, GABI_EAX), high = gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000000, 0, GABI_EAX);
-	uint64_t third = gabi_guest_get(guest, GABI_SPACE_CPUID, 0xc0000000, 0, GABI_EAX), func7 = gabi_guest_get(guest, GABI_SPACE_CPUID, 7, 0, GABI_EAX);
+	uint64_t low = gabi_guest_get(guest, GABI_SPACE_CPUID, 0, 0, GABI_EAX),
+		 high = gabi_guest_get(guest, GABI_SPACE_CPUID, 0x80000000, 0, GABI_EAX);
+	uint64_t third = gabi_guest_get(guest, GABI_SPACE_CPUID, 0xc0000000, 0, GABI_EAX),
+		 func7 = gabi_guest_get(guest, GABI_SPACE_CPUID, 7, 0, GABI_EAX);
 	size_t kept = 0;
 
 	for (size_t i = 0; i < guest->words.count; i++) {
@@ -438,7 +457,8 @@ static void cut_levels(struct gabi_qemu_guest *guest)
 int gabi_guest_leaves(struct gabi_qemu_guest *guest)
 {
 	static int (*const steps[])(struct gabi_qemu_guest *guest) = {
-		set_identity, set_caches, set_xsave, set_addresses, set_pmu, set_processor_trace, set_matrices, set_svm, set_avx10,
+		set_identity,        set_caches,   set_xsave, set_addresses, set_pmu,
+		set_processor_trace, set_matrices, set_svm,   set_avx10,
 	};
 	int err = 0;
 

@@ -154,7 +154,8 @@ static bool next_pair(char **list, char **ret_name, char **ret_value)
 
 static int unforeseen(struct reader *reader, const char *what)
 {
-	return gabi_fail(reader->diag, GABI_ERR_UNSUPPORTED, "what \"", what, "\" does to the guest's CPU is not foreseen here", (char *)NULL);
+	return gabi_fail(reader->diag, GABI_ERR_UNSUPPORTED, "what \"", what, "\" does to the guest's CPU is not foreseen here",
+			 (char *)NULL);
 }
 
 /* ---- -accel, -machine ---- */
@@ -182,7 +183,8 @@ static int take_irqchip(struct reader *reader, const char *value)
 	else if (on >= 0)
 		reader->line->irqchip = on ? GABI_IRQCHIP_ON : GABI_IRQCHIP_OFF;
 	else
-		return gabi_fail(reader->diag, GABI_ERR_RANGE, "kernel-irqchip is on, off or split, and not \"", value, "\"", (char *)NULL);
+		return gabi_fail(reader->diag, GABI_ERR_RANGE, "kernel-irqchip is on, off or split, and not \"", value, "\"",
+				 (char *)NULL);
 	return 0;
 }
 
@@ -214,7 +216,8 @@ static bool take_number(const char **text, unsigned *ret_number)
 static int unknown_machine(struct reader *reader, const char *name)
 {
 	return gabi_fail(reader->diag, GABI_ERR_UNKNOWN, "there is no machine \"", name,
-			 "\" here; there are pc-q35 and pc-i440fx of 4.1 to 11.1, as in \"pc-q35-7.2\", and q35 and pc", (char *)NULL);
+			 "\" here; there are pc-q35 and pc-i440fx of 4.1 to 11.1, as in \"pc-q35-7.2\", and q35 and pc",
+			 (char *)NULL);
 }
 
 static bool is_older(unsigned major, unsigned minor, unsigned than_major, unsigned than_minor)
@@ -288,7 +291,8 @@ static int take_smp(struct reader *reader, char *list)
 		if (i == GABI_COUNT_OF(names) || (!value && !first))
 			return gabi_fail(reader->diag, GABI_ERR_UNKNOWN, "-smp has no \"", name, "\"", (char *)NULL);
 		if (!gabi_number_of(number, &reader->smp[i]) || !reader->smp[i] || reader->smp[i] > 4096)
-			return gabi_fail(reader->diag, GABI_ERR_RANGE, "-smp wants numbers from 1 to 4096, and not \"", number, "\"", (char *)NULL);
+			return gabi_fail(reader->diag, GABI_ERR_RANGE, "-smp wants numbers from 1 to 4096, and not \"", number,
+					 "\"", (char *)NULL);
 	}
 	return 0;
 }
@@ -319,7 +323,8 @@ static int finish_smp(struct reader *reader)
 	if (open)
 		fixed *= *open;
 	if (all && fixed != all)
-		return gabi_fail(reader->diag, GABI_ERR_CONFLICT, "-smp: sockets, dies, cores and threads do not make up the processors", (char *)NULL);
+		return gabi_fail(reader->diag, GABI_ERR_CONFLICT,
+				 "-smp: sockets, dies, cores and threads do not make up the processors", (char *)NULL);
 	reader->line->dies = (unsigned)smp[DIES];
 	reader->line->threads_per_die = (unsigned)(smp[CLUSTERS] * smp[MODULES] * smp[CORES] * smp[THREADS]);
 	reader->line->threads_per_package = (unsigned)(smp[DIES] * reader->line->threads_per_die);
@@ -340,7 +345,9 @@ static int take_overcommit(struct reader *reader, char *list)
 
 static int take_global(struct reader *reader, const char *text)
 {
-	return strstr(text, "x86_64-cpu") || strstr(text, "i386-cpu") || !strncmp(text, "driver=cpu", 10) ? unforeseen(reader, "-global of a CPU; say it in -cpu") : 0;
+	return strstr(text, "x86_64-cpu") || strstr(text, "i386-cpu") || !strncmp(text, "driver=cpu", 10)
+		       ? unforeseen(reader, "-global of a CPU; say it in -cpu")
+		       : 0;
 }
 
 enum what { MACHINE, CPU, ACCEL, SMP, KVM, OVERCOMMIT, GLOBAL, REFUSED, PASSED };
@@ -431,7 +438,8 @@ static int take_words(struct reader *reader)
 			if (err)
 				return err;
 			if (!argument)
-				return gabi_fail(reader->diag, GABI_ERR_SYNTAX, "\"-", word, "\" wants an argument", (char *)NULL);
+				return gabi_fail(reader->diag, GABI_ERR_SYNTAX, "\"-", word, "\" wants an argument",
+						 (char *)NULL);
 		}
 		err = take_option(reader, option, argument);
 		if (err)
@@ -535,7 +543,8 @@ static int take_config(struct reader *reader)
 
 static int note(struct reader *reader, const char *text, const char *name, const char *rest)
 {
-	return gabi_notes_add(&reader->line->notes, &reader->line->mem, text, name, rest, (char *)NULL) ? nomem(reader->diag) : 0;
+	return gabi_notes_add(&reader->line->notes, &reader->line->mem, text, name, rest, (char *)NULL) ? nomem(reader->diag)
+													: 0;
 }
 
 static int finish_machine(struct reader *reader)
@@ -555,8 +564,10 @@ static int finish_machine(struct reader *reader)
 	gabi_out_dec(&out, line->major);
 	gabi_out_text(&out, ".");
 	gabi_out_dec(&out, line->minor);
-	return is_versioned ? 0 : note(reader, "assumed machine ", line->machine,
-				       reader->unversioned ? ": an alias is another machine with every QEMU" : ": no -machine is given");
+	return is_versioned
+		       ? 0
+		       : note(reader, "assumed machine ", line->machine,
+			      reader->unversioned ? ": an alias is another machine with every QEMU" : ": no -machine is given");
 }
 
 static int finish(struct reader *reader, bool is_part)
@@ -567,14 +578,17 @@ static int finish(struct reader *reader, bool is_part)
 	if (!err)
 		err = finish_smp(reader);
 	if (!err && !is_part && !reader->kvm)
-		err = gabi_fail(reader->diag, GABI_ERR_UNSUPPORTED, "this line starts an emulated CPU, of which no host says anything; "
-				"-accel kvm makes it one of the host's", (char *)NULL);
+		err = gabi_fail(reader->diag, GABI_ERR_UNSUPPORTED,
+				"this line starts an emulated CPU, of which no host says anything; "
+				"-accel kvm makes it one of the host's",
+				(char *)NULL);
 	if (!err && !reader->kvm)
 		err = note(reader, "assumed KVM", "", "");
 	if (!err && !reader->cpu)
 		err = note(reader, "assumed CPU qemu64", "", ": no -cpu is given");
 	if (!err && reader->passed)
-		err = note(reader, "passed over: ", reader->passed_over, reader->names.len >= sizeof(reader->passed_over) ? "..." : "");
+		err = note(reader, "passed over: ", reader->passed_over,
+			   reader->names.len >= sizeof(reader->passed_over) ? "..." : "");
 	if (err)
 		return err;
 	line->cpu = gabi_mem_copy_text(&line->mem, reader->cpu ? reader->cpu : "qemu64");
@@ -608,12 +622,14 @@ static int read_text(struct reader *reader)
 		is_part = true;
 		reader->cpu = next_word(reader, &err);
 		if (!err && next_word(reader, &err))
-			err = gabi_fail(reader->diag, GABI_ERR_SYNTAX, "neither a command line nor the argument of -cpu, which has no spaces", (char *)NULL);
+			err = gabi_fail(reader->diag, GABI_ERR_SYNTAX,
+					"neither a command line nor the argument of -cpu, which has no spaces", (char *)NULL);
 	}
 	return err ? err : finish(reader, is_part && !reader->other_accelerator);
 }
 
-int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_qemu **ret_line, struct gabi_diag *diag)
+int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_qemu **ret_line,
+		    struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct reader reader = { .diag = diag };

@@ -57,7 +57,9 @@ static int set_plain(struct gabi_qemu_guest *guest)
 		err = set_msr(guest, UCODE_REV, own ? own : usual);
 	if (!err && guest->pmu)
 		return set_msr(guest, PERF_CAPABILITIES, msr(guest, PERF_CAPABILITIES) & host_msr(guest, PERF_CAPABILITIES));
-	return err ? err : set_msr(guest, PERF_CAPABILITIES, gabi_host_value(guest->host, GABI_SPACE_MSR_DEFAULT, PERF_CAPABILITIES, 0, 0));
+	return err ? err
+		   : set_msr(guest, PERF_CAPABILITIES,
+			     gabi_host_value(guest->host, GABI_SPACE_MSR_DEFAULT, PERF_CAPABILITIES, 0, 0));
 }
 
 /* ---- VMX ---- */
@@ -65,13 +67,12 @@ static int set_plain(struct gabi_qemu_guest *guest)
 /* What must be 1 where nothing else is said (SDM, appendix A.2 to A.5), and where what QEMU sets is seen once more. */
 static const struct control {
 	uint32_t index, plain; /* the TRUE control, and the one without that name */
-	uint32_t default1;     /* of the plain one */
-	uint32_t true1;        /* of these, what must be 1 in the TRUE one too */
+	uint32_t default1;
 } controls[] = {
-	{ 0x48d, 0x481, 0x00000016, 0x00000016 },
-	{ 0x48e, 0x482, 0x0401e172, 0x04006172 },
-	{ 0x48f, 0x483, 0x00036dff, 0x00036dfb },
-	{ 0x490, 0x484, 0x000011ff, 0x000011fb },
+	{ 0x48d, 0x481, 0x00000016 },
+	{ 0x48e, 0x482, 0x0401e172 },
+	{ 0x48f, 0x483, 0x00036dff },
+	{ 0x490, 0x484, 0x000011ff },
 };
 
 /* QEMU's make_vmx_msr_value: what has a name may be 0 or 1; the rest is as default1 says. */
@@ -168,7 +169,8 @@ static int set_vmx(struct gabi_qemu_guest *guest)
 	if (!err)
 		err = set_msr(guest, VMX_MISC, msr(guest, VMX_MISC) | (host_msr(guest, VMX_MISC) & 0x0e00001f));
 	if (!err)
-		err = set_msr(guest, VMX_EPT_VPID, msr(guest, VMX_EPT_VPID) | (ept ? host_msr(guest, VMX_EPT_VPID) & 0x4100 : 0));
+		err = set_msr(guest, VMX_EPT_VPID,
+			      msr(guest, VMX_EPT_VPID) | (ept ? host_msr(guest, VMX_EPT_VPID) & 0x4100 : 0));
 	if (!err)
 		err = set_msr(guest, VMX_VMCS_ENUM, vmcs_enum(guest));
 	return err ? err : set_fixed(guest);
@@ -186,7 +188,9 @@ static int set_tsc(struct gabi_qemu_guest *guest)
 	if (!hz)
 		return 0;
 	if (distance * 4000 > host && !gabi_host_value(guest->host, GABI_SPACE_CAP, GABI_KVM_CAP_TSC_CONTROL, 0, 0))
-		return gabi_guest_refuse(guest, "the host's TSC has another frequency than tsc-freq asks for, and cannot be scaled", (char *)NULL);
+		return gabi_guest_refuse(guest,
+					 "the host's TSC has another frequency than tsc-freq asks for, and cannot be scaled",
+					 (char *)NULL);
 	return gabi_guest_set(guest, GABI_SPACE_VM, GABI_VM_TSC_KHZ, 0, 0, khz);
 }
 
@@ -206,7 +210,8 @@ static int take_rest(struct gabi_qemu_guest *guest)
 	for (size_t i = 0; !err && i < all.count; i++) {
 		struct gabi_word word = all.at[i];
 
-		if (word.key.space == GABI_SPACE_CPUID || word.key.space == GABI_SPACE_KVM || word.key.space == GABI_SPACE_HYPERV)
+		if (word.key.space == GABI_SPACE_CPUID || word.key.space == GABI_SPACE_KVM ||
+		    word.key.space == GABI_SPACE_HYPERV)
 			continue;
 		if (word.key.space == GABI_SPACE_MSR) {
 			const struct gabi_key start = { .space = GABI_SPACE_MSR_DEFAULT, .index = word.key.index };

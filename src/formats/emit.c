@@ -123,7 +123,8 @@ static int check_sources(const struct gabi_emit_info *info, const struct gabi_co
 	if (info->of & GABI_EMIT_OF_CONTRACT && !contract)
 		return gabi_fail(diag, GABI_ERR_ARG, info->text, " is made of a contract, and there is none", (char *)NULL);
 	if (info->of & GABI_EMIT_OF_HOST && !host)
-		return gabi_fail(diag, GABI_ERR_ARG, info->text, " is made of a host manifest, and there is none", (char *)NULL);
+		return gabi_fail(diag, GABI_ERR_ARG, info->text, " is made of a host manifest, and there is none",
+				 (char *)NULL);
 	if (info->of == GABI_EMIT_OF_BOTH && gabi_contract_arch(contract) != gabi_host_arch(host))
 		return gabi_fail(diag, GABI_ERR_ARG, "the contract is of ", gabi_arch_text(gabi_contract_arch(contract)),
 				 " and the host of ", gabi_arch_text(gabi_host_arch(host)), (char *)NULL);

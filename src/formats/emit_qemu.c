@@ -1,88 +1,82 @@
 /* SPDX-License-Identifier: MIT */
-/* QEMU's -cpu: the nearest named model, and what differs from it by name. */
+/* QEMU's -machine and -cpu for a contract, and what their guest would see otherwise. */
 #include "formats/emit.h"
 
-#include <gabi/model.h>
-#include <gabi/vocab.h>
+#include <gabi/qemu.h>
 
 #include <string.h>
 
-/* Is it a feature of the CPU that QEMU's command line can switch? "hypervisor" every guest of QEMU has. */
-static bool is_switch(const struct gabi_field *field)
+static bool is_cache(const struct gabi_key *key)
 {
-	return field->key.space == GABI_SPACE_CPUID && field->kind == GABI_KIND_FLAG && !strncmp(field->source, "QEMU", 4) &&
-	       strcmp(field->name, "hypervisor");
+	return key->space == GABI_SPACE_CPUID && (key->index == 2 || key->index == 4 || key->index == 0x80000005 ||
+						  key->index == 0x80000006 || key->index == 0x8000001d);
 }
 
-static uint64_t value_in(const struct gabi_word *word, size_t count, const struct gabi_field *field)
+static const char *reason_of(const struct gabi_key *key)
 {
+	if (is_cache(key))
+		return "QEMU has no words for caches but those of its models";
+	switch (key->space) {
+	case GABI_SPACE_MSR_STATE:
+		return "QEMU gives a guest the MSRs that the host's kernel has";
+	case GABI_SPACE_MSR:
+	case GABI_SPACE_VM:
+		return "QEMU sets it by itself, or leaves it to the host's kernel";
+	case GABI_SPACE_HYPERV:
+		return "QEMU has no flag for it, or the host's kernel lacks it";
+	default:
+		return "QEMU has no name for it, or the host lacks it";
+	}
+}
+
+static void compare(struct gabi_emission *emission, const struct gabi_contract *have)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_contract_words(emission->contract, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_word *other = gabi_contract_find(have, &word[i].key, GABI_VP_ALL);
+		uint64_t given = other ? other->value : 0, bits = word[i].value ^ given;
+
+		if (bits)
+			gabi_emit_gap(emission, &(struct gabi_emit_gap){ word[i].key, bits, word[i].value & bits, given & bits,
+									  reason_of(&word[i].key) });
+	}
+	word = gabi_contract_words(have, &count);
 	for (size_t i = 0; i < count; i++)
-		if (!gabi_key_compare(&word[i].key, &field->key))
-			return (uint64_t)gabi_field_get(field, word[i].value);
-	return 0;
+		if (word[i].value && !gabi_contract_find(emission->contract, &word[i].key, GABI_VP_ALL))
+			gabi_emit_gap(emission, &(struct gabi_emit_gap){ word[i].key, word[i].value, 0, word[i].value,
+									  reason_of(&word[i].key) });
 }
 
-static uint64_t promised(const struct gabi_contract *contract, const struct gabi_field *field)
+static void write_line(struct gabi_emission *emission, const struct gabi_qemu *line)
 {
-	const struct gabi_word *word = gabi_contract_find(contract, &field->key, GABI_VP_ALL);
+	const char *cpu = gabi_qemu_cpu(line), *quote = strpbrk(cpu, " ()&;") ? "'" : "";
 
-	return word ? (uint64_t)gabi_field_get(field, word->value) : 0;
-}
-
-/* Calls for each switch in which the guest of the model would differ; returns how many there are. */
-static size_t each_difference(const struct gabi_contract *contract, const struct gabi_model *model,
-			      void (*found)(struct gabi_emission *, const struct gabi_field *, bool on), struct gabi_emission *emission)
-{
-	size_t words, count, differ = 0;
-	const struct gabi_word *word = gabi_model_words(model, &words);
-	const struct gabi_field *field = gabi_fields(&count);
-
-	for (size_t i = 0; i < count; i++) {
-		uint64_t want = promised(contract, &field[i]);
-
-		if (!is_switch(&field[i]) || want == value_in(word, words, &field[i]))
-			continue;
-		differ++;
-		if (found)
-			found(emission, &field[i], want);
-	}
-	return differ;
-}
-
-static void write_difference(struct gabi_emission *emission, const struct gabi_field *field, bool on)
-{
-	gabi_emit_text(emission, on ? ",+" : ",-");
-	gabi_emit_text(emission, field->name);
-}
-
-static const struct gabi_model *nearest(const struct gabi_contract *contract)
-{
-	size_t count, least = SIZE_MAX;
-	const struct gabi_model *model = gabi_models(&count), *best = model;
-
-	for (size_t i = 0; i < count; i++) {
-		size_t differ = strcmp(model[i].source, "gabi") ? each_difference(contract, &model[i], NULL, NULL) : SIZE_MAX;
-
-		if (differ <= least) {
-			least = differ;
-			best = &model[i];
-		}
-	}
-	return best;
+	gabi_emit_text(emission, "-machine ");
+	gabi_emit_text(emission, gabi_qemu_machine(line));
+	gabi_emit_text(emission, ",accel=kvm -cpu ");
+	gabi_emit_text(emission, quote);
+	gabi_emit_text(emission, cpu);
+	gabi_emit_text(emission, quote);
+	gabi_emit_text(emission, "\n");
 }
 
 void gabi_emit_qemu(struct gabi_emission *emission)
 {
-	const struct gabi_model *model;
+	struct gabi_qemu *line = NULL;
+	struct gabi_qemu_guest *guest = NULL;
 
-	if (gabi_contract_arch(emission->contract) != GABI_ARCH_X86) {
-		gabi_emit_fail(emission, GABI_ERR_ARG, "the contract is not of x86; QEMU's named models are");
-		return;
-	}
-	model = nearest(emission->contract);
-	gabi_emit_text(emission, "-cpu ");
-	gabi_emit_text(emission, model->name);
-	each_difference(emission->contract, model, write_difference, emission);
-	gabi_emit_text(emission, "\n");
-	gabi_emit_note(emission, "only features of the CPU are compared; caches, topology and what KVM offers come from the host");
+	emission->err = gabi_qemu_find(emission->contract, emission->host, &emission->mem, &line, emission->diag);
+	if (!emission->err)
+		emission->err = gabi_qemu_start(line, emission->host, &emission->mem, &guest, emission->diag);
+	if (!emission->err)
+		write_line(emission, line);
+	if (!emission->err && gabi_qemu_guest_refusal(guest))
+		gabi_emit_fail(emission, GABI_ERR_UNSUPPORTED,
+			       "QEMU starts none of its models on that host: ", gabi_qemu_guest_refusal(guest));
+	else if (!emission->err)
+		compare(emission, gabi_qemu_guest_contract(guest));
+	gabi_qemu_guest_free(guest);
+	gabi_qemu_free(line);
 }

@@ -34,16 +34,21 @@ static void line__of_any_form__means_the_same(void **state)
 		{ "the argument alone", "EPYC,+svm", "pc-i440fx-11.1", "EPYC,+svm" },
 		{ "the option", "-cpu EPYC,+svm", "pc-i440fx-11.1", "EPYC,+svm" },
 		{ "two hyphens", "--cpu EPYC --machine pc-q35-7.2", "pc-q35-7.2", "EPYC" },
-		{ "a whole line", "/usr/bin/qemu-system-x86_64 -M q35,accel=kvm -cpu host -m 4G disk.img", "pc-q35-11.1", "host" },
+		{ "a whole line", "/usr/bin/qemu-system-x86_64 -M q35,accel=kvm -cpu host -m 4G disk.img", "pc-q35-11.1",
+		  "host" },
 		{ "quotes", "-cpu 'EPYC,model-id=A B' -M \"pc-q35-8.0\"", "pc-q35-8.0", "EPYC,model-id=A B" },
-		{ "a quoted part of a word", "-cpu EPYC,model-id=\"A \\\"B\\\"\",+svm", "pc-i440fx-11.1", "EPYC,model-id=A \"B\",+svm" },
+		{ "a quoted part of a word", "-cpu EPYC,model-id=\"A \\\"B\\\"\",+svm", "pc-i440fx-11.1",
+		  "EPYC,model-id=A \"B\",+svm" },
 		{ "a line that goes on", "-cpu \\\n  EPYC \\\n  -M pc-i440fx-6.0\n", "pc-i440fx-6.0", "EPYC" },
 		{ "comments", "#!/bin/sh\n# start it\nexec qemu -enable-kvm \\\n -cpu EPYC\n", "pc-i440fx-11.1", "EPYC" },
 		{ "the last one counts", "-cpu EPYC -cpu max -M pc-q35-7.2 -machine pc-q35-8.2", "pc-q35-8.2", "max" },
 		{ "type=", "-machine accel=kvm,type=pc-q35-9.0 -cpu EPYC", "pc-q35-9.0", "EPYC" },
 		{ "no CPU", "-machine pc-q35-7.2", "pc-q35-7.2", "qemu64" },
-		{ "others are passed over", "-cpu EPYC -drive file=a,if=virtio -nographic -netdev user,id=n", "pc-i440fx-11.1", "EPYC" },
-		{ "-readconfig", "# a comment\n[machine]\n  type = \"pc-q35-7.2\"\n\n[smp-opts]\n cpus = \"2\"\n[drive \"d\"]\n file = \"-cpu\"\n",
+		{ "others are passed over", "-cpu EPYC -drive file=a,if=virtio -nographic -netdev user,id=n", "pc-i440fx-11.1",
+		  "EPYC" },
+		{ "-readconfig",
+		  "# a comment\n[machine]\n  type = \"pc-q35-7.2\"\n\n[smp-opts]\n cpus = \"2\"\n[drive \"d\"]\n file = "
+		  "\"-cpu\"\n",
 		  "pc-q35-7.2", "qemu64" },
 		{ "KVM, then the emulator", "qemu -accel kvm -accel tcg -cpu EPYC", "pc-i440fx-11.1", "EPYC" },
 	};
@@ -111,7 +116,8 @@ static void line__too_long_or_with_nul__is_refused(void **state)
 
 /* ---- guests ---- */
 
-static void add(struct gabi_host *host, unsigned space, uint64_t index, uint32_t sub, unsigned part, unsigned bits, uint64_t value)
+static void add(struct gabi_host *host, unsigned space, uint64_t index, uint32_t sub, unsigned part, unsigned bits,
+		uint64_t value)
 {
 	const struct gabi_word word = { .key = { .space = (uint16_t)space, .part = (uint16_t)part, .sub = sub, .index = index },
 					.value = value, .bits = (uint8_t)bits, .vp = GABI_VP_ALL };
@@ -144,7 +150,7 @@ static struct gabi_host *small_host(void)
 	add_leaf(host, 0x8000000a, 0, 1, 8, 0, 1);
 	add(host, GABI_SPACE_KVM, 0x40000001, 0, GABI_EAX, 32, 0x0100007b);
 	add(host, GABI_SPACE_HYPERV, 0x40000003, 0, GABI_EAX, 32, 0x2ff);
-	add(host, GABI_SPACE_HYPERV, 0x40000004, 0, GABI_EAX, 32, 0x20);
+	add(host, GABI_SPACE_HYPERV, 0x40000004, 0, GABI_EAX, 32, 0x824);
 	add(host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV, 0, 0, 32, 1);
 	add(host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV_SYNIC2, 0, 0, 32, 1);
 	add(host, GABI_SPACE_CAP, GABI_KVM_CAP_HYPERV_VP_INDEX, 0, 0, 32, 1);
@@ -197,7 +203,8 @@ static void guest__word__is_as_qemu_makes_it(void **state)
 		{ "unless it is named", "EPYC,+svm", CPUID(0x80000001, 0, ECX), 4, 4 },
 		{ "SVM has a fixed revision", "EPYC,+svm", CPUID(0x8000000a, 0, EBX), ~0u, 0x10 },
 		{ "x2apic is on with KVM", "qemu64", CPUID(1, 0, ECX), 1u << 21, 1u << 21 },
-		{ "and off without its interrupt controller", "-cpu qemu64 -machine q35,kernel-irqchip=off", CPUID(1, 0, ECX), 1u << 21, 0 },
+		{ "and off without its interrupt controller", "-cpu qemu64 -machine q35,kernel-irqchip=off", CPUID(1, 0, ECX),
+		  1u << 21, 0 },
 		{ "XCR0 follows the features", "EPYC", CPUID(0xd, 0, EAX), ~0u, 7 },
 		{ "and the size XCR0", "EPYC,-avx", CPUID(0xd, 0, ECX), ~0u, 0x240 },
 		{ "without xsave there is no leaf 0xD", "EPYC,-xsave", CPUID(0xd, 0, EAX), ~0u, 0 },
@@ -222,10 +229,13 @@ static void guest__word__is_as_qemu_makes_it(void **state)
 		{ "SynIC brings messages and events", "EPYC,hv-synic,hv-vpindex", HV(3, EBX), ~0u, 3u << 4 },
 		{ "Microsoft's name", "EPYC,hv-relaxed", HV(0, EBX), ~0u, 0x7263694d },
 		{ "or another", "EPYC,hv-relaxed,hv-vendor-id=gabi", HV(0, EBX), ~0u, 0x69626167 },
+		{ "which may be short", "EPYC,hv-relaxed,hv-vendor-id=gabi", HV(0, ECX), ~0u, 0 },
+		{ "flushes by any mask", "EPYC,hv-vpindex,hv-tlbflush", HV(4, EAX), 0x804, 0x804 },
 		{ "a version of 2016", "-cpu EPYC,hv-relaxed -M pc-q35-6.2", HV(2, EAX), ~0u, 0x3839 },
 		{ "of 2008 on old machines", "-cpu EPYC,hv-relaxed -M pc-q35-6.1", HV(2, EAX), ~0u, 0x1bbc },
 		{ "spin locks alone are Hyper-V's", "EPYC,hv-spinlocks=0x1fff", HV(4, EBX), ~0u, 0x1fff },
-		{ "a fixed TSC tells its frequency", "EPYC,tsc-freq=2000000000", GABI_SPACE_KVM, 0x40000010, 0, GABI_EAX, ~0u, 2000000 },
+		{ "a fixed TSC tells its frequency", "EPYC,tsc-freq=2000000000", GABI_SPACE_KVM, 0x40000010, 0, GABI_EAX, ~0u,
+		  2000000 },
 		{ "in parts of a GHz", "EPYC,tsc-freq=2.0000G", GABI_SPACE_VM, GABI_VM_TSC_KHZ, 0, 0, ~0u, 2000000 },
 		{ "another does not", "EPYC", GABI_SPACE_KVM, 0x40000010, 0, GABI_EAX, ~0u, 0 },
 		{ "host has the host's signature", "host", CPUID(1, 0, EAX), ~0u, 0x00830f10 },
@@ -292,7 +302,8 @@ static void guest__losses__are_what_was_asked_for_and_is_not_there(void **state)
 
 static void guest__of_a_manifest_that_is_no_kvm__is_an_error(void **state)
 {
-	struct gabi_host *saw = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_GUEST, NULL), *arm = gabi_host_new(GABI_ARCH_ARM64, GABI_VIEW_KVM, NULL);
+	struct gabi_host *saw = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_GUEST, NULL),
+			 *arm = gabi_host_new(GABI_ARCH_ARM64, GABI_VIEW_KVM, NULL);
 	struct gabi_qemu *line = line_of("EPYC");
 	struct gabi_qemu_guest *guest = NULL;
 

@@ -96,14 +96,15 @@ static void complain_gaps(const struct gabi_emission *emission)
 		char name[96], key[64];
 
 		gabi_key_print(&gap[i].key, key, sizeof(key));
-		complain("not expressed: %s (%s): promised 0x%" PRIx64 ", given 0x%" PRIx64 ": %s", name_of(&gap[i], name, sizeof(name)), key,
-			 gap[i].promised, gap[i].given, gap[i].why);
+		complain("not expressed: %s (%s): promised 0x%" PRIx64 ", given 0x%" PRIx64 ": %s",
+			 name_of(&gap[i], name, sizeof(name)), key, gap[i].promised, gap[i].given, gap[i].why);
 	}
 }
 
 static void print_gaps(struct rows *rows, const struct gabi_emission *emission)
 {
-	static const struct column columns[] = { { "NAME" }, { "WORD" }, { "BITS" }, { "PROMISED" }, { "GIVEN" }, { "WHY", .wraps = true } };
+	static const struct column columns[] = { { "NAME" },     { "WORD" },  { "BITS" },
+						 { "PROMISED" }, { "GIVEN" }, { "WHY", .wraps = true } };
 	size_t count;
 	const struct gabi_emit_gap *gap = gabi_emission_gaps(emission, &count);
 
@@ -115,7 +116,8 @@ static void print_gaps(struct rows *rows, const struct gabi_emission *emission)
 		snprintf(bits, sizeof(bits), "0x%" PRIx64, gap[i].bits);
 		snprintf(promised, sizeof(promised), "0x%" PRIx64, gap[i].promised);
 		snprintf(given, sizeof(given), "0x%" PRIx64, gap[i].given);
-		rows_add(rows, COLOR_NONE, (const char *[]){ name_of(&gap[i], name, sizeof(name)), key, bits, promised, given, gap[i].why });
+		rows_add(rows, COLOR_NONE,
+			 (const char *[]){ name_of(&gap[i], name, sizeof(name)), key, bits, promised, given, gap[i].why });
 	}
 	rows_close(rows);
 }
@@ -143,7 +145,8 @@ static void print_json(const struct gabi_emit_info *info, const struct gabi_emis
 	rows_end(&rows);
 }
 
-static enum status print_emission(const struct args *args, const struct gabi_emit_info *info, const struct gabi_emission *emission)
+static enum status print_emission(const struct args *args, const struct gabi_emit_info *info,
+				  const struct gabi_emission *emission)
 {
 	size_t len, gaps;
 	const char *text = gabi_emission_text(emission, &len);
@@ -182,8 +185,13 @@ static enum status emit(const struct args *args, const struct gabi_emit_info *in
 static enum status wrong_operands(const struct gabi_emit_info *info)
 {
 	complain("emit: %s is made of %s; usage: gabi emit --as %s [OPTION]... %s", info->text,
-		 info->of == GABI_EMIT_OF_BOTH ? "a contract and a host" : info->of == GABI_EMIT_OF_HOST ? "a host" : "a contract", info->text,
-		 info->of == GABI_EMIT_OF_BOTH ? "CONTRACT HOST" : info->of == GABI_EMIT_OF_HOST ? "HOST" : "CONTRACT");
+		 info->of == GABI_EMIT_OF_BOTH   ? "a contract and a host"
+		 : info->of == GABI_EMIT_OF_HOST ? "a host"
+						 : "a contract",
+		 info->text,
+		 info->of == GABI_EMIT_OF_BOTH   ? "CONTRACT HOST"
+		 : info->of == GABI_EMIT_OF_HOST ? "HOST"
+						 : "CONTRACT");
 	return STATUS_USAGE;
 }
 

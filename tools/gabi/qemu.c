@@ -96,7 +96,8 @@ static void complain_losses(const struct gabi_qemu_guest *guest)
 }
 
 /* An error of the line is the user's, wherever it shows. */
-static enum status start(const struct gabi_qemu *line, const struct gabi_host *host, const char *path, struct gabi_qemu_guest **ret_guest)
+static enum status start(const struct gabi_qemu *line, const struct gabi_host *host, const char *path,
+			 struct gabi_qemu_guest **ret_guest)
 {
 	struct gabi_diag diag = { 0 };
 	int err = gabi_qemu_start(line, host, NULL, ret_guest, &diag);
@@ -154,7 +155,8 @@ static size_t print_differences(FILE *out, const struct gabi_contract *here, con
 		if (!gabi_contract_find(here, &word[i].key, GABI_VP_ALL))
 			add_difference(&differences, &word[i].key, word[i].value);
 	if (differences.saved)
-		fprintf(out, "%s%zu saved MSR%s", differences.printed ? ", " : "", differences.saved, differences.saved == 1 ? "" : "s");
+		fprintf(out, "%s%zu saved MSR%s", differences.printed ? ", " : "", differences.saved,
+			differences.saved == 1 ? "" : "s");
 	return differences.printed + differences.saved;
 }
 
@@ -173,7 +175,9 @@ static void add_row(struct comparison *comparison, const char *title, const stru
 	FILE *out = NULL;
 
 	if (refusal || first) {
-		rows_add(&comparison->rows, COLOR_CARE, (const char *[]){ refusal ? "refused" : "starts", title, refusal ? refusal : "refused on the first host" });
+		rows_add(&comparison->rows, COLOR_CARE,
+			 (const char *[]){ refusal ? "refused" : "starts", title,
+					    refusal ? refusal : "refused on the first host" });
 		return;
 	}
 	out = open_memstream(&text, &len);
