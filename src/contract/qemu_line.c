@@ -71,13 +71,15 @@ static bool is_blank(char c)
 
 static void skip_blanks(struct reader *reader)
 {
-	for (; reader->at < reader->end; reader->at++) {
+	while (reader->at < reader->end) {
 		if (*reader->at == '#') /* a comment: it begins where a word could */
 			while (reader->at < reader->end && *reader->at != '\n')
 				reader->at++;
 		else if (*reader->at == '\\' && reader->end - reader->at > 1 && reader->at[1] == '\n')
+			reader->at += 2;
+		else if (is_blank(*reader->at))
 			reader->at++;
-		else if (!is_blank(*reader->at))
+		else
 			return;
 	}
 }

@@ -41,6 +41,8 @@ static void line__of_any_form__means_the_same(void **state)
 		  "EPYC,model-id=A \"B\",+svm" },
 		{ "a line that goes on", "-cpu \\\n  EPYC \\\n  -M pc-i440fx-6.0\n", "pc-i440fx-6.0", "EPYC" },
 		{ "comments", "#!/bin/sh\n# start it\nexec qemu -enable-kvm \\\n -cpu EPYC\n", "pc-i440fx-11.1", "EPYC" },
+		{ "a comment at the end", "-cpu EPYC # the end", "pc-i440fx-11.1", "EPYC" },
+		{ "a backslash at the end", "-cpu EPYC \\", "pc-i440fx-11.1", "EPYC" },
 		{ "the last one counts", "-cpu EPYC -cpu max -M pc-q35-7.2 -machine pc-q35-8.2", "pc-q35-8.2", "max" },
 		{ "type=", "-machine accel=kvm,type=pc-q35-9.0 -cpu EPYC", "pc-q35-9.0", "EPYC" },
 		{ "no CPU", "-machine pc-q35-7.2", "pc-q35-7.2", "qemu64" },
@@ -70,6 +72,7 @@ static void line__that_is_wrong__is_refused_in_one_sentence(void **state)
 		int err;
 	} cases[] = {
 		{ "nothing", " \n", "empty", GABI_ERR_SYNTAX },
+		{ "a comment alone", "# EPYC", "empty", GABI_ERR_SYNTAX },
 		{ "two words", "EPYC host", "no spaces", GABI_ERR_SYNTAX },
 		{ "an open quote", "-cpu 'EPYC", "not closed", GABI_ERR_SYNTAX },
 		{ "no argument", "-m 1G -cpu", "wants an argument", GABI_ERR_SYNTAX },
