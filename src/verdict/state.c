@@ -32,15 +32,23 @@ static int take(struct loading *l, unsigned kind, const struct gabi_word *word)
 
 /* ---- registers of the state that the host does not list ---- */
 
-/* Of a promise that is no state (an ID or firmware register): a host that does not list it shows nothing there. Of state: the
- * value after reset, which the contract has, or 0 by its row. */
+/* What a host's kernel is known to do without having the register, cannot be loaded there either. */
+static const struct gabi_word *implied(const struct loading *l, const struct gabi_word *word)
+{
+	const struct gabi_word *offer = gabi_host_find(l->host, &word->key);
+
+	return offer && offer->flags & GABI_WORD_IMPLIED ? offer : NULL;
+}
+
+/* Of a promise that is no state (an ID or firmware register): a host that does not list it shows nothing there, or what its
+ * kernel is known to do. Of state: the value after reset, which the contract has, or 0 by its row. */
 static bool is_unused(const struct loading *l, const struct gabi_word *word)
 {
-	const struct gabi_word *promise = gabi_contract_find(l->contract, &word->key, GABI_VP_ALL);
+	const struct gabi_word *promise = gabi_contract_find(l->contract, &word->key, GABI_VP_ALL), *known = implied(l, word);
 	const struct gabi_reg *reg = gabi_reg_of(&word->key);
 
 	if (word->key.space == GABI_SPACE_ARM64)
-		return word->value == 0;
+		return word->value == (known ? known->value : 0);
 	if (reg && gabi_reg_when(reg) && !gabi_contract_promises(l->contract, gabi_reg_when(reg)))
 		return true; /* this guest cannot have reached it */
 	if (word->key.space == GABI_SPACE_ARM64_STATE && promise && word->value == promise->value)
@@ -98,7 +106,7 @@ static int judge_words(struct loading *l)
 	for (size_t i = 0; !end && i < count; i += run) {
 		struct gabi_word all = merge(word + i, run = same_key(word + i, count - i));
 
-		if (gabi_host_loads(l->host, &all.key))
+		if (gabi_host_loads(l->host, &all.key) && !implied(l, &all))
 			continue;
 		if (all.vp == GABI_VP_ALL)
 			end = judge_unloadable(l, &all);
