@@ -282,6 +282,46 @@ static void read__of_a_stream_with_any_bit_flipped__refused(void **unused)
 	}
 }
 
+/* Guests of the lab, saved on real kernels. */
+static char *real_state(const char *name, size_t *ret_len)
+{
+	static char path[512];
+	char *bytes = malloc(1 << 20);
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", CORPUS, name);
+	file = fopen(path, "re");
+	assert_non_null(bytes);
+	if (!file)
+		fail_msg("there is no %s", path);
+	*ret_len = fread(bytes, 1, 1 << 20, file);
+	fclose(file);
+	return bytes;
+}
+
+static void read__of_a_real_state_with_any_byte_flipped__refused(void **unused)
+{
+	static const char *const names[] = { "amd-epyc-linux-6.12", "arm64-max-linux-7.2" };
+	static const unsigned char flips[] = { 0x01, 0x80, 0xff };
+
+	(void)unused;
+	for (size_t n = 0; n < COUNT_OF(names); n++) {
+		struct gabi_state *state = NULL;
+		size_t len;
+		char *bytes = real_state(names[n], &len);
+
+		REQUIRE(gabi_state_read(bytes, len, NULL, &state, &diag)); /* as it is, it is taken */
+		gabi_state_free(state);
+		for (size_t i = 0; i < len; i++)
+			for (size_t flip = 0; flip < COUNT_OF(flips); flip++) {
+				bytes[i] = (char)(bytes[i] ^ flips[flip]);
+				expect_refused(bytes, len);
+				bytes[i] = (char)(bytes[i] ^ flips[flip]);
+			}
+		free(bytes);
+	}
+}
+
 static void read__of_what_a_later_version_wrote__says_so(void **unused)
 {
 	struct gabi_state *state = NULL;
@@ -518,6 +558,7 @@ int main(void)
 		cmocka_unit_test(stream__for_libcbor__is_one_item_of_sections),
 		cmocka_unit_test(read__of_a_stream_cut_anywhere__refused),
 		cmocka_unit_test(read__of_a_stream_with_any_bit_flipped__refused),
+		cmocka_unit_test(read__of_a_real_state_with_any_byte_flipped__refused),
 		cmocka_unit_test(read__of_what_a_later_version_wrote__says_so),
 		cmocka_unit_test(read__of_what_is_damaged__names_section_and_byte),
 		cmocka_unit_test(read__of_what_stands_behind__refused),
