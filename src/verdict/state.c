@@ -56,10 +56,12 @@ static bool is_unused(const struct loading *l, const struct gabi_word *word)
 	return reg && reg->resets_to_0 && word->value == 0;
 }
 
-/* A promise that the host cannot keep is named by the judging of the contract already. */
+/* A promise that the host cannot keep is named by the judging of the contract already; not what contradicts the promise. */
 static bool is_said_already(const struct loading *l, const struct gabi_word *word)
 {
-	return word->key.space == GABI_SPACE_ARM64 && gabi_contract_find(l->contract, &word->key, GABI_VP_ALL);
+	const struct gabi_word *promise = gabi_contract_find(l->contract, &word->key, GABI_VP_ALL);
+
+	return word->key.space == GABI_SPACE_ARM64 && promise && promise->value == word->value;
 }
 
 static int judge_unloadable(struct loading *l, const struct gabi_word *word)
