@@ -284,6 +284,8 @@ static bool parameter(const struct kind *kind, uint64_t value, struct gabi_hv_in
 		ret->last = (uint32_t)(value >> 16);
 		return value <= UINT32_MAX && first <= ret->last;
 	case MSR:
+		ret->type = GABI_HV_INTERCEPT_MSR;
+		return value <= UINT32_MAX;
 	case LEAF: return value <= UINT32_MAX;
 	case VECTOR: return value < VECTORS;
 	default: return false;

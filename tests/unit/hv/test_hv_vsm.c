@@ -863,6 +863,7 @@ static void hypercall__output_in_a_read_only_page__is_intercepted_and_not_writte
 	rig_free(rig);
 }
 
+/* vsm, Secure Register Intercepts, HV_REGISTER_CR_INTERCEPT_CONTROL, Mask Registers. */
 static const struct {
 	const char *name;
 	enum gabi_hv_trap trap;
@@ -958,6 +959,7 @@ static const struct {
 	{ "a range that ends before it starts", "HV_INTERCEPT_PARAMETERS: IoPortRange", 1, 3, 0x11, 0x03f803ff, GABI_HV_STATUS_INVALID_PARAMETER },
 	{ "a range with rubbish behind it", "HV_INTERCEPT_PARAMETERS: IoPortRange", 1, 3, 0x11, 1ull << 32 | 0x03ff03f8, GABI_HV_STATUS_INVALID_PARAMETER },
 	{ "an MSR", "HV_INTERCEPT_PARAMETERS: MsrIndex", 1, 3, 1, 0xc0000103, GABI_HV_STATUS_SUCCESS },
+	{ "an MSR by Linux's type", "hvgdk_mini.h: HV_INTERCEPT_TYPE_X64_MSR_INDEX", 1, 3, 0xc, 0xc0000103, GABI_HV_STATUS_SUCCESS },
 	{ "an MSR of 33 bits", "HV_INTERCEPT_PARAMETERS: MsrIndex", 1, 3, 1, 1ull << 32, GABI_HV_STATUS_INVALID_PARAMETER },
 	{ "a CPUID leaf", "6.0b 6.2: CPUID instruction execution", 1, 4, 2, 0x80000001, GABI_HV_STATUS_SUCCESS },
 	{ "the reading of a CPUID leaf", "6.0b 6.2: execute access must be specified", 1, 1, 2, 1, GABI_HV_STATUS_INVALID_PARAMETER },
@@ -1187,6 +1189,7 @@ static void tables(struct rig *rig)
 	rig_set(rig, 0, 0, GABI_HV_REG_Efer, 0xd00, 0);
 }
 
+/* HvCallTranslateVirtualAddress; HV_TRANSLATE_GVA_CONTROL_FLAGS, HV_TRANSLATE_GVA_RESULT; virtual-mmu. */
 static const struct {
 	const char *name;
 	uint64_t page, control;
