@@ -494,6 +494,95 @@ static void hypercall__each_call__does_what_its_page_says(void **state)
 	rig_free(rig);
 }
 
+/* HvCallAssertVirtualInterrupt, HV_INTERRUPT_CONTROL, HV_INTERRUPT_TYPE: by VTL 1, which stands above VTL 0 as a parent does. */
+static const struct {
+	const char *name, *source;
+	uint32_t type, flags;
+	uint64_t destination;
+	uint32_t vector;
+	uint8_t vtl, reserved;
+	unsigned status, vp;
+} asserts[] = {
+	{ "at one processor", "HvCallAssertVirtualInterrupt", 0, 0, 3, 0x50, 0, 0, GABI_HV_STATUS_SUCCESS, 3 },
+	{ "lowest priority", "HV_INTERRUPT_TYPE", 1, 0, 3, 0x50, 0, 0, GABI_HV_STATUS_SUCCESS, 3 },
+	{ "NMI without a vector", "HV_INTERRUPT_TYPE", 4, 0, 3, 0, 0, 0, GABI_HV_STATUS_SUCCESS, 3 },
+	{ "at all", "HV_INTERRUPT_CONTROL: broadcast", 0, 0, UINT32_MAX, 0x50, 0, 0, GABI_HV_STATUS_SUCCESS, GABI_HV_VP_SET },
+	{ "level-triggered", "HV_INTERRUPT_CONTROL: LevelTriggered", 0, 1, 3, 0x50, 0, 0, GABI_HV_STATUS_SUCCESS, 3 },
+	{ "at a logical destination", "HV_INTERRUPT_CONTROL: LogicalDestMode", 0, 2, 0x30001, 0x50, 0, 0, GABI_HV_STATUS_SUCCESS, GABI_HV_VP_LDR },
+	{ "at nobody", "HvCallAssertVirtualInterrupt", 0, 0, 5000, 0x50, 0, 0, GABI_HV_STATUS_INVALID_PARAMETER, 0 },
+	{ "below vector 16", "HV_INTERRUPT_VECTOR", 0, 0, 3, 15, 0, 0, GABI_HV_STATUS_INVALID_PARAMETER, 0 },
+	{ "an SMI", "HV_INTERRUPT_TYPE: not one of these", 2, 0, 3, 0x50, 0, 0, GABI_HV_STATUS_INVALID_PARAMETER, 0 },
+	{ "with another flag", "HV_INTERRUPT_CONTROL: ReservedZ", 0, 4, 3, 0x50, 0, 0, GABI_HV_STATUS_INVALID_PARAMETER, 0 },
+	{ "with reserved bits", "HvCallAssertVirtualInterrupt: must be zero", 0, 0, 3, 0x50, 0, 1, GABI_HV_STATUS_INVALID_PARAMETER, 0 },
+	{ "in its own VTL", "vsm, Virtual Processor State Isolation", 0, 0, 3, 0x50, 1, 0, GABI_HV_STATUS_ACCESS_DENIED, 0 },
+};
+
+static void assert_interrupt__each_case__does_what_its_page_says(void **state)
+{
+	struct rig *rig = rig_secure();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(asserts) / sizeof(asserts[0]); i++) {
+		unsigned status;
+
+		memset(rig->ram + 0x1000, 0, 32);
+		put(rig->ram + 0x1000, UINT64_MAX, 8);
+		put(rig->ram + 0x1008, asserts[i].type, 4);
+		put(rig->ram + 0x100c, asserts[i].flags, 4);
+		put(rig->ram + 0x1010, asserts[i].destination, 8);
+		put(rig->ram + 0x1018, asserts[i].vector, 4);
+		rig->ram[0x101c] = asserts[i].vtl;
+		rig->ram[0x101d] = asserts[i].reserved;
+		status = rig_call(rig, GABI_HV_CALL_AssertVirtualInterrupt);
+		if (status != asserts[i].status || rig->turn.count != !status || (!status && rig->turn.act[0].vp != asserts[i].vp))
+			fail_msg("%s (%s): %#x", asserts[i].name, asserts[i].source, status);
+		if (status)
+			continue;
+		assert_int_equal(rig->turn.act[0].vtl, 0);
+		assert_int_equal(rig->turn.act[0].interrupt.type, asserts[i].type);
+		assert_int_equal(rig->turn.act[0].interrupt.level, asserts[i].flags & 1);
+	}
+	put(rig->ram + 0x1000, 5, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_AssertVirtualInterrupt), GABI_HV_STATUS_INVALID_PARTITION_ID);
+	rig_free(rig);
+}
+
+/* ---- the debugger: layouts as in QEMU include/hw/hyperv/hyperv-proto.h ---- */
+
+static int debugger(void *ctx, void *buf, size_t len, uint64_t timeout_100ns, size_t *ret_len, size_t *ret_left)
+{
+	(void)ctx;
+	assert_int_equal(timeout_100ns, 77);
+	assert_int_equal(len, 16);
+	memcpy(buf, "0123456789", 10);
+	*ret_len = 10;
+	*ret_left = 5;
+	return 0;
+}
+
+static void retrieve_debug_data__from_a_debugger__is_behind_the_two_counts(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig = rig_new();
+	struct gabi_hv_ops ops = rig_ops(rig);
+	struct gabi_hv_regs regs = rig_regs(GABI_HV_CALL_RetrieveDebugData);
+	struct gabi_hv *hv;
+
+	(void)state;
+	ops.debug_data = debugger;
+	assert_int_equal(gabi_hv_new(&config, &ops, NULL, &hv, NULL), 0);
+	gabi_hv_wrmsr(hv, 0, GABI_HV_MSR_GUEST_OS_ID, 1, 0, &rig->turn);
+	put(rig->ram + 0x1000, 16, 4);
+	put(rig->ram + 0x1008, 77, 8);
+	assert_int_equal(gabi_hv_hypercall(hv, 0, &regs, 0, &rig->turn), GABI_HV_DONE);
+	assert_int_equal(regs.rax, GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(get(rig->ram + 0x2000, 4), 10);
+	assert_int_equal(get(rig->ram + 0x2004, 4), 5);
+	assert_memory_equal(rig->ram + 0x2008, "0123456789", 10);
+	gabi_hv_free(hv);
+	rig_free(rig);
+}
+
 /* HvCallFlushGuestPhysicalAddressSpace and List: of all processors, where second level flushes are offered. */
 static void flush_nested__acts_on_all_processors(void **state)
 {
@@ -575,6 +664,8 @@ int main(void)
 		cmocka_unit_test(ipi_ex__the_tlfs_own_example__reaches_0_5_and_130),
 		cmocka_unit_test(ipi_ex__sets__are_taken_as_the_tlfs_says),
 		cmocka_unit_test(hypercall__each_call__does_what_its_page_says),
+		cmocka_unit_test(assert_interrupt__each_case__does_what_its_page_says),
+		cmocka_unit_test(retrieve_debug_data__from_a_debugger__is_behind_the_two_counts),
 		cmocka_unit_test(flush_nested__acts_on_all_processors),
 		cmocka_unit_test(switch_space__writes_cr3),
 		cmocka_unit_test(call_info__rows_are_sorted_and_named),

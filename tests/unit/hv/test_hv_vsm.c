@@ -1315,6 +1315,25 @@ static void translate_ex__failure__tells_the_page_fault(void **state)
 	rig_free(rig);
 }
 
+/* HV_TRANSLATE_GVA_RESULT_EX: the result at 0, the event at 16, the page behind it. */
+static void translate_ex__success__gives_the_page(void **state)
+{
+	struct rig *rig = rig_secure();
+
+	(void)state;
+	tables(rig);
+	memset(rig->ram + 0x1000, 0, 32);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	put(rig->ram + 0x1010, 1 | 0x10ull << 56, 8);
+	put(rig->ram + 0x1018, 0x400, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_TranslateVirtualAddressEx), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(get(rig->ram + 0x2000, 4), 0);
+	assert_int_equal(get(rig->ram + 0x2010, 8), 0);
+	assert_int_equal(get(rig->ram + 0x2030, 8), 5);
+	rig_free(rig);
+}
+
 /* ---- three levels, and reset ---- */
 
 static void three_vtls__protections_of_both__are_taken_together(void **state)
@@ -1434,6 +1453,7 @@ int main(void)
 		cmocka_unit_test(translate__paging_off__is_the_identity),
 		cmocka_unit_test(translate__through_a_protected_table__is_an_intercept),
 		cmocka_unit_test(translate_ex__failure__tells_the_page_fault),
+		cmocka_unit_test(translate_ex__success__gives_the_page),
 		cmocka_unit_test(three_vtls__protections_of_both__are_taken_together),
 		cmocka_unit_test(reset__with_vtls__forgets_them_and_zeroes_memory_unless_told_not_to),
 	};
