@@ -583,6 +583,19 @@ static void retrieve_debug_data__from_a_debugger__is_behind_the_two_counts(void 
 	rig_free(rig);
 }
 
+/* struct hyperv_reset_debug_session_output: two addresses, two ports, two MACs. */
+static void reset_debug_session__writes_24_bytes(void **state)
+{
+	struct rig *rig = rig_new();
+
+	(void)state;
+	memset(rig->ram + 0x2000, 0xff, 64);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_ResetDebugSession), GABI_HV_STATUS_SUCCESS);
+	for (unsigned at = 0; at < 64; at++)
+		assert_int_equal(rig->ram[0x2000 + at], at < 24 ? 0 : 0xff);
+	rig_free(rig);
+}
+
 /* HvCallFlushGuestPhysicalAddressSpace and List: of all processors, where second level flushes are offered. */
 static void flush_nested__acts_on_all_processors(void **state)
 {
@@ -666,6 +679,7 @@ int main(void)
 		cmocka_unit_test(hypercall__each_call__does_what_its_page_says),
 		cmocka_unit_test(assert_interrupt__each_case__does_what_its_page_says),
 		cmocka_unit_test(retrieve_debug_data__from_a_debugger__is_behind_the_two_counts),
+		cmocka_unit_test(reset_debug_session__writes_24_bytes),
 		cmocka_unit_test(flush_nested__acts_on_all_processors),
 		cmocka_unit_test(switch_space__writes_cr3),
 		cmocka_unit_test(call_info__rows_are_sorted_and_named),
