@@ -6,7 +6,7 @@
  */
 #include "hv_drive.h"
 
-enum { VPS = 2, VTLS = 3, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000, BOUND = 12000 };
+enum { VPS = 2, VTLS = 3, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000, BOUND = 6000 };
 
 enum event {
 	CALL,
@@ -410,15 +410,19 @@ static void explore(unsigned levels, uint32_t most)
 	add(rig, &outside, 0, CALL, 0);
 	for (uint32_t at = 0; at < count; at++) {
 		uint8_t *stream = unpack(&states[at]);
+		bool todo[EVENTS * VPS];
 
+		rig_restore(rig, stream, states[at].len);
+		for (unsigned edge = 0; edge < EVENTS * VPS; edge++)
+			todo[edge] = possible(rig, &states[at].outside, edge / VPS, edge % VPS);
 		for (unsigned edge = 0; edge < EVENTS * VPS; edge++) {
 			unsigned event = edge / VPS, vp = edge % VPS;
 			const char *broken;
 
+			if (!todo[edge])
+				continue;
 			rig_restore(rig, stream, states[at].len);
 			outside = states[at].outside;
-			if (!possible(rig, &outside, event, vp))
-				continue;
 			broken = step(rig, &outside, event, vp);
 			if (broken)
 				complain(at, event, vp, broken);
