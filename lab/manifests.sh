@@ -47,12 +47,16 @@ probe_one() { # probe_one HOST DIRECTORY
 	mv "$fresh" "$file"
 }
 
+build_of() { # build_of MANIFEST: the package version of its kernel
+	sed -n 's/.*"kernel.build": "\(.*\)".*/\1/p' "$1"
+}
+
 # Does a fresh manifest equal the one that is there? Not to be known when Debian has gone on to another version.
 check_one() { # check_one HOST DIRECTORY
 	local file=$2/$1.json was
 	[[ -f $file ]] || die "there is no $file to compare with"
 	prepare "$1"
-	was=$(sed -n 's/.*"kernel.build": "\(.*\)".*/\1/p' "$file")
+	was=$(build_of "$file")
 	[[ $was == "$version" ]] || skip "$1: $file is of Linux $was, and Debian's $suite now has $version"
 	fresh=$(mktemp "${TMPDIR:-/tmp}/gabi-lab.XXXXXX")
 	probe_into "$fresh" || die "$1 could not be probed"

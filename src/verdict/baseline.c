@@ -79,23 +79,33 @@ static bool fits_all(const struct merge *m, const struct gabi_key *key, const st
 	return fits_all_hosts(m, key, span, &promise);
 }
 
+/* Hosts have no say in the value: it is the donor's, whichever host that is. */
+static bool is_donated(unsigned rule)
+{
+	return rule == GABI_RULE_PRESENTED || rule == GABI_RULE_DERIVED;
+}
+
 /* Candidates, the largest first. */
 static bool choose(const struct merge *m, const struct gabi_key *key, const struct gabi_span *span, uint64_t *ret_value)
 {
 	struct join all = join_all(m, span);
+	bool found = false;
 
-	if (all.ok && span->rule != GABI_RULE_PRESENTED && fits_all(m, key, span, all.value))
+	if (all.ok && !is_donated(span->rule) && fits_all(m, key, span, all.value))
 		return *ret_value = all.value, true;
 	*ret_value = value_on(m, m->donor, span);
-	if (span->rule == GABI_RULE_PRESENTED && fits_all(m, key, span, *ret_value))
+	if (is_donated(span->rule) && fits_all(m, key, span, *ret_value))
 		return true;
 	for (size_t i = 0; i < m->count; i++) {
-		*ret_value = value_on(m, i, span);
-		if (i && *ret_value == value_on(m, i - 1, span))
-			continue;
-		if (fits_all(m, key, span, *ret_value))
-			return true;
+		uint64_t value = value_on(m, i, span);
+
+		if ((!found || value > *ret_value) && fits_all(m, key, span, value)) {
+			*ret_value = value;
+			found = true;
+		}
 	}
+	if (found)
+		return true;
 	*ret_value = span->absent;
 	return fits_all(m, key, span, *ret_value);
 }
@@ -119,7 +129,7 @@ static int costs(struct merge *m, const struct gabi_key *key, const struct gabi_
 {
 	size_t n = m->count;
 
-	if (n < 2 || span->rule == GABI_RULE_PRESENTED || span->rule == GABI_RULE_FREE || span->rule == GABI_RULE_OFFERED)
+	if (n < 2 || is_donated(span->rule) || span->rule == GABI_RULE_FREE || span->rule == GABI_RULE_OFFERED)
 		return 0;
 	m->before[0] = (struct join){ true, value_on(m, 0, span) };
 	m->after[n - 1] = (struct join){ true, value_on(m, n - 1, span) };

@@ -8,5 +8,5 @@ done
 head -n 1 seen
 === status 0
 === out
-web-7: fits 12 of 36 hosts
+web-7: fits 12 of 64 hosts
 === err

@@ -240,6 +240,19 @@ static struct gabi_contract *with_flag(const struct gabi_contract *contract, con
 	return more;
 }
 
+/* Does any of the hosts show the flag to a guest that asked for nothing? Hyper-V's eVMCS is shown only where it was asked for,
+ * and so is in no baseline, though a contract may have it. */
+static bool shown_unasked(const struct gabi_field *field, const struct gabi_key *key, const struct gabi_host *const *set, size_t count)
+{
+	for (size_t h = 0; h < count; h++) {
+		const struct gabi_word *word = gabi_host_find(set[h], key);
+
+		if (key->space != GABI_SPACE_HYPERV || (word && word->value >> field->lo & 1))
+			return true;
+	}
+	return false;
+}
+
 /* Tries every flag of a word; returns how many there were to try. */
 static size_t try_flags(const struct gabi_contract *contract, const struct gabi_word *word, const struct gabi_host *const *set,
 			size_t count)
@@ -251,7 +264,8 @@ static size_t try_flags(const struct gabi_contract *contract, const struct gabi_
 		struct gabi_contract *more;
 		bool fits_all = true;
 
-		if (field[i].kind != GABI_KIND_FLAG || field[i].rule != GABI_RULE_SUBSET || gabi_field_when(&field[i]))
+		if (field[i].kind != GABI_KIND_FLAG || field[i].rule != GABI_RULE_SUBSET || gabi_field_when(&field[i]) ||
+		    !shown_unasked(&field[i], &word->key, set, count))
 			continue;
 		more = with_flag(contract, &field[i], &word->key);
 		if (!more)
