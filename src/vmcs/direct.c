@@ -24,16 +24,18 @@ enum {
 #define FAST
 #endif
 #if defined(__GNUC__)
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE    static inline __attribute__((always_inline))
+#define RARELY(x) __builtin_expect(x, 0)
 #else
-#define INLINE static inline
+#define INLINE    static inline
+#define RARELY(x) (x)
 #endif
 
 /* NOLINTNEXTLINE(readability-function-size): a statement a row */
 INLINE void group_in(unsigned wanted, const uint8_t *restrict evmcs, uint8_t *restrict vmcs12)
 {
 #define GABI_EVMCS1_ROW(name, at, group, tlfs, kvm, in, out)               \
-	if ((in) && GABI_EVMCS_##group == wanted)                          \
+	if ((in) && GABI_EVMCS_##group == (wanted))                          \
 		memcpy(vmcs12 + frozen[GABI_VMCS_##name], evmcs + (at), BYTES_##name);
 #include <gabi/evmcs1.def>
 }
@@ -69,45 +71,27 @@ INLINE void all_out(const uint8_t *restrict vmcs12, uint8_t *restrict evmcs)
 	_Static_assert(GABI_EVMCS_##group != GABI_EVMCS_ALL || !((in) || (out)), #name " would be forgotten below");
 #include <gabi/evmcs1.def>
 
-/* What is in no group first, then a jump for each dirty one. No field that is in all of them is copied on entry or exit. */
-INLINE void run_in(const void *from, void *to, uint32_t dirty)
+/* What is in no group, then each dirty one. No field that is in all of them is copied on entry or exit. */
+INLINE void dirty_in(const void *from, void *to, uint32_t clean)
 {
 	group_in(GABI_EVMCS_NONE, from, to);
-	for (dirty &= GABI_EVMCS_ALL_CLEAN; dirty; dirty &= dirty - 1) {
-		switch (__builtin_ctz(dirty)) {
-#define GABI_EVMCS_GROUP_ROW(name, bit, text)    \
-		case bit:                        \
-			group_in(bit, from, to); \
-			break;
+	if ((clean & GABI_EVMCS_ALL_CLEAN) == GABI_EVMCS_ALL_CLEAN)
+		return;
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)                          \
+	if (GABI_EVMCS_##name < GABI_EVMCS_ALL && RARELY(!(clean >> (bit) & 1))) \
+		group_in(bit, from, to);
 #include <gabi/evmcs_group.def>
-		}
-	}
 }
 
-INLINE void run_out(const void *from, void *to, uint32_t dirty)
+INLINE void dirty_out(const void *from, void *to, uint32_t clean)
 {
 	group_out(GABI_EVMCS_NONE, from, to);
-	for (dirty &= GABI_EVMCS_ALL_CLEAN; dirty; dirty &= dirty - 1) {
-		switch (__builtin_ctz(dirty)) {
-#define GABI_EVMCS_GROUP_ROW(name, bit, text)     \
-		case bit:                         \
-			group_out(bit, from, to); \
-			break;
+	if ((clean & GABI_EVMCS_ALL_CLEAN) == GABI_EVMCS_ALL_CLEAN)
+		return;
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)                          \
+	if (GABI_EVMCS_##name < GABI_EVMCS_ALL && RARELY(!(clean >> (bit) & 1))) \
+		group_out(bit, from, to);
 #include <gabi/evmcs_group.def>
-		}
-	}
-}
-
-INLINE void run(enum gabi_vmcs_set set, const void *from, void *to, uint32_t dirty)
-{
-	if (set == GABI_VMCS_SET_IN && dirty == UINT32_MAX)
-		all_in(from, to);
-	else if (set == GABI_VMCS_SET_IN)
-		run_in(from, to, dirty);
-	else if (dirty == UINT32_MAX)
-		all_out(from, to);
-	else
-		run_out(from, to, dirty);
 }
 
 bool gabi_direct_has(const struct gabi_translation *t)
@@ -120,35 +104,42 @@ bool gabi_direct_has(const struct gabi_translation *t)
 	       vmcs12->offset[GABI_VMCS_TSC_MULTIPLIER] == frozen[GABI_VMCS_TSC_MULTIPLIER];
 }
 
-FAST void gabi_direct_run(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
+/* The full copies for two kinds of CPU: groups are too small to gain by wider moves. */
+#define DIRECT(name, attributes)                                                                        \
+	attributes void gabi_##name##_in(const struct gabi_translation *t, const void *from, void *to)  \
+	{                                                                                               \
+		(void)t;                                                                                \
+		all_in(from, to);                                                                       \
+	}                                                                                               \
+	attributes void gabi_##name##_out(const struct gabi_translation *t, const void *from, void *to) \
+	{                                                                                               \
+		(void)t;                                                                                \
+		all_out(from, to);                                                                      \
+	}
+
+DIRECT(direct, FAST)
+
+FAST void gabi_direct_in_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
-	run(t->set, from, to, dirty);
+	(void)t;
+	dirty_in(from, to, clean);
 }
 
-/* The same where some groups are clean. */
-FAST void gabi_direct_run_few(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
+FAST void gabi_direct_out_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
-	if (t->set == GABI_VMCS_SET_IN)
-		run_in(from, to, dirty);
-	else
-		run_out(from, to, dirty);
+	(void)t;
+	dirty_out(from, to, clean);
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-FAST __attribute__((target("avx2"))) void gabi_direct_avx2_run(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
-{
-	run(t->set, from, to, dirty);
-}
+DIRECT(avx2, FAST __attribute__((target("avx2"))))
 
 bool gabi_avx2_here(void)
 {
 	return __builtin_cpu_supports("avx2");
 }
 #else
-void gabi_direct_avx2_run(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
-{
-	gabi_direct_run(t, from, to, dirty);
-}
+DIRECT(avx2, FAST)
 
 bool gabi_avx2_here(void)
 {

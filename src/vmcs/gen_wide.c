@@ -3,8 +3,8 @@
  * Runs at build time: writes the permutations that take an enlightened VMCS to the frozen vmcs12 and back, 64 bytes at a time,
  * as straight code. Made of the two lists of offsets, so that no third list has to agree with them.
  *
- * Every line of the source that is needed is loaded once. A line of the target is put together by
- * permutations of two registers, a source line more with each.
+ * A line of the target is put together by permutations of two registers, a window of 64 bytes of the source more with each; if
+ * its words already lie as they should, by none. It is stored under a mask.
  */
 #include <gabi/evmcs.h>
 
@@ -74,124 +74,225 @@ static void gather_out(void)
 #include <gabi/evmcs1.def>
 }
 
-/* The source lines of one target line, in order; returns how many. */
-static unsigned sources_of(unsigned line, unsigned sources[LINES])
-{
-	unsigned count = 0;
+/* ---- how one line of the target is put together ---- */
 
-	for (unsigned source = 0; source < LINES; source++) {
-		for (unsigned i = 0; i < WORDS; i++) {
-			if (words[line * WORDS + i].from / WORDS != source)
-				continue;
-			sources[count++] = source;
-			break;
-		}
-	}
-	return count;
+/* 64 bytes of the source, on a line or across two. All are loaded before anything is stored, see FETCH in wide.c. */
+struct plan {
+	unsigned start[WORDS]; /* in words */
+	unsigned count;
+	bool moves; /* one window, whose words lie as the target wants them: nothing to permute */
+};
+
+static bool is_in(unsigned from, unsigned start)
+{
+	return from >= start && from < start + WORDS;
 }
 
-static void print_words(const char *name, unsigned number, const unsigned values[WORDS])
+static bool is_covered(const struct plan *plan, unsigned from)
 {
-	printf("static const uint16_t %s%u[32] __attribute__((aligned(64))) = {", name, number);
+	for (unsigned i = 0; i < plan->count; i++)
+		if (is_in(from, plan->start[i]))
+			return true;
+	return false;
+}
+
+/* The window that begins with the lowest word which is still missing, moved down onto a line where that loses nothing. */
+static bool next_window(const struct word *line, struct plan *plan)
+{
+	unsigned lowest = NEVER, highest = 0, aligned;
+
 	for (unsigned i = 0; i < WORDS; i++)
-		printf("%s%u", i ? "," : " ", values[i]);
-	printf(" };\n");
+		if (line[i].from < lowest && !is_covered(plan, line[i].from))
+			lowest = line[i].from;
+	if (lowest == NEVER)
+		return false;
+	for (unsigned i = 0; i < WORDS; i++)
+		if (line[i].from != NEVER && is_in(line[i].from, lowest) && line[i].from > highest)
+			highest = line[i].from;
+	aligned = lowest / WORDS * WORDS;
+	plan->start[plan->count++] = is_in(highest, aligned) ? aligned : lowest;
+	return true;
 }
 
-/* A permutation of two registers: where a word of the target comes from `first`, `second` or, in later steps, what has been put
- * together so far, which then is the first. Words that nobody wants are taken from anywhere: the store leaves them out. No step
- * needs a mask. */
-static void print_pick(const char *name, unsigned number, unsigned line, unsigned first, unsigned second, bool chained,
-		       unsigned done)
+/* The same shift for all of the line's words: a load from there needs no permutation. */
+static bool find_move(const struct word *line, unsigned first, struct plan *plan)
 {
-	unsigned pick[WORDS];
+	int shift = 0;
+	bool found = false;
 
 	for (unsigned i = 0; i < WORDS; i++) {
-		unsigned from = words[line * WORDS + i].from, source = from / WORDS;
+		int own = (int)line[i].from - (int)(first + i);
 
-		if (chained && (done >> i & 1))
-			pick[i] = i;
-		else if (from == NEVER)
-			pick[i] = 0;
-		else
-			pick[i] = from % WORDS + (source == second && (chained || second != first) ? WORDS : 0);
+		if (line[i].from == NEVER)
+			continue;
+		if (found && own != shift)
+			return false;
+		shift = own;
+		found = true;
 	}
-	print_words(name, number, pick);
+	if ((int)first + shift < 0)
+		return false;
+	*plan = (struct plan){ .start = { (unsigned)((int)first + shift) }, .count = 1, .moves = true };
+	return true;
 }
 
-/* Which words of a line come from one of two sources. */
-static unsigned mask_of(unsigned line, unsigned a, unsigned b)
+static void make_plan(const struct word *line, unsigned first, struct plan *plan)
+{
+	*plan = (struct plan){ .count = 0 };
+	if (find_move(line, first, plan))
+		return;
+	while (next_window(line, plan))
+		;
+}
+
+/* ---- writing ---- */
+
+/* A permutation of two registers: where a word of the target comes from. Of the first step both are windows; in later ones the
+ * first is what has been put together so far. Words that nobody wants are taken from anywhere: the store leaves them out. */
+static void print_pick(const struct word *line, const struct plan *plan, unsigned step)
+{
+	printf("{");
+	for (unsigned i = 0; i < WORDS; i++) {
+		unsigned from = line[i].from, pick = 0, second = plan->start[step + 1 < plan->count ? step + 1 : step];
+
+		if (from == NEVER)
+			pick = 0;
+		else if (step == 0 && is_in(from, plan->start[0]))
+			pick = from - plan->start[0];
+		else if (is_in(from, second))
+			pick = WORDS + from - second;
+		if (step > 0 && from != NEVER && !is_in(from, second))
+			pick = i;
+		printf("%s%u", i ? "," : " ", pick);
+	}
+	printf(" },\n");
+}
+
+/* The register of a window, by its first byte. */
+static const char *window_text(unsigned start, char *text, size_t cap)
+{
+	snprintf(text, cap, "s%u", 2 * start);
+	return text;
+}
+
+static size_t add_code(char *code, size_t len, size_t cap, const char *target, const char *a, const char *name, unsigned pick,
+		       const char *b)
+{
+	return len + (size_t)snprintf(code + len, cap - len, "\t\t%s_mm512_permutex2var_epi16(%s, LOAD(picks.%s[%u]), %s);\n", target,
+				      a, name, pick, b);
+}
+
+/* Writes the tables of one line and, as text into `code`, how it is put together; the number of the next pick. */
+static unsigned print_line(const char *name, unsigned number, const struct word *line, const struct plan *plan, char *code,
+			   size_t cap)
+{
+	char a[32], b[32];
+	size_t len;
+
+	window_text(plan->start[0], a, sizeof(a));
+	if (plan->moves) {
+		snprintf(code, cap, "\t\tconst __m512i d = %s;\n", a);
+		return number;
+	}
+	print_pick(line, plan, 0);
+	if (plan->count == 1) {
+		snprintf(code, cap, "\t\tconst __m512i d = _mm512_permutexvar_epi16(LOAD(picks.%s[%u]), %s);\n", name, number, a);
+		return number + 1;
+	}
+	len = add_code(code, 0, cap, "__m512i d = ", a, name, number++, window_text(plan->start[1], b, sizeof(b)));
+	for (unsigned step = 1; step + 1 < plan->count; step++) {
+		print_pick(line, plan, step);
+		len = add_code(code, len, cap, "d = ", "d", name, number++, window_text(plan->start[step + 1], b, sizeof(b)));
+	}
+	return number;
+}
+
+static unsigned mask_of(const struct word *line, unsigned groups)
 {
 	unsigned mask = 0;
 
 	for (unsigned i = 0; i < WORDS; i++)
-		if (words[line * WORDS + i].from / WORDS == a || words[line * WORDS + i].from / WORDS == b)
+		if (line[i].groups & groups)
 			mask |= 1u << i;
 	return mask;
 }
 
-/* Writes the tables of one line of the target and, as text into `code`, how it is put together. */
-static unsigned print_line(const char *name, unsigned line, unsigned number, const unsigned sources[LINES], unsigned n,
-			   char *code, size_t cap)
-{
-	char pick[32], group[32];
-	unsigned done = mask_of(line, sources[0], n > 1 ? sources[1] : sources[0]), groups[WORDS];
-	size_t len = 0;
+/* A copy as text: how each line is put together, and which windows that takes. */
+struct copy {
+	const char *name;
+	struct word words[1024 / 2];
+	char code[LINES][2048];
+	unsigned char needed[GABI_VMCS_PAGE];
+};
 
-	snprintf(pick, sizeof(pick), "%s_pick", name);
-	snprintf(group, sizeof(group), "%s_group", name);
-	print_pick(pick, number, line, sources[0], n > 1 ? sources[1] : sources[0], false, 0);
-	if (n == 1)
-		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutexvar_epi16(LOAD(%s%u), s%u);\n", pick, number,
-					sources[0]);
-	else
-		len += (size_t)snprintf(code, cap, "\t\t__m512i d = _mm512_permutex2var_epi16(s%u, LOAD(%s%u), s%u);\n",
-					sources[0], pick, number, sources[1]);
-	number++;
-	for (unsigned i = 2; i < n; i++, number++) {
-		print_pick(pick, number, line, NEVER, sources[i], true, done);
-		len += (size_t)snprintf(code + len, cap - len, "\t\td = _mm512_permutex2var_epi16(d, LOAD(%s%u), s%u);\n", pick,
-					number, sources[i]);
-		done |= mask_of(line, sources[i], sources[i]);
+/* What a clean-fields word leaves of each line: for each four of its bits and each value of those, the lines' masks. Any dirty
+ * group brings along what is in none or in all. */
+static void print_masks(const struct copy *copy)
+{
+	printf("static const uint32_t wide_%s_masks[4][16][16] __attribute__((aligned(64))) = {\n", copy->name);
+	for (unsigned nibble = 0; nibble < 4; nibble++) {
+		printf("{\n");
+		for (unsigned value = 0; value < 16; value++) {
+			printf("{");
+			for (unsigned line = 0; line < LINES; line++)
+				printf("0x%x,", mask_of(copy->words + line * WORDS, value << 4 * nibble));
+			printf("},\n");
+		}
+		printf("},\n");
 	}
-	for (unsigned i = 0; i < WORDS; i++)
-		groups[i] = words[line * WORDS + i].groups;
-	print_words(group, line, groups);
-	snprintf(code + len, cap - len, "\t\tSTORE(to + %u, 0x%xu, %s%u, d);\n", line * LINE, done, group, line);
-	return number;
+	printf("};\n");
 }
 
-static void print_copy(const char *name)
+static void plan_copy(struct copy *copy, const char *name)
 {
-	char code[LINES][2048];
-	unsigned number = 0, needed = 0;
+	unsigned number = 0;
 
-	for (unsigned line = 0; line < LINES; line++) {
-		unsigned sources[LINES], n = sources_of(line, sources);
+	copy->name = name;
+	memcpy(copy->words, words, sizeof(words));
+	printf(".%s = {\n", name);
+	for (unsigned at = 0; at < LINES; at++) {
+		const struct word *line = words + at * WORDS;
+		struct plan plan;
 
-		code[line][0] = '\0';
-		if (!n)
+		if (!mask_of(line, 0xffff))
 			continue;
-		number = print_line(name, line, number, sources, n, code[line], sizeof(code[line]));
-		for (unsigned i = 0; i < n; i++)
-			needed |= 1u << sources[i];
+		make_plan(line, at * WORDS, &plan);
+		number = print_line(name, number, line, &plan, copy->code[at], sizeof(copy->code[at]));
+		for (unsigned i = 0; i < plan.count; i++)
+			copy->needed[2 * plan.start[i]] = 1;
 	}
-	printf("WIDE void %s(const uint8_t *restrict from, uint8_t *restrict to, const __m512i *dirty)\n{\n", name);
-	for (unsigned source = 0; source < LINES; source++)
-		if (needed >> source & 1)
-			printf("\tconst __m512i s%u = LOAD(from + %u);\n", source, source * LINE);
-	for (unsigned line = 0; line < LINES; line++)
-		if (code[line][0])
-			printf("\t{\n%s\t}\n", code[line]);
+	printf("},\n");
+}
+
+static void print_copy(const struct copy *copy)
+{
+	print_masks(copy);
+	printf("WIDE void wide_%s(const uint8_t *restrict from, uint8_t *restrict to, const uint32_t *masks)\n{\n", copy->name);
+	for (unsigned at = 0; at < sizeof(copy->needed); at++)
+		if (copy->needed[at])
+			printf("\tconst __m512i s%u = FETCH(from + %u);\n", at, at);
+	for (unsigned at = 0; at < LINES; at++)
+		if (copy->code[at][0])
+			printf("\t{\n%s\t\tSTORE(to + %u, 0x%xu, %u, d);\n\t}\n", copy->code[at], at * LINE,
+			       mask_of(copy->words + at * WORDS, 0xffff), at);
 	printf("}\n");
 }
 
+/* The permutations lie behind the first KiB of their page: a load waits for a store to the same offset of another page, and all
+ * stores go to the first KiB. */
 int main(void)
 {
+	static struct copy in, out;
+
 	printf("/* Written by gen_wide.c at build time. */\n");
+	printf("static const struct {\n\tuint8_t stored_to[1024];\n\tuint16_t in[24][32], out[24][32];\n"
+	       "} picks __attribute__((aligned(4096))) = {\n");
 	gather_in();
-	print_copy("wide_in");
+	plan_copy(&in, "in");
 	gather_out();
-	print_copy("wide_out");
+	plan_copy(&out, "out");
+	printf("};\n");
+	print_copy(&in);
+	print_copy(&out);
 	return 0;
 }

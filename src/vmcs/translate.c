@@ -142,23 +142,6 @@ static size_t words_make(const struct items *items, struct word *out)
 	return count;
 }
 
-/* The words of one block that are still missing and whose source lies in the 64 bytes from `window` on, as one load. */
-static uint32_t load_make(const struct word *word, size_t count, uint32_t done, unsigned window, struct gabi_wide_load *load,
-			  struct gabi_wide_pick *pick)
-{
-	*load = (struct gabi_wide_load){ .from = (uint16_t)window };
-	*pick = (struct gabi_wide_pick){ { 0 } };
-	for (size_t i = 0; i < count; i++) {
-		unsigned lane = word[i].to % WIDE_BYTES / 2;
-
-		if (done >> lane & 1 || word[i].from < window || word[i].from + 2u > window + WIDE_BYTES)
-			continue;
-		pick->word[lane] = (uint16_t)((word[i].from - window) / 2);
-		load->mask |= UINT32_C(1) << lane;
-	}
-	return load->mask;
-}
-
 /* How one block is put together. */
 struct plan {
 	struct gabi_wide_load loads[WIDE_WORDS];
@@ -166,19 +149,41 @@ struct plan {
 	unsigned count;
 };
 
+/* One load more, of 64 bytes from `window` on, and which of the block's missing words it brings. What is there already stays:
+ * before the second load that is the first one's 64 bytes as they were loaded. */
+static uint32_t load_add(const struct word *word, size_t count, uint32_t done, unsigned window, struct plan *plan)
+{
+	unsigned second = plan->count ? WIDE_WORDS : 0;
+	struct gabi_wide_pick pick = { { 0 } };
+	uint32_t brings = 0;
+
+	for (unsigned lane = 0; lane < WIDE_WORDS; lane++)
+		pick.word[lane] = (uint16_t)(plan->count == 1 ? plan->picks[0].word[lane] : lane);
+	for (size_t i = 0; i < count; i++) {
+		unsigned lane = word[i].to % WIDE_BYTES / 2;
+
+		if (done >> lane & 1 || word[i].from < window || word[i].from + 2u > window + WIDE_BYTES)
+			continue;
+		pick.word[lane] = (uint16_t)(second + (word[i].from - window) / 2);
+		brings |= UINT32_C(1) << lane;
+	}
+	plan->loads[plan->count].from = (uint16_t)window;
+	plan->picks[plan->count++] = pick;
+	return brings;
+}
+
 /* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines;
  * the permutation costs the same in either. */
 static void loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct plan *plan)
 {
 	plan->count = 0;
-	for (uint32_t done = 0; done != mask; plan->count++) {
+	for (uint32_t done = 0; done != mask;) {
 		unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
 
 		for (size_t i = 0; i < count; i++)
 			if (!(done >> word[i].to % WIDE_BYTES / 2 & 1) && word[i].from < lowest)
 				lowest = word[i].from;
-		done |= load_make(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest,
-				  &plan->loads[plan->count], &plan->picks[plan->count]);
+		done |= load_add(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, plan);
 	}
 }
 
@@ -233,7 +238,31 @@ static void wide_make(const struct word *word, size_t count, struct gabi_transla
 /* ---- making one ---- */
 
 enum path { PATH_RUNS, PATH_DIRECT, PATH_AVX2, PATH_AVX512, PATH_COUNT };
-static const char *const path_names[PATH_COUNT] = { "runs", "direct", "avx2", "avx512" };
+
+static void run_runs(const struct gabi_translation *t, const void *from, void *to);
+static void run_runs_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean);
+
+/* How each is carried out: any pair, and of the hot ones the way in and the way out. */
+static const struct {
+	const char *name;
+	gabi_run_all *any, *in, *out;
+	gabi_run_dirty *any_dirty, *in_dirty, *out_dirty;
+} paths[PATH_COUNT] = {
+	[PATH_RUNS] = { "runs", run_runs, run_runs, run_runs, run_runs_dirty, run_runs_dirty, run_runs_dirty },
+	[PATH_DIRECT] = { "direct", NULL, gabi_direct_in, gabi_direct_out, NULL, gabi_direct_in_dirty, gabi_direct_out_dirty },
+	[PATH_AVX2] = { "avx2", NULL, gabi_avx2_in, gabi_avx2_out, NULL, gabi_direct_in_dirty, gabi_direct_out_dirty },
+	[PATH_AVX512] = { "avx512", gabi_wide_any, gabi_wide_in, gabi_wide_out, gabi_wide_any_dirty, gabi_wide_in_dirty,
+			  gabi_wide_out_dirty },
+};
+
+static void path_take(struct gabi_translation *t, unsigned path)
+{
+	bool in = t->set == GABI_VMCS_SET_IN;
+
+	t->path = (uint8_t)path;
+	t->run = !t->is_hot ? paths[path].any : in ? paths[path].in : paths[path].out;
+	t->run_dirty = !t->is_hot ? paths[path].any_dirty : in ? paths[path].in_dirty : paths[path].out_dirty;
+}
 
 static bool path_here(const struct gabi_translation *t, unsigned path)
 {
@@ -323,7 +352,7 @@ int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_
 		gabi_translation_free(t);
 		return gabi_fail(diag, GABI_ERR_NOMEM, gabi_err_text(GABI_ERR_NOMEM), (char *)NULL);
 	}
-	t->path = (uint8_t)path_choose(t);
+	path_take(t, path_choose(t));
 	*ret_translation = t;
 	return 0;
 }
@@ -351,14 +380,14 @@ size_t gabi_translation_runs(const struct gabi_translation *t, size_t *ret_bytes
 
 const char *gabi_translation_path(const struct gabi_translation *t)
 {
-	return path_names[t->path];
+	return paths[t->path].name;
 }
 
 int gabi_translation_use(struct gabi_translation *t, const char *path)
 {
 	for (unsigned i = 0; i < PATH_COUNT; i++) {
-		if (!strcmp(path, path_names[i]) && path_here(t, i)) {
-			t->path = (uint8_t)i;
+		if (!strcmp(path, paths[i].name) && path_here(t, i)) {
+			path_take(t, i);
 			return 0;
 		}
 	}
@@ -378,63 +407,32 @@ static uint32_t dirty_of(uint32_t clean)
 	return dirty | DIRTY_NONE | (dirty ? DIRTY_ALL : 0);
 }
 
-static void run_groups(const struct gabi_translation *t, const void *from, void *to, uint32_t dirty)
+void gabi_groups_copy(const struct gabi_translation *t, const void *from, void *to, uint32_t groups)
 {
 	for (unsigned group = 0; group < GROUPS; group++)
-		if (dirty >> group & 1)
+		if (groups >> group & 1)
 			gabi_runs_copy(t->group_runs + t->group_first[group], t->group_first[group + 1] - t->group_first[group],
 				       from, to);
 }
 
-void gabi_translation_run(const struct gabi_translation *t, const void *from, void *to)
+static void run_runs(const struct gabi_translation *t, const void *from, void *to)
 {
-	switch (t->path) {
-	case PATH_AVX512:
-		gabi_wide_run(t, from, to);
-		break;
-	case PATH_AVX2:
-		gabi_direct_avx2_run(t, from, to, UINT32_MAX);
-		break;
-	case PATH_DIRECT:
-		gabi_direct_run(t, from, to, UINT32_MAX);
-		break;
-	default:
-		gabi_runs_copy(t->runs, t->run_count, from, to);
-	}
+	gabi_runs_copy(t->runs, t->run_count, from, to);
 }
 
-/* At most three groups: so few that a jump for each costs less than to look at all of them. */
-static bool few(uint32_t groups)
+static void run_runs_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
-	groups &= groups - 1;
-	groups &= groups - 1;
-	return !(groups & (groups - 1));
+	gabi_groups_copy(t, from, to, dirty_of(clean));
+}
+
+void gabi_translation_run(const struct gabi_translation *t, const void *from, void *to)
+{
+	t->run(t, from, to);
 }
 
 void gabi_translation_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
-	uint32_t dirty = dirty_of(clean);
-
-	if (t->is_hot && t->path != PATH_RUNS && few(~clean & GABI_EVMCS_ALL_CLEAN)) {
-		gabi_direct_run_few(t, from, to, ~clean & GABI_EVMCS_ALL_CLEAN);
-		return;
-	}
-	switch (t->path) {
-	case PATH_AVX512:
-		if (!t->is_hot)
-			run_groups(t, from, to, DIRTY_NONE);
-		if (dirty & GABI_EVMCS_ALL_CLEAN)
-			gabi_wide_run_dirty(t, from, to, (uint16_t)dirty);
-		break;
-	case PATH_AVX2:
-		gabi_direct_avx2_run(t, from, to, dirty);
-		break;
-	case PATH_DIRECT:
-		gabi_direct_run(t, from, to, dirty);
-		break;
-	default:
-		run_groups(t, from, to, dirty);
-	}
+	t->run_dirty(t, from, to, clean);
 }
 
 /* ---- what stays behind ---- */

@@ -13,10 +13,10 @@ struct gabi_run {
 #define WIDE_BYTES 64u
 #define WIDE_WORDS (WIDE_BYTES / 2)
 
-/* One load of 64 bytes: word i of the block is word pick[i] of the bytes at `from`, where `mask` has bit i. The picks have an
- * array of their own, so that each is one cache line. */
+/* One load of 64 bytes. A pick says where each word of the block is then to be taken from: of a block's only load, in that; else
+ * of two, what is there so far (to begin with, the first load) and, from 32 on, this load. The first of several is not used. The
+ * picks have an array of their own, so that each is one cache line. */
 struct gabi_wide_load {
-	uint32_t mask;
 	uint16_t from;
 };
 struct gabi_wide_pick {
@@ -30,7 +30,12 @@ struct gabi_wide_block {
 	uint16_t to;
 };
 
+typedef void gabi_run_all(const struct gabi_translation *t, const void *from, void *to);
+typedef void gabi_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean);
+
 struct gabi_translation {
+	gabi_run_all *run; /* both as `path` says */
+	gabi_run_dirty *run_dirty;
 	struct gabi_mem mem;
 	const struct gabi_vmcs_layout *from, *to;
 	uint8_t set;      /* enum gabi_vmcs_set */
@@ -49,16 +54,18 @@ struct gabi_translation {
 
 void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, void *to);
 
-/* direct.c: straight code for the pairs that a hypervisor copies on every entry and exit. `dirty`: groups as bits. */
+/* Copies some groups by their runs, as bits. */
+void gabi_groups_copy(const struct gabi_translation *t, const void *from, void *to, uint32_t groups);
+
+/* direct.c: straight code for the pairs that a hypervisor copies on every entry and exit. */
 bool gabi_direct_has(const struct gabi_translation *translation);
-void gabi_direct_run(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
-void gabi_direct_run_few(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
-void gabi_direct_avx2_run(const struct gabi_translation *translation, const void *from, void *to, uint32_t dirty);
 bool gabi_avx2_here(void);
+gabi_run_all gabi_direct_in, gabi_direct_out, gabi_avx2_in, gabi_avx2_out;
+gabi_run_dirty gabi_direct_in_dirty, gabi_direct_out_dirty;
 
 /* wide.c: permutations of 64 bytes; want AVX-512BW. */
 bool gabi_wide_here(void);
-void gabi_wide_run(const struct gabi_translation *translation, const void *from, void *to);
-void gabi_wide_run_dirty(const struct gabi_translation *translation, const void *from, void *to, uint16_t dirty);
+gabi_run_all gabi_wide_any, gabi_wide_in, gabi_wide_out;
+gabi_run_dirty gabi_wide_any_dirty, gabi_wide_in_dirty, gabi_wide_out_dirty;
 
 #endif

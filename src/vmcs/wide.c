@@ -9,11 +9,11 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 
-#define TARGET __attribute__((target("avx512f,avx512bw")))
+#define TARGET __attribute__((target("avx512f,avx512bw,popcnt")))
 
 bool gabi_wide_here(void)
 {
-	return __builtin_cpu_supports("avx512bw");
+	return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("popcnt");
 }
 
 #define INLINE TARGET static inline __attribute__((always_inline))
@@ -26,11 +26,12 @@ struct place {
 
 INLINE __m512i gather(const struct place *at, unsigned count, const uint8_t *from)
 {
-	__m512i words = _mm512_permutexvar_epi16(_mm512_loadu_si512(at->pick), _mm512_loadu_si512(from + at->load->from));
+	__m512i words = _mm512_loadu_si512(from + at->load->from);
 
+	if (count == 1)
+		return _mm512_permutexvar_epi16(_mm512_load_si512(at->pick), words);
 	for (unsigned i = 1; i < count; i++)
-		words = _mm512_mask_permutexvar_epi16(words, at->load[i].mask, _mm512_loadu_si512(at->pick + i),
-						      _mm512_loadu_si512(from + at->load[i].from));
+		words = _mm512_permutex2var_epi16(words, _mm512_load_si512(at->pick + i), _mm512_loadu_si512(from + at->load[i].from));
 	return words;
 }
 
@@ -62,34 +63,103 @@ INLINE void run_all(const struct gabi_translation *t, const uint8_t *from, uint8
 		run(t, count, &at, from, to, dirty);
 }
 
-/* The same as straight code, for the pairs that are copied on every entry and exit; `dirty` is NULL or a constant of the
- * caller's. */
-#define WIDE       INLINE
-#define LOAD(from) _mm512_loadu_si512(from)
-#define STORE(to, mask, groups, words)                                                                         \
-	_mm512_mask_storeu_epi16(to, dirty ? _mm512_mask_test_epi16_mask(mask, LOAD(groups), *dirty) : (mask), words)
-#include "wide.inc"
+struct window {
+	uint8_t at[WIDE_BYTES];
+};
 
-TARGET void gabi_wide_run(const struct gabi_translation *t, const void *from, void *to)
+/* A load that stays in its place among the others, which go up: pages lie alike, so that a load waits for a store to the same
+ * offset of another page, and those of the call before are done in that order, too. */
+INLINE __m512i fetch(const uint8_t *from)
 {
-	if (!t->is_hot)
-		run_all(t, from, to, NULL);
-	else if (t->set == GABI_VMCS_SET_IN)
-		wide_in(from, to, NULL);
-	else
-		wide_out(from, to, NULL);
+	const struct window *window = (const void *)from;
+	__m512i words;
+
+	__asm__ volatile("vmovdqu64 %1, %0" : "=v"(words) : "m"(*window));
+	return words;
 }
 
-TARGET void gabi_wide_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint16_t dirty)
-{
-	const __m512i wanted = _mm512_set1_epi16((short)dirty);
+/* The same as straight code, for the pairs that are copied on every entry and exit; `masks` is NULL, or what is wanted of each
+ * line. */
+#define WIDE                          INLINE
+#define LOAD(from)                    _mm512_loadu_si512(from)
+#define FETCH(from)                   fetch(from)
+#define STORE(to, mask, line, words)  _mm512_mask_storeu_epi16(to, masks ? masks[line] : (mask), words)
+#include "wide.inc"
 
-	if (!t->is_hot)
-		run_all(t, from, to, &wanted);
-	else if (t->set == GABI_VMCS_SET_IN)
-		wide_in(from, to, &wanted);
+/* The lines' masks for a word of dirty groups. */
+INLINE void masks_of(const uint32_t table[4][16][16], uint16_t dirty, uint32_t masks[16])
+{
+	__m512i low = _mm512_or_si512(_mm512_load_si512(table[0][dirty & 15]), _mm512_load_si512(table[1][dirty >> 4 & 15]));
+	__m512i high = _mm512_or_si512(_mm512_load_si512(table[2][dirty >> 8 & 15]), _mm512_load_si512(table[3][dirty >> 12]));
+
+	_mm512_store_si512(masks, _mm512_or_si512(low, high));
+}
+
+TARGET void gabi_wide_any(const struct gabi_translation *t, const void *from, void *to)
+{
+	run_all(t, from, to, NULL);
+}
+
+TARGET void gabi_wide_any_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	const __m512i dirty = _mm512_set1_epi16((short)~clean);
+
+	gabi_groups_copy(t, from, to, UINT32_C(1) << GABI_EVMCS_NONE);
+	if (~clean & GABI_EVMCS_ALL_CLEAN)
+		run_all(t, from, to, &dirty);
+}
+
+TARGET void gabi_wide_in(const struct gabi_translation *t, const void *from, void *to)
+{
+	(void)t;
+	wide_in(from, to, NULL);
+}
+
+TARGET void gabi_wide_out(const struct gabi_translation *t, const void *from, void *to)
+{
+	(void)t;
+	wide_out(from, to, NULL);
+}
+
+/* So few dirty groups that a branch for each costs less than to look at all of them. */
+INLINE bool few(uint32_t clean)
+{
+	return __builtin_popcount(~clean & GABI_EVMCS_ALL_CLEAN) <= 3;
+}
+
+/* Apart, so that the way to few groups needs no room on an aligned stack. */
+#define APART TARGET static __attribute__((noinline)) void
+
+APART many_in(const void *from, void *to, uint32_t clean)
+{
+	uint32_t masks[16] __attribute__((aligned(64)));
+
+	masks_of(wide_in_masks, (uint16_t)~clean, masks);
+	wide_in(from, to, masks);
+}
+
+APART many_out(const void *from, void *to, uint32_t clean)
+{
+	uint32_t masks[16] __attribute__((aligned(64)));
+
+	masks_of(wide_out_masks, (uint16_t)~clean, masks);
+	wide_out(from, to, masks);
+}
+
+TARGET void gabi_wide_in_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	if (few(clean))
+		gabi_direct_in_dirty(t, from, to, clean);
 	else
-		wide_out(from, to, &wanted);
+		many_in(from, to, clean);
+}
+
+TARGET void gabi_wide_out_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	if (few(clean))
+		gabi_direct_out_dirty(t, from, to, clean);
+	else
+		many_out(from, to, clean);
 }
 #else
 bool gabi_wide_here(void)
@@ -97,14 +167,34 @@ bool gabi_wide_here(void)
 	return false;
 }
 
-void gabi_wide_run(const struct gabi_translation *t, const void *from, void *to)
+void gabi_wide_any(const struct gabi_translation *t, const void *from, void *to)
 {
 	gabi_runs_copy(t->runs, t->run_count, from, to);
 }
 
-void gabi_wide_run_dirty(const struct gabi_translation *t, const void *from, void *to, uint16_t dirty)
+void gabi_wide_any_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
 {
-	(void)dirty;
-	gabi_wide_run(t, from, to);
+	(void)clean;
+	gabi_wide_any(t, from, to);
+}
+
+void gabi_wide_in(const struct gabi_translation *t, const void *from, void *to)
+{
+	gabi_direct_in(t, from, to);
+}
+
+void gabi_wide_out(const struct gabi_translation *t, const void *from, void *to)
+{
+	gabi_direct_out(t, from, to);
+}
+
+void gabi_wide_in_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	gabi_direct_in_dirty(t, from, to, clean);
+}
+
+void gabi_wide_out_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
+{
+	gabi_direct_out_dirty(t, from, to, clean);
 }
 #endif
