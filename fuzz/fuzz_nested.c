@@ -114,6 +114,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (!verdict.rule) {
 		fuzz_reached();
 		expect_header(&nested, &target, blob);
+	} else { /* a rule with its number and sentence, and a place in the blob */
+		fuzz_expect(*gabi_nested_rule_number(verdict.rule) && *gabi_nested_rule_text(verdict.rule));
+		fuzz_expect(verdict.offset < (len > GABI_NESTED_MAX ? len : GABI_NESTED_MAX));
+		fuzz_expect(verdict.id == GABI_VMCS_COUNT || verdict.offset >= GABI_NESTED_HEADER);
 	}
 	expect_inverse(&nested);
 	expect_conversion(blob, len, data[-1] >> 1);
