@@ -27,6 +27,11 @@ for name in libgabi libgabi-formats libgabi-xml libgabi-kvm; do
 	pkg-config --validate $name && [[ $(pkg-config --modversion $name) == $(pkg-config --modversion libgabi) ]]
 done
 
+# The forms of all that --json writes.
+for schema in "$source"/data/schema/*.json; do
+	[[ $(find "$work" -path "*/share/gabi/schema/${schema##*/}") ]] || { echo "${schema##*/} is not installed"; exit 1; }
+done
+
 # A C++ program can include every header, where there is a C++ compiler.
 if command -v g++ >/dev/null; then
 	printf '#include <gabi/%s>\n' "$(cd "$source/include/gabi" && printf '%s\n' *.h | paste -sd ' ' | sed 's/ />\\n#include <gabi\//g')" |

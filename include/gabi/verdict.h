@@ -54,6 +54,8 @@ struct gabi_finding {
 	const struct gabi_change *change; /* the row of data/changes that explains it; NULL if none does */
 	const char *param;                /* "kvm_intel.nested" where a module parameter does; else NULL; lives as long as the host */
 	uint16_t host;                    /* which host of several, by position */
+	uint16_t line;                    /* 1 + where in change->also stands the release of the host's own line; 0: none does */
+	uint8_t taken_away;               /* 1: the host's kernel has the change */
 };
 
 #define GABI_REPORT_SCHEMA 1 /* of the JSON form */

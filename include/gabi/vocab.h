@@ -64,6 +64,8 @@ struct gabi_field {
 	uint64_t absent;     /* the value that means "not there", unshifted */
 };
 
+#define GABI_REG_RUNS 2u /* a running counter: no value of it says that it is not in use */
+
 /* A register: a leaf, an MSR, a capability, an arm64 register. */
 struct gabi_reg {
 	const char *name;    /* "IA32_ARCH_CAPABILITIES", "KVM_CAP_NESTED_STATE", "ID_AA64PFR0_EL1", "CPUID.7" */
@@ -73,7 +75,7 @@ struct gabi_reg {
 	uint32_t sub_last;   /* last subleaf that the row speaks of */
 	uint8_t scope;       /* enum gabi_scope */
 	uint8_t same;        /* 1: must be equal on all virtual processors of a VM */
-	uint8_t resets_to_0; /* state: 1 where an untouched register reads 0, so that it can be dropped when it does */
+	uint8_t resets_to_0; /* state: 1 where an untouched register reads 0, so that it can be dropped when it does; GABI_REG_RUNS */
 };
 
 /* All fields, sorted by space, index, sub, part, lo. */

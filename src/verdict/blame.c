@@ -17,12 +17,25 @@ static bool is_the_kernels(const struct gabi_key *key)
 	       key->space == GABI_SPACE_MSR_STATE || key->space == GABI_SPACE_ARM64_STATE || gabi_is_fw(key);
 }
 
-static bool blame_change(struct gabi_finding *finding, const struct gabi_suspects *suspects)
+/* `more`: does the second side of the suspects have more of it? As numbers, which does for the flags that matter here. */
+static bool blame_change(struct gabi_finding *finding, const struct gabi_blame *blame, const struct gabi_suspects *suspects, int more)
 {
-	finding->change = gabi_suspects_find(suspects, &finding->key, bits_of(finding));
-	if (finding->change)
-		finding->cause = GABI_CAUSE_KERNEL;
-	return finding->change != NULL;
+	size_t len;
+	const char *line;
+
+	finding->change = gabi_suspects_find(suspects, &finding->key, bits_of(finding), more);
+	if (!finding->change)
+		return false;
+	finding->cause = GABI_CAUSE_KERNEL;
+	finding->taken_away = gabi_change_is_had(&blame->to->changes, finding->change);
+	line = *finding->change->also ? gabi_change_in_line(finding->change, blame->to->release, &len) : NULL;
+	finding->line = line ? (uint16_t)(line - finding->change->also + 1) : 0;
+	return true;
+}
+
+static int more_on_host(const struct gabi_finding *finding)
+{
+	return (finding->have > finding->want) - (finding->have < finding->want);
 }
 
 /* ---- two sides ---- */
@@ -81,7 +94,7 @@ static bool blame_pair(struct gabi_finding *finding, struct gabi_blame *blame)
 	if (!blame->from)
 		return false;
 	look_at_pair(blame);
-	if (blame_module(finding, blame->from, blame->to) || blame_change(finding, &blame->pair))
+	if (blame_module(finding, blame->from, blame->to) || blame_change(finding, blame, &blame->pair, more_on_host(finding)))
 		return true;
 	if (!is_the_kernels(&finding->key) && !blame->cpus_known)
 		return false; /* it may be two CPUs */
@@ -97,7 +110,7 @@ static void blame_host(struct gabi_finding *finding, struct gabi_blame *blame)
 	if (!blame->host_seen)
 		gabi_suspects_between(&blame->host, blame->arch, &blame->to->changes, NULL);
 	blame->host_seen = true;
-	if (blame_module(finding, NULL, blame->to) || blame_change(finding, &blame->host))
+	if (blame_module(finding, NULL, blame->to) || blame_change(finding, blame, &blame->host, -more_on_host(finding)))
 		return;
 	if (is_the_kernels(&finding->key))
 		finding->cause = GABI_CAUSE_KERNEL;

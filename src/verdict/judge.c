@@ -103,15 +103,22 @@ static int scale(struct gabi_judge *judge, const struct question *q)
 	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
 }
 
-/* Some MSRs KVM computes for the guest and takes no other value of: a guest sees what a virtual processor starts with, which
- * need not be what KVM says that it supports. */
-static bool is_fixed(const struct gabi_judge *judge, const struct question *q)
+/*
+ * Some MSRs KVM computes for the guest and takes no other value of: a guest sees what a virtual processor starts with, which
+ * need not be what KVM says that it supports. YES: that is what is wanted; NO: it is not; MAYBE: the VMM can write it.
+ */
+static enum gabi_answer starts_with(const struct gabi_judge *judge, const struct question *q)
 {
 	const struct gabi_span *span = q->span;
+	uint64_t fixed, wrong;
 
 	if (q->key->space != GABI_SPACE_MSR || !q->offer || span->rule == GABI_RULE_DERIVED)
-		return false;
-	return (q->want ^ gabi_span_get(span, gabi_msr_at_start(judge->host, q->offer))) << span->lo & ~q->offer->settable;
+		return GABI_MAYBE;
+	fixed = gabi_span_mask(span) & ~q->offer->settable;
+	if (!fixed)
+		return GABI_MAYBE;
+	wrong = (q->want ^ gabi_span_get(span, gabi_msr_at_start(judge->host, q->offer))) << span->lo & fixed;
+	return wrong ? GABI_NO : fixed == gabi_span_mask(span) && judge->view == GABI_VIEW_KVM ? GABI_YES : GABI_MAYBE;
 }
 
 /* A word that the VMM always writes (CPUID, MSRs): the guest sees the contract's value if the host supports it. */
@@ -119,11 +126,12 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 {
 	const struct gabi_span *span = q->span;
 	bool off = q->want == span->absent;
+	enum gabi_answer start = starts_with(judge, q);
 
 	if (off && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register is the VMM's to give: a guest that was promised nothing of it takes what it gets */
-	if (is_fixed(judge, q))
-		return find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
+	if (start != GABI_MAYBE)
+		return start == GABI_YES ? 0 : find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;
 	switch (gabi_rule_gives(span, q->want, q->shown, judge->view)) {
@@ -280,6 +288,8 @@ unsigned gabi_judge_unloadable(const struct gabi_word *state, uint64_t *ret_unus
 {
 	const struct gabi_reg *reg = gabi_reg_of(&state->key);
 
+	if (gabi_reg_runs(reg))
+		return GABI_FINDING_CANNOT_LOAD;
 	if (state->key.space == GABI_SPACE_ARM64_STATE) {
 		*ret_unused = state->value; /* the value after reset */
 		return GABI_FINDING_DROP_IF_UNUSED;

@@ -39,6 +39,12 @@ unsigned gabi_judge_kind(const struct gabi_host *host, const struct gabi_key *ke
  * or GABI_FINDING_CANNOT_LOAD. */
 unsigned gabi_judge_unloadable(const struct gabi_word *state, uint64_t *ret_unused);
 
+/* Is it a counter that runs by itself? */
+static inline bool gabi_reg_runs(const struct gabi_reg *reg)
+{
+	return reg && reg->resets_to_0 == GABI_REG_RUNS;
+}
+
 /* The words of one space out of a sorted set. */
 struct gabi_range {
 	const struct gabi_word *at, *end;

@@ -10,14 +10,24 @@ struct journey {
 	struct gabi_report *report;
 };
 
-static int take_state(const struct journey *leg, struct gabi_blame *blame, const struct gabi_word *state)
+/* Cannot the guest have reached the state; or is it a counter that the guest was not promised, and which was the host's own
+ * wherever it ran? */
+static bool is_nothing_to(const struct gabi_contract *contract, const struct gabi_word *state)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&state->key);
+
+	if (gabi_reg_runs(reg) && !gabi_contract_find(contract, &state->key, GABI_VP_ALL))
+		return true;
+	return reg && gabi_reg_when(reg) && !gabi_contract_promises(contract, gabi_reg_when(reg));
+}
+
+static int take_state(const struct journey *leg, struct gabi_blame *blame, const struct gabi_word *state)
+{
 	struct gabi_finding finding = {
 		.key = state->key, .bits = state->bits, .vp = GABI_VP_ALL, .has_want = 1, .want = state->value,
 	};
 
-	if (reg && gabi_reg_when(reg) && !gabi_contract_promises(leg->contract, gabi_reg_when(reg)))
+	if (is_nothing_to(leg->contract, state))
 		finding.kind = GABI_FINDING_DROP;
 	else
 		finding.kind = (uint8_t)gabi_judge_unloadable(state, &finding.want);

@@ -2,6 +2,8 @@
 /* Findings in words. */
 #include <gabi/verdict.h>
 
+#include <string.h>
+
 #include "base/base.h"
 #include "verdict/judge.h"
 #include "vocab/module.h"
@@ -145,15 +147,36 @@ static void print_name(struct gabi_out *out, const char *before, const struct ga
 	gabi_out_text(out, name);
 }
 
+/* The kernel that has what is missing: of the host's own line, where the change was carried back to it. */
+static void print_kernel(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	const struct gabi_change *change = finding->change;
+	const char *also = finding->line ? change->also + finding->line - 1 : "", *at = strchr(also, ':');
+	size_t len = strcspn(also, " ");
+
+	if (finding->taken_away) {
+		gabi_out_text(out, "Linux before ");
+		gabi_out_text(out, change->release);
+		return;
+	}
+	at = at && at < also + len ? at + 1 : also; /* "amzn:6.1.84" */
+	gabi_out_text(out, at > also ? "Amazon's Linux " : "Linux ");
+	if (len) {
+		gabi_out_bytes(out, at, len - (size_t)(at - also));
+		gabi_out_text(out, " or ");
+	}
+	gabi_out_text(out, change->release);
+	gabi_out_text(out, " or later");
+}
+
 static void print_missing(struct gabi_out *out, const struct gabi_finding *finding)
 {
 	print_name(out, "without ", finding);
 	if (finding->key.space == GABI_SPACE_MSR_EVMCS)
 		gabi_out_text(out, ", or without hv-evmcs");
 	if (finding->change) {
-		gabi_out_text(out, ", or Linux ");
-		gabi_out_text(out, finding->change->release);
-		gabi_out_text(out, " or later");
+		gabi_out_text(out, ", or ");
+		print_kernel(out, finding);
 	}
 }
 

@@ -6,13 +6,11 @@
 #include "base/base.h"
 
 #define ARCH(id)   ((unsigned)((id) >> 56))
-#define SIZE(id)   ((unsigned)((id) >> 52) & 0xf) /* log2 of bytes */
 #define COPROC(id) ((unsigned)((id) >> 16) & 0xfff)
 #define LOW(id)    ((unsigned)(id) & 0xffff)
 
 enum {
 	ARCH_ARM64 = 0x60,
-	SIZE_LAST = 8, /* 256 bytes */
 };
 
 enum coproc {
@@ -71,5 +69,7 @@ enum gabi_space gabi_arm64_space(uint64_t id)
 
 unsigned gabi_arm64_bits(uint64_t id)
 {
-	return ARCH(id) == ARCH_ARM64 && SIZE(id) <= SIZE_LAST ? 8u << SIZE(id) : 0;
+	const struct gabi_key key = { .space = GABI_SPACE_ARM64, .index = id };
+
+	return ARCH(id) == ARCH_ARM64 ? gabi_key_width(&key) : 0;
 }

@@ -17,6 +17,11 @@ static const struct gabi_change changes[GABI_CHANGE_COUNT] = {
 #include "changes/linux.def"
 };
 
+static const bool takes_away[GABI_CHANGE_COUNT] = {
+#define GABI_AWAY_ROW(id) [CHANGE_##id] = true,
+#include "changes/linux.def"
+};
+
 static const struct touch {
 	uint16_t change, space;
 	uint64_t index, last;
@@ -116,15 +121,21 @@ const char *gabi_change_release(const char *release, const char *build)
 
 #define AMAZON "amzn:"
 
+/* A release of a list of backports, if it is one for such kernels as that. */
+static bool stable_parse(const char *at, const char *release, struct release *ret_stable)
+{
+	bool amazon = !strncmp(at, AMAZON, strlen(AMAZON));
+
+	return release_parse(at + (amazon ? strlen(AMAZON) : 0), ret_stable) && (!amazon || strstr(release, ".amzn"));
+}
+
 /* Of the releases with a backport: is this one of their lines, and does it have it? */
 static int in_stable(const char *list, const char *release, const struct release *have)
 {
 	for (; *list; list += strcspn(list, " "), list += strspn(list, " ")) {
-		bool amazon = !strncmp(list, AMAZON, strlen(AMAZON));
 		struct release stable;
 
-		if (!release_parse(list + (amazon ? strlen(AMAZON) : 0), &stable) || !same_line(have, &stable) ||
-		    (amazon && !strstr(release, ".amzn")))
+		if (!stable_parse(list, release, &stable) || !same_line(have, &stable))
 			continue;
 		if (!have->patch_known)
 			return -1;
@@ -202,8 +213,10 @@ void gabi_suspects_between(struct gabi_suspects *suspects, enum gabi_arch arch, 
 	uint64_t between[GABI_CHANGE_WORDS];
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < GABI_CHANGE_WORDS; i++)
-		between[i] = b ? a->known[i] & b->known[i] & (a->has[i] ^ b->has[i]) : a->known[i] & ~a->has[i];
+	for (unsigned i = 0; i < GABI_CHANGE_WORDS; i++) {
+		suspects->later[i] = b ? b->has[i] : ~(uint64_t)0;
+		between[i] = a->known[i] & (b ? b->known[i] : ~(uint64_t)0) & (a->has[i] ^ suspects->later[i]);
+	}
 	for (unsigned space = 0; space < GABI_SPACE_COUNT; space++) {
 		suspects->first[space] = (uint16_t)count;
 		for (unsigned i = touch_first[space]; i < touch_first[space + 1]; i++) {
@@ -217,13 +230,45 @@ void gabi_suspects_between(struct gabi_suspects *suspects, enum gabi_arch arch, 
 	suspects->first[GABI_SPACE_COUNT] = (uint16_t)count;
 }
 
-const struct gabi_change *gabi_suspects_find(const struct gabi_suspects *suspects, const struct gabi_key *key, uint64_t bits)
+static bool is_possible(const struct gabi_suspects *suspects, unsigned change, int more)
+{
+	bool second = suspects->later[change / 64] >> change % 64 & 1;
+
+	return !takes_away[change] || !more || (second ? more < 0 : more > 0);
+}
+
+const struct gabi_change *gabi_suspects_find(const struct gabi_suspects *suspects, const struct gabi_key *key, uint64_t bits,
+					     int more)
 {
 	if (key->space >= GABI_SPACE_COUNT)
 		return NULL;
-	for (unsigned i = suspects->first[key->space]; i < suspects->first[key->space + 1]; i++)
-		if (is_touched(&touches[suspects->touch[i]], key, bits))
-			return &changes[touches[suspects->touch[i]].change];
+	for (unsigned i = suspects->first[key->space]; i < suspects->first[key->space + 1]; i++) {
+		const struct touch *touch = &touches[suspects->touch[i]];
+
+		if (is_touched(touch, key, bits) && is_possible(suspects, touch->change, more))
+			return &changes[touch->change];
+	}
+	return NULL;
+}
+
+bool gabi_change_is_had(const struct gabi_changes_had *had, const struct gabi_change *change)
+{
+	size_t at = (size_t)(change - changes);
+
+	return had->has[at / 64] >> at % 64 & 1;
+}
+
+const char *gabi_change_in_line(const struct gabi_change *change, const char *release, size_t *ret_len)
+{
+	const struct kernel kernel = kernel_of(release);
+
+	for (const char *at = change->also; kernel.text && *at; at += strcspn(at, " "), at += strspn(at, " ")) {
+		struct release stable;
+
+		*ret_len = strcspn(at, " ");
+		if (stable_parse(at, kernel.text, &stable) && same_line(&kernel.release, &stable))
+			return at;
+	}
 	return NULL;
 }
 
@@ -234,7 +279,7 @@ const struct gabi_change *gabi_change_between(enum gabi_arch arch, const char *r
 	struct gabi_suspects suspects;
 
 	gabi_suspects_between(&suspects, arch, &a, &b);
-	return gabi_suspects_find(&suspects, key, bits);
+	return gabi_suspects_find(&suspects, key, bits, 0);
 }
 
 int gabi_change_implied(enum gabi_arch arch, const char *release,

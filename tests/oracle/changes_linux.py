@@ -23,7 +23,8 @@ REGISTERS = {'EAX': 0, 'EBX': 1, 'ECX': 2, 'EDX': 3}
 Touch = collections.namedtuple('Touch', 'id here space index last sub part bits')
 
 # With these the tree stops offering what they touch.
-TAKES_AWAY = {'x86_perfctr_core_intel', 'x86_sev_not_claimed'}
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), '../../data/changes/linux.def'), encoding='utf-8') as linux_def:
+    TAKES_AWAY = set(re.findall(r'^GABI_AWAY_ROW\((\w+)\)', linux_def.read(), re.M))
 
 # What is offered hangs on the processor, not on a list of the tree's.
 BY_PROCESSOR = {'x86_pmu_driven'}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* src/vocab/change.c: which kernel has which change, what a change explains, and what a kernel without it implies. */
 #include <gabi/change.h>
-#include <gabi/host.h>
-#include <gabi/vocab.h>
+#include <gabi/verdict.h>
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -176,6 +175,110 @@ static const struct gabi_change *first_between(enum gabi_arch arch, const char *
 			return &change[i];
 	}
 	return NULL;
+}
+
+/* A host with that kernel, which offers the core counters of AMD's PMU or does not. */
+static struct gabi_host *host_with_perfctr(const char *release, bool has)
+{
+	const struct gabi_word word = { .key = CPUID(0x80000001, 0, ECX), .value = (uint64_t)has << 23, .bits = 32, .vp = GABI_VP_ALL };
+	struct gabi_host *host = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_KVM, NULL);
+
+	assert_int_equal(gabi_host_set_fact(host, "kernel.release", release, NULL), 0);
+	assert_int_equal(gabi_host_add(host, &word, NULL) | gabi_host_cover(host, GABI_SPACE_CPUID), 0);
+	assert_int_equal(gabi_host_seal(host, NULL), 0);
+	return host;
+}
+
+/* What takes away explains that something is gone with it, not that it came; and its remedy is an older kernel. */
+static void diff__by_a_change_that_takes_away__is_explained_by_it_only_as_a_loss(void **state)
+{
+	static const struct {
+		const char *from, *to, *id;
+		bool from_has;
+	} cases[] = {
+		{ "5.10.223", "6.1.176", "x86_perfctr_core_pmu", true },
+		{ "6.1.176", "5.10.223", "x86_perfctr_core_pmu", false },
+		{ "5.10.223", "6.1.176", NULL, false },
+		{ "6.1.176", "5.10.223", NULL, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gabi_host *from = host_with_perfctr(cases[i].from, cases[i].from_has);
+		struct gabi_host *to = host_with_perfctr(cases[i].to, !cases[i].from_has);
+		const struct gabi_finding *finding;
+		struct gabi_report *report;
+		size_t count;
+
+		assert_int_equal(gabi_diff(from, to, &report, NULL), 0);
+		finding = gabi_report_findings(report, &count);
+		assert_int_equal(count, 1);
+		if (cases[i].id)
+			assert_string_equal(finding->change->id, cases[i].id);
+		else
+			assert_null(finding->change);
+		gabi_report_free(report);
+		gabi_host_free(from);
+		gabi_host_free(to);
+	}
+}
+
+static void remedy__of_what_a_kernel_took_away__is_an_older_one(void **state)
+{
+	struct gabi_host *from = host_with_perfctr("5.10.223", true), *to = host_with_perfctr("6.1.176", false);
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+	size_t count;
+	char remedy[128];
+
+	(void)state;
+	assert_int_equal(gabi_contract_pin(from, NULL, NULL, &contract, NULL), 0);
+	assert_int_equal(gabi_check(contract, to, &report, NULL), 0);
+	gabi_finding_remedy(gabi_report_findings(report, &count), remedy, sizeof(remedy));
+	assert_string_equal(remedy, "without perfctr-core, or Linux before 5.17");
+	gabi_report_free(report);
+	gabi_contract_free(contract);
+	gabi_host_free(from);
+	gabi_host_free(to);
+}
+
+/* A kernel of a line that the change was carried back to needs no other line. */
+static void remedy__names_the_release_of_the_hosts_own_line(void **state)
+{
+	static const struct gabi_key capabilities = { .space = GABI_SPACE_MSR, .index = 0x10a };
+	static const struct {
+		const char *release, *remedy;
+	} cases[] = {
+		{ "5.10.100", "without its-no, or Linux 5.10.238 or 6.15 or later" },
+		{ "5.11.1", "without its-no, or Linux 6.15 or later" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gabi_word word = { .key = capabilities, .value = 1ull << 62, .settable = ~0ull, .bits = 64, .vp = GABI_VP_ALL };
+		const struct gabi_word shown = { .key = CPUID(7, 0, EDX), .value = 1u << 29, .bits = 32, .vp = GABI_VP_ALL };
+		struct gabi_host *host = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_KVM, NULL);
+		struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_X86, NULL);
+		struct gabi_report *report;
+		size_t count;
+		char remedy[128];
+
+		gabi_host_set_fact(host, "kernel.release", cases[i].release, NULL);
+		assert_int_equal(gabi_host_add(host, &shown, NULL), 0);
+		word.value = 0;
+		assert_int_equal(gabi_host_add(host, &word, NULL), 0);
+		assert_int_equal(gabi_host_seal(host, NULL), 0);
+		word.value = 1ull << 62;
+		word.settable = 0;
+		assert_int_equal(gabi_contract_add(contract, &shown, NULL) | gabi_contract_add(contract, &word, NULL), 0);
+		assert_int_equal(gabi_contract_seal(contract, NULL), 0);
+		assert_int_equal(gabi_check(contract, host, &report, NULL), 0);
+		gabi_finding_remedy(gabi_report_findings(report, &count), remedy, sizeof(remedy));
+		assert_string_equal(remedy, cases[i].remedy);
+		gabi_report_free(report);
+		gabi_contract_free(contract);
+		gabi_host_free(host);
+	}
 }
 
 static void change_between__is_the_first_row_that_touches_and_lies_between(void **state)
@@ -354,6 +457,9 @@ int main(void)
 		cmocka_unit_test(host_release__is_made_of_its_facts),
 		cmocka_unit_test(change_between__names_what_lies_between),
 		cmocka_unit_test(change_between__is_the_first_row_that_touches_and_lies_between),
+		cmocka_unit_test(diff__by_a_change_that_takes_away__is_explained_by_it_only_as_a_loss),
+		cmocka_unit_test(remedy__of_what_a_kernel_took_away__is_an_older_one),
+		cmocka_unit_test(remedy__names_the_release_of_the_hosts_own_line),
 		cmocka_unit_test(change_implied__tells_what_no_register_shows),
 		cmocka_unit_test(changes__have_each_an_id_of_its_own_and_releases_that_can_be_read),
 		cmocka_unit_test(touches__of_single_bits_are_of_named_fields),

@@ -138,6 +138,10 @@ static const struct check_case {
 	{ "nor does one that the contract does not list", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { ARCH_CAPABILITIES } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 2, 0) } }, GABI_DOES_NOT_FIT,
 	  GABI_FINDING_CANNOT_HIDE },
+	{ "what a virtual processor starts with is given, whatever KVM says that it supports", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { WORD(MSR, 0xc0010015, 0, 64, 1ull << 4, 0) } },
+	  { { WORD(MSR, 0xc0010015, 0, 64, 0, 0), WORD(MSR_DEFAULT, 0xc0010015, 0, 64, 1ull << 4, 0) } }, GABI_FITS,
+	  GABI_FINDING_NONE },
 	{ "an MSR that the contract's CPUID hides is no one's concern", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } }, GABI_FITS,
 	  GABI_FINDING_NONE },
@@ -201,6 +205,7 @@ static void check__of_another_architecture__does_not_fit(void **state)
 #define ID_AA64MMFR3  0x603000000013c03b
 #define TCR2_EL1      0x603000000013c103
 #define SCTLR_EL1     0x603000000013c080
+#define CNTPCT_EL0    0x603000000013df01
 #define MSR_TSC_AUX   0xc0000103
 
 static const struct diff_case {
@@ -336,6 +341,16 @@ static const struct rollback_case {
 	  { { WORD(ARM64, ID_AA64MMFR3, 0, 64, 0, 0), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
 	  { { WORD(ARM64, ID_AA64MMFR3, 0, 64, 0, 0), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0),
 	      WORD(ARM64_STATE, TCR2_EL1, 0, 64, 0, 0) } }, GABI_FITS, GABI_FINDING_DROP, 1 },
+	{ "a running counter that was not promised was the host's own before and is again: always", GABI_ARCH_ARM64,
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0), WORD(ARM64_STATE, CNTPCT_EL0, 0, 64, 0, 0) } },
+	  GABI_FITS, GABI_FINDING_DROP, 1 },
+	{ "a running counter that was promised would jump: never", GABI_ARCH_ARM64,
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0), WORD(ARM64_STATE, CNTPCT_EL0, 0, 64, 0, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
+	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0), WORD(ARM64_STATE, CNTPCT_EL0, 0, 64, 0, 0) } },
+	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD, 1 },
 	{ "new state that any guest could touch: only if unused", GABI_ARCH_ARM64, { { WORD(ARM64, STD_BMAP, 0, 64, 1, 0) } },
 	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0) } },
 	  { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(ARM64_STATE, SCTLR_EL1, 0, 64, 5, 0),

@@ -180,7 +180,7 @@ static const struct {
 	{ "DBGWCR15_EL1", 0x603000000013807f, "", 1 },
 	{ "PMEVTYPER30_EL0", 0x603000000013df7e, "pmu-v3", 0 },
 	{ "CNTV_CVAL_EL0", 0x603000000013df02, "", 1 },
-	{ "CNTVCT_EL0", 0x603000000013df1a, "", 0 },
+	{ "CNTVCT_EL0", 0x603000000013df1a, "", GABI_REG_RUNS },
 	{ "HCR_EL2", 0x603000000013e088, "id-aa64pfr0.el2", 0 },
 	{ "sve.ffr", 0x6050000000150600, "id-aa64pfr0.sve", 1 },
 };

@@ -32,6 +32,21 @@ static enum status compute(const struct fleet *fleet, struct baseline *ret_basel
 	return status;
 }
 
+/* The library knows hosts by their place; people know them by their files. */
+static enum status one_arch(const struct fleet *fleet)
+{
+	for (size_t i = 1; i < fleet->count; i++) {
+		enum gabi_arch first = gabi_host_arch(fleet->at[0].host), other = gabi_host_arch(fleet->at[i].host);
+
+		if (first == other)
+			continue;
+		complain("%s is of %s and %s of %s: two architectures have no baseline", fleet->at[0].path, gabi_arch_text(first),
+			 fleet->at[i].path, gabi_arch_text(other));
+		return STATUS_INPUT;
+	}
+	return STATUS_YES;
+}
+
 static void print_head(const struct baseline *baseline, const struct fleet *fleet)
 {
 	char text[160];
@@ -111,7 +126,9 @@ enum status run_baseline(const struct args *args)
 
 	if (status)
 		return status;
-	status = compute(&fleet, &baseline);
+	status = one_arch(&fleet);
+	if (!status)
+		status = compute(&fleet, &baseline);
 	if (!status)
 		status = hand_out(args, &baseline, &fleet);
 	gabi_contract_free(baseline.contract);

@@ -348,6 +348,16 @@ const char *remedy_of(const struct line *lines, size_t at)
 	return same && strlen(line->remedy) > strlen("the same") ? "the same" : line->remedy;
 }
 
+/* Is it a further part of the register that the finding before it is about? */
+static bool is_further_part(const struct gabi_finding *finding, size_t at)
+{
+	const struct gabi_key *key = &finding[at].key, *before = at ? &finding[at - 1].key : NULL;
+
+	return before && !finding[at].field && key->part == before->part + 1 && key->space == before->space &&
+	       key->index == before->index && finding[at].kind == finding[at - 1].kind && finding[at].host == finding[at - 1].host &&
+	       (key->space == GABI_SPACE_ARM64 || key->space == GABI_SPACE_ARM64_STATE);
+}
+
 void count_findings(const struct gabi_report *report, char *out, size_t cap)
 {
 	static const char *const texts[] = { "worth knowing", "answered by the plan", "unknown", "blocking" };
@@ -355,7 +365,7 @@ void count_findings(const struct gabi_report *report, char *out, size_t cap)
 	const struct gabi_finding *finding = gabi_report_findings(report, &count);
 
 	for (size_t i = 0; i < count; i++)
-		of_weight[finding[i].weight & 3]++;
+		of_weight[finding[i].weight & 3] += !is_further_part(finding, i);
 	*out = '\0';
 	for (int weight = GABI_WEIGHT_BLOCK; weight >= GABI_WEIGHT_NOTE && len < cap; weight--)
 		if (of_weight[weight])
