@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <gabi/contract.h>
 #include <gabi/cpu_string.h>
+#include <gabi/emit.h>
+#include <gabi/formats.h>
 #include <gabi/libvirt.h>
 
 #include <stdarg.h>
@@ -7,6 +10,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "short_mem.h"
@@ -299,6 +303,84 @@ static void domain__short_memory__is_said(void **state)
 	gabi_xml_free(xml);
 }
 
+/* ---- written ---- */
+
+static struct gabi_host *read_host(const char *name)
+{
+	static char text[1u << 20], path[512];
+	struct gabi_diag diag = { 0 };
+	struct gabi_host *host;
+	FILE *file;
+	size_t len;
+
+	snprintf(path, sizeof(path), DATA_HOSTS "/%s", name);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	len = fread(text, 1, sizeof(text), file);
+	fclose(file);
+	if (gabi_host_read(text, len, NULL, &host, &diag))
+		fail_msg("%s: %s", name, diag.text);
+	return host;
+}
+
+/* What the first argument of -cpu in the text asks for. */
+static struct gabi_cpu *cpu_in(const char *text)
+{
+	const char *argument = strstr(text, "-cpu ");
+	struct gabi_diag diag = { 0 };
+	struct gabi_cpu *cpu;
+
+	argument = argument ? argument + 5 : text;
+	argument += *argument == '\'';
+	if (gabi_cpu_parse(argument, strcspn(argument, "'\n"), NULL, &cpu, &diag))
+		fail_msg("%s: %s", argument, diag.text);
+	return cpu;
+}
+
+static void assert_same_words(const struct gabi_cpu *a, const struct gabi_cpu *b, const char *text)
+{
+	size_t count, other_count;
+	const struct gabi_word *word = gabi_cpu_words(a, &count), *other = gabi_cpu_words(b, &other_count);
+
+	assert_int_equal(count, other_count);
+	for (size_t i = 0; i < count; i++)
+		if (gabi_key_compare(&word[i].key, &other[i].key) || word[i].value != other[i].value)
+			fail_msg("index %llx part %u: %llx and %llx in %s", (unsigned long long)word[i].key.index, word[i].key.part,
+				 (unsigned long long)word[i].value, (unsigned long long)other[i].value, text);
+}
+
+static void domain__written_and_read__asks_for_what_qemu_is_asked_for(void **state)
+{
+	static const char *const hosts[] = { "amd-epyc-linux-5.10.json", "amd-epyc-milan-linux-6.12.json", "amd-epyc-rome-linux-7.2.json", "amd-phenom-linux-6.1.json" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+		struct gabi_host *host = read_host(hosts[i]);
+		struct gabi_emission *qemu, *libvirt;
+		struct gabi_contract *contract;
+		struct gabi_domain *domain;
+		struct gabi_cpu *asked, *again;
+		struct gabi_diag diag = { 0 };
+		size_t len;
+
+		assert_int_equal(gabi_contract_pin(host, NULL, NULL, &contract, NULL), 0);
+		assert_int_equal(gabi_emit(GABI_EMIT_QEMU, contract, host, NULL, &qemu, NULL), 0);
+		assert_int_equal(gabi_emit(GABI_EMIT_LIBVIRT, contract, host, NULL, &libvirt, NULL), 0);
+		if (read_domain(gabi_emission_text(libvirt, &len), host, &domain, &diag))
+			fail_msg("%s: %s: %s", hosts[i], diag.where, diag.text);
+		asked = cpu_in(gabi_emission_text(qemu, &len));
+		again = cpu_in(gabi_domain_cpu(domain));
+		assert_same_words(asked, again, gabi_emission_text(libvirt, &len));
+		gabi_cpu_free(asked);
+		gabi_cpu_free(again);
+		gabi_domain_free(domain);
+		gabi_emission_free(qemu);
+		gabi_emission_free(libvirt);
+		gabi_contract_free(contract);
+		gabi_host_free(host);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +392,7 @@ int main(void)
 		cmocka_unit_test(domain__another_architecture__is_refused),
 		cmocka_unit_test(domain__too_long_an_argument__is_refused),
 		cmocka_unit_test(domain__short_memory__is_said),
+		cmocka_unit_test(domain__written_and_read__asks_for_what_qemu_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
