@@ -209,9 +209,10 @@ static void write_cpu(struct gabi_emission *emission, struct gabi_items_of_cpu *
 	bool host = !strcmp(items->model, "host");
 	const char *vendor = host ? NULL : gabi_items_take(items, "vendor");
 	int migratable = gabi_items_take_switch(items, "migratable");
+	bool enforce = gabi_items_take_switch(items, "enforce") == 1; /* QEMU's word for check='full' */
 
-	gabi_items_take(items, "enforce"); /* check='full' is libvirt's own */
-	gabi_emit_text(emission, host ? "  <cpu mode='host-passthrough' check='none'" : "  <cpu mode='custom' match='exact' check='full'");
+	gabi_emit_text(emission, host ? "  <cpu mode='host-passthrough'" : "  <cpu mode='custom' match='exact'");
+	attr(emission, "check", enforce ? "full" : "none");
 	if (host && migratable >= 0)
 		attr(emission, "migratable", switches[migratable]);
 	gabi_emit_text(emission, ">\n");

@@ -62,5 +62,5 @@ gabi: hv-evmcs needs vmx: add it, or take hv-evmcs away
 gabi: there is no CPU model "EPYC-Roma"; near it is EPYC-Rome
 gabi: QEMU has no option "-machin"; near it is machine
 gabi: QEMU has no CPU property "avx3"; near it are avx, avx2 and adx
-gabi: pin: --qemu says what the guest has; --minus, --evmcs and what other VMMs are told go without it
-gabi: pin: other hosts are compared, and JSON is printed, with --qemu alone
+gabi: pin: --qemu and --libvirt say what the guest has; --minus, --evmcs and what other VMMs are told go without it
+gabi: pin: other hosts are compared, and JSON is printed, with one of --qemu and --libvirt alone

@@ -37,7 +37,7 @@ def main():
             if not LABEL.fullmatch(label) or not isinstance(value, str) or not VALUE.fullmatch(value):
                 report.differs(f'{host}: {label}: {value!r} is no label')
         with tempfile.NamedTemporaryFile(suffix='.json') as contract:
-            subprocess.run([gabi, 'pin', host, '-o', contract.name], check=True)
+            subprocess.run([gabi, 'pin', '--qemu', '-machine pc-q35-7.2,accel=kvm -cpu Nehalem', host, '-o', contract.name], check=True, stderr=subprocess.DEVNULL)
             machine, notes = emit(gabi, 'kubevirt', contract.name, host)
         asked = machine['spec']['nodeSelector']
         unusable = 'starts the VM elsewhere' in notes

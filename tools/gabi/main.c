@@ -164,7 +164,7 @@ static bool option_add(const struct command *command, struct args *args, size_t 
 /* Is more than one input to be standard input, which ends with the first? */
 static bool reads_standard_input_again(const struct args *args)
 {
-	static const int inputs[] = { OPTION_OFFER, OPTION_OLD, OPTION_NEW, OPTION_QEMU, OPTION_FIRECRACKER, OPTION_CONTRACT, OPTION_INITRD };
+	static const int inputs[] = { OPTION_OFFER, OPTION_OLD, OPTION_NEW, OPTION_QEMU, OPTION_FIRECRACKER, OPTION_CONTRACT, OPTION_INITRD, OPTION_LIBVIRT };
 	size_t times = 0;
 
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(*inputs); i++)

@@ -86,7 +86,7 @@ enum status run_pin(const struct args *args)
 	struct gabi_contract *contract;
 	enum status status;
 
-	if (args->option[OPTION_QEMU] || args->files > 1 || args->option[OPTION_JSON])
+	if (args->option[OPTION_QEMU] || args->option[OPTION_LIBVIRT] || args->files > 1 || args->option[OPTION_JSON])
 		return pin_qemu(args);
 	status = source_load(&source, args);
 	if (!status)

@@ -6,7 +6,9 @@
 #include "load.h"
 #include "rows.h"
 #include "save.h"
+#include "xml.h"
 
+#include <gabi/libvirt.h>
 #include <gabi/qemu.h>
 #include <gabi/vocab.h>
 
@@ -41,6 +43,55 @@ static enum status read_line(const char *option, struct gabi_qemu **ret_line)
 		return status;
 	status = parse(path, text.at, text.len, ret_line);
 	free(text.at);
+	return status;
+}
+
+/* ---- a domain of libvirt, as the line that libvirt makes of it ---- */
+
+static enum status line_of_domain(const char *path, const struct gabi_domain *domain, struct gabi_qemu **ret_line)
+{
+	const char *machine = gabi_domain_machine(domain);
+	enum status status;
+	char *text;
+
+	for (size_t i = 0; i < gabi_domain_note_count(domain); i++)
+		complain("note: %s", gabi_domain_note(domain, i));
+	if (!gabi_domain_is_kvm(domain)) {
+		complain("%s: the domain is an emulator's (type='qemu'): its guest sees nothing of the host", path);
+		return STATUS_INPUT;
+	}
+	/* libvirt does not start a checked domain whose guest would lack something. */
+	if (asprintf(&text, "-machine %s,accel=kvm -cpu '%s%s' -smp %s", *machine ? machine : "pc", gabi_domain_cpu(domain),
+		     gabi_domain_is_checked(domain) ? ",enforce" : "", gabi_domain_smp(domain)) < 0) {
+		complain("out of memory");
+		return STATUS_REFUSED;
+	}
+	status = parse(path, text, strlen(text), ret_line);
+	free(text);
+	return status;
+}
+
+static enum status read_domain(const char *path, const struct gabi_host *host, struct gabi_qemu **ret_line)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_domain *domain;
+	struct gabi_xml *xml;
+	struct text text;
+	enum status status = file_read(path, &text);
+
+	if (status)
+		return status;
+	status = xml_parse(path, &text, &xml);
+	free(text.at);
+	if (status)
+		return status;
+	if (gabi_domain_read(xml_root(xml), host, NULL, &domain, &diag)) {
+		status = complain_diag(path, &diag);
+	} else {
+		status = line_of_domain(path, domain, ret_line);
+		gabi_domain_free(domain);
+	}
+	xml_free(xml);
 	return status;
 }
 
@@ -250,11 +301,11 @@ static enum status finish(const struct args *args, const struct gabi_qemu *line,
 
 static enum status check_usage(const struct args *args)
 {
-	if (!args->option[OPTION_QEMU])
-		complain("pin: other hosts are compared, and JSON is printed, with --qemu alone");
+	if (!args->option[OPTION_QEMU] == !args->option[OPTION_LIBVIRT])
+		complain("pin: other hosts are compared, and JSON is printed, with one of --qemu and --libvirt alone");
 	else if (args->option[OPTION_MINUS] || args->option[OPTION_EVMCS] || args->option[OPTION_FIRECRACKER] ||
 		 args->option[OPTION_CLOUD])
-		complain("pin: --qemu says what the guest has; --minus, --evmcs and what other VMMs are told go without it");
+		complain("pin: --qemu and --libvirt say what the guest has; --minus, --evmcs and what other VMMs are told go without it");
 	else
 		return STATUS_YES;
 	return STATUS_USAGE;
@@ -264,14 +315,15 @@ enum status pin_qemu(const struct args *args)
 {
 	struct gabi_qemu_guest *guest = NULL;
 	struct gabi_host *host = NULL;
-	struct gabi_qemu *line;
+	struct gabi_qemu *line = NULL;
 	enum status status = check_usage(args);
 
 	if (!status)
+		status = load_host(args, args->file[0], &host);
+	if (!status && args->option[OPTION_QEMU])
 		status = read_line(args->option[OPTION_QEMU], &line);
-	if (status)
-		return status;
-	status = load_host(args, args->file[0], &host);
+	else if (!status)
+		status = read_domain(args->option[OPTION_LIBVIRT], host, &line);
 	if (!status)
 		status = start(line, host, args->file[0], &guest);
 	if (!status)
