@@ -176,7 +176,8 @@ static void start(struct gabi_hv *hv)
 		vp->active = 0;
 		vp->enabled = 1;
 		vp->started = i == 0;
-		vp->pending = vp->waits_for = 0;
+		vp->pending = 0;
+		vp->waits_for = 0;
 		vp->timer_at = GABI_HV_NEVER;
 		memset(vp->locked, 0, sizeof(vp->locked));
 		for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
