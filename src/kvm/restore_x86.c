@@ -204,7 +204,7 @@ static bool is_unused(const struct gabi_word *word)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&word->key);
 
-	return reg && reg->resets_to_0 && word->value == 0;
+	return reg && reg->resets_to_0 == 1 && word->value == 0;
 }
 
 /* KVM stopped at an entry. It may show that value all the same: of some it takes no write at all. */

@@ -53,7 +53,7 @@ static bool is_unused(const struct loading *l, const struct gabi_word *word)
 		return true; /* this guest cannot have reached it */
 	if (word->key.space == GABI_SPACE_ARM64_STATE && promise && word->value == promise->value)
 		return true;
-	return reg && reg->resets_to_0 && word->value == 0;
+	return reg && reg->resets_to_0 == 1 && word->value == 0;
 }
 
 /* A promise that the host cannot keep is named by the judging of the contract already; not what contradicts the promise. */
