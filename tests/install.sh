@@ -32,6 +32,22 @@ for schema in "$source"/data/schema/*.json; do
 	[[ $(find "$work" -path "*/share/gabi/schema/${schema##*/}") ]] || { echo "${schema##*/} is not installed"; exit 1; }
 done
 
+# The small VMM; where there is a KVM to use it runs a guest of eight instructions, and refuses a contract of another machine.
+read -ra flags < <(pkg-config --cflags --libs libgabi-kvm libgabi-formats)
+"${cc[@]}" -std=c11 -Wall -Wextra -Werror -o "$work/vmm" "$source/docs/vmm.c" "${flags[@]}"
+(($(wc -l <"$source/docs/vmm.c") < 300))
+if [[ -r /dev/kvm && -w /dev/kvm ]]; then
+	printf '\xb0h\xe6\xe9\xb0i\xe6\xe9\xb0\n\xe6\xe9\xb0\x07\xe6\xf4' >"$work/image" # mov al, 'h'; out 0xe9, al; ...; out 0xf4, al
+	status=0
+	"$work/vmm" --unverified "$work/image" >"$work/out" || status=$?
+	[[ $(cat "$work/out") == hi ]] && ((status == 7))
+	status=0
+	"$work/vmm" "$work/image" "$work/web.json" >"$work/out" || status=$?
+	((status == 1)) && grep -q '^the contract on this machine: does not fit$' "$work/out"
+else
+	echo "there is no /dev/kvm to use: docs/vmm.c is built and not run"
+fi
+
 # A C++ program can include every header, where there is a C++ compiler.
 if command -v g++ >/dev/null; then
 	printf '#include <gabi/%s>\n' "$(cd "$source/include/gabi" && printf '%s\n' *.h | paste -sd ' ' | sed 's/ />\\n#include <gabi\//g')" |
