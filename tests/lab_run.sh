@@ -58,9 +58,12 @@ run_hyperv() {
 
 # What the guest does at the end of its boot; modules come in the order in which they need each other.
 make_initrd() {
-	local module file
+	local module file applet
 	mkdir -p root/bin root/proc root/sys root/dev root/modules
 	cp "$busybox" root/bin/busybox
+	for applet in cat date dd dmesg grep head insmod mount nproc poweroff sed sort sync wc; do
+		ln -s busybox "root/bin/$applet"
+	done
 	for module in rng-core virtio_mmio virtio_blk virtio-rng; do
 		file=$(find "$kernel" \( -name "$module.ko" -o -name "$module.ko.xz" \) -print -quit)
 		[[ -n $file ]] || continue # built in
@@ -73,7 +76,6 @@ make_initrd() {
 	cat >root/init <<'END'
 #!/bin/busybox sh
 export PATH=/bin
-busybox --install -s /bin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
