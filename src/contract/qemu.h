@@ -35,6 +35,9 @@ static inline bool gabi_qemu_is_new(const struct gabi_qemu *line)
 	return line->major >= 8;
 }
 
+/* The bits of a word that have a name in QEMU 7.2, or in 11.1; all where that is not told by word. */
+uint64_t gabi_qemu_named(const struct gabi_key *key, bool is_new);
+
 /* ---- the guest ---- */
 
 struct gabi_qemu_guest {

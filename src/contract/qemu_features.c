@@ -35,6 +35,14 @@ static const struct gabi_cpu_preset kvm_defaults[] = {
 #include <models/qemu_option.def>
 };
 
+uint64_t gabi_qemu_named(const struct gabi_key *key, bool is_new)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(words); i++)
+		if (gabi_key_compare(&words[i].key, key) == 0)
+			return words[i].names[is_new];
+	return UINT64_MAX;
+}
+
 /* ---- what the host can give ---- */
 
 uint64_t gabi_host_value(const struct gabi_host *host, unsigned space, uint64_t index, uint32_t sub, unsigned part)

@@ -181,11 +181,17 @@ static void say_caches(struct search *search, uint64_t leaf, uint64_t want)
 		say_switch(search, "legacy-cache", true);
 }
 
+/* Is the machine one of a release that knows what QEMU 11.1 knows? Others are started by QEMU 7.2 too, in its words alone. */
+static bool is_new(const char *machine)
+{
+	return !strcmp(machine, "pc-q35-11.1");
+}
+
 static void say_addresses(struct search *search, uint64_t want, uint64_t have)
 {
 	if ((want ^ have) & 0xff)
 		say_number(search, "phys-bits", want & 0xff);
-	if ((want ^ have) & 0xff0000)
+	if ((want ^ have) & 0xff0000 && is_new(search->machine))
 		say_number(search, "guest-phys-bits", want >> 16 & 0xff);
 }
 
@@ -234,7 +240,7 @@ static bool say_special(struct search *search, const struct gabi_key *key, uint6
 }
 
 /* The names by which QEMU knows the bits: the first of them that is of one bit or a number. */
-static void say_field(struct search *search, const struct gabi_field *field, uint64_t want)
+static void say_field(struct search *search, const struct gabi_key *key, const struct gabi_field *field, uint64_t want)
 {
 	size_t count;
 	const struct gabi_qemu_name *names = gabi_qemu_names(&count), *own = NULL;
@@ -243,7 +249,7 @@ static void say_field(struct search *search, const struct gabi_field *field, uin
 	for (size_t i = 0; i < count; i++)
 		if (gabi_qemu_field(&names[i]) == field && gabi_cpu_knows(names[i].name) && (!own || names[i].is_alias))
 			own = &names[i];
-	if (!own)
+	if (!own || (field->bits == 1 && !(gabi_qemu_named(key, is_new(search->machine)) >> field->lo & 1)))
 		return;
 	if (field->bits == 1 && gabi_cpu_is_feature(own->name))
 		new_item(search, own->name, value ? '+' : '-');
@@ -262,7 +268,7 @@ static void say_word(void *ctx, const struct gabi_key *key, uint64_t want, uint6
 		return;
 	for (size_t i = 0; i < count; i++)
 		if ((want ^ have) >> field[i].lo & gabi_mask(field[i].bits))
-			say_field(search, &field[i], want);
+			say_field(search, key, &field[i], want);
 }
 
 /* ---- a line, tried ---- */
@@ -418,7 +424,7 @@ static void keep_nearest(struct nearest *nearest, const struct gabi_model *model
 /* The models that this machine's QEMU has. */
 static bool is_known(const struct gabi_model *model, const char *machine)
 {
-	return !strcmp(model->source, "QEMU 7.2") || (!strcmp(machine, "pc-q35-11.1") && !strncmp(model->source, "QEMU", 4));
+	return !strcmp(model->source, "QEMU 7.2") || (is_new(machine) && !strncmp(model->source, "QEMU", 4));
 }
 
 static bool is_better(const struct search *search, const struct search *best)
