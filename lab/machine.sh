@@ -47,7 +47,7 @@ mac_address() {
 copy_module() { # copy_module DIRECTORY NAME [PARAMETER]...
 	local directory=$1 name=$2 file needed
 	[[ ! -e $directory/$name.ko ]] || return 0
-	file=$(find "$kernel" \( -name "$name.ko" -o -name "$name.ko.xz" \) -print -quit)
+	file=$(find "$kernel/" \( -name "$name.ko" -o -name "$name.ko.xz" \) -print -quit)
 	case $file in
 	'') echo "Linux $version has no module $name in $kernel" >&2 && return 1 ;;
 	*.xz) xz -dc "$file" >"$directory/$name.ko" || return 1 ;;
@@ -90,13 +90,14 @@ fill_root() { # fill_root ROOT [PROGRAM [ARG]...]
 }
 
 make_files() { # make_files [PROGRAM [ARG]...]: the initial file system, in $work/initrd
-	fill_root "$work/root" "$@" 2>"$work/errors" || die_writing
-	(cd "$work/root" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 | gzip -1 >"$work/initrd") 2>"$work/errors" || die_writing
+	local why # kept here, for a full disk takes no words either
+	why=$(fill_root "$work/root" "$@" 2>&1) || die_writing "$why"
+	why=$( (cd "$work/root" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 | gzip -1 >"$work/initrd") 2>&1) || die_writing "$why"
 	rm -rf "$work/root"
 }
 
-die_writing() {
-	die "$host: the machine's files cannot be made in $work: $(tail -n 1 "$work/errors" 2>/dev/null)"
+die_writing() { # die_writing WHY
+	die "$host: the machine's files cannot be made in $work: $(tail -n 1 <<<"$1")"
 }
 
 # ---- running ----
@@ -160,11 +161,12 @@ follow() { # follow <CONSOLE
 }
 
 bring_out() { # what the program left in /out
+	local why
 	: >>"$work/out"
-	base64 -d <"$work/out" >"$work/out.tar.gz" 2>"$work/errors" || die_writing
+	why=$(base64 -d <"$work/out" 2>&1 >"$work/out.tar.gz") || die_writing "$why"
 	[[ -s $work/out.tar.gz ]] || return 0
-	{ mkdir -p "$out" && tar -xzf "$work/out.tar.gz" -C "$out"; } 2>"$work/errors" ||
-		die "$host: the program's files cannot be written into $out: $(tail -n 1 "$work/errors")"
+	why=$({ mkdir -p "$out" && tar -xzf "$work/out.tar.gz" -C "$out"; } 2>&1) ||
+		die "$host: the program's files cannot be written into $out: $(tail -n 1 <<<"$why")"
 }
 
 emulator=''
@@ -190,7 +192,7 @@ die_stopped() { # die_stopped STATUS
 
 vmlinuz=''
 find_vmlinuz() {
-	vmlinuz=$(find "$kernel" -name 'vmlinuz*' -size +1M -print -quit)
+	vmlinuz=$(find "$kernel/" -name 'vmlinuz*' -size +1M -print -quit)
 	[[ -n $vmlinuz ]] || die "$kernel is damaged, it holds no kernel; remove it, so that it is fetched again"
 }
 

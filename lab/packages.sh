@@ -158,5 +158,5 @@ find_busybox() {
 		update_suite "$of"
 		cached "$busybox" fill_packages "$of" "busybox-static:$arch"
 	fi
-	busybox=$(dirname "$(find "$busybox" -type f -name busybox -path '*bin/*' -print -quit)")
+	busybox=$(dirname "$(find "$busybox/" -type f -name busybox -path '*bin/*' -print -quit)")
 }
