@@ -61,7 +61,7 @@ intel_boot() {
 	local com1='mode=file, dev=/dev/fd/3' sync=none
 	((!paced)) || sync=slowdown
 	((!interactive)) || com1="mode=term, dev=$(tty)"
-	intel_iso "$1" "$2" "console=ttyS0,115200 rodata=off ${append[*]}" "$work/iso.img"
+	intel_iso "$1" "$2" "console=ttyS0,115200 rodata=off $told ${append[*]}" "$work/iso.img"
 	cat >"$work/bochsrc" <<-END
 		display_library: nogui
 		cpu: model=$cpu, count=1, ips=100000000, reset_on_triple_fault=0, ignore_bad_msrs=1
