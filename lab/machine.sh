@@ -92,7 +92,8 @@ fill_root() { # fill_root ROOT [PROGRAM [ARG]...]
 make_files() { # make_files [PROGRAM [ARG]...]: the initial file system, in $work/initrd
 	local why # kept here, for a full disk takes no words either
 	why=$(fill_root "$work/root" "$@" 2>&1) || die_writing "$why"
-	why=$( (cd "$work/root" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 | gzip -1 >"$work/initrd") 2>&1) || die_writing "$why"
+	why=$( (cd "$work/root" && find . -print0 | cpio --null -o -H newc --quiet -R 0:0 |
+		gzip -1 >"$work/initrd") 2>&1) || die_writing "$why"
 	rm -rf "$work/root"
 }
 
