@@ -3,6 +3,7 @@
 # lab_run.sh SOURCE GUEST WHAT HOST: the monitor in the lab, on an unmodified kernel with real KVM, under a contract that is held.
 # WHAT is "pc" or "hyperv": our guest looks at its machine, or at Hyper-V's interface; or "linux" or "linux-hyperv": the host's own
 # kernel boots in it to busybox, without Hyper-V's interface or with it, uses its devices and switches itself off.
+# shellcheck disable=SC2317 # WHAT chooses what is run
 set -uo pipefail
 source=$(readlink -f "$1")
 guest=$(readlink -f "$2")
