@@ -25,5 +25,5 @@ if cmp -s data/hosts/arm64-cortex-a72-linux-6.12.json "$planted/arm64-cortex-a72
 	failed=1
 fi
 lab/corpus "$gabi" "$planted" | tail -n 1
-lab/corpus "$gabi" "$planted" | grep -q ', 1 not\.$' || { echo 'a planted difference was not told'; failed=1; }
+lab/corpus "$gabi" "$planted" | grep ', 1 not\.$' >/dev/null || { echo 'a planted difference was not told'; failed=1; }
 exit $failed
