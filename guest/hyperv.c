@@ -157,6 +157,22 @@ static void look_at_hypercalls(void)
 	check("VP_INDEX: of the first", rdmsr(GABI_HV_MSR_VP_INDEX), 0);
 }
 
+/* Kernels live in the upper half: from there the monitor need not ask in which mode the processor is. */
+static void look_at_upper_half(void)
+{
+	const uintptr_t upper = 0xffffff8000000000; /* the last entry of the highest table: as the first */
+	uint64_t cr3, status;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	((volatile uint64_t *)(cr3 & ~0xfffull))[511] = *(volatile uint64_t *)(cr3 & ~0xfffull);
+	__asm__ volatile("call *%[page]" : "=a"(status) : [page] "r"(upper + (uintptr_t)hypercall_page),
+			 "c"(GABI_HV_CALL_NotifyLongSpinWait | FAST), "d"(1ull) : "r8", "r9", "r10", "r11", "cc", "memory");
+	check("upper half: NotifyLongSpinWait", status, GABI_HV_STATUS_SUCCESS);
+	__asm__ volatile("call *%[page]" : "=a"(status) : [page] "r"(upper + (uintptr_t)hypercall_page),
+			 "c"(0x7777ull), "d"(0ull) : "r8", "r9", "r10", "r11", "cc", "memory");
+	check("upper half: unknown code", status, GABI_HV_STATUS_INVALID_HYPERCALL_CODE);
+}
+
 static void look_at_unknown(void)
 {
 	faults = 0;
@@ -243,6 +259,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	set_up_interrupts();
 	look_at_leaves();
 	look_at_hypercalls();
+	look_at_upper_half();
 	look_at_unknown();
 	look_at_time();
 	look_at_timers();

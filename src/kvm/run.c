@@ -487,6 +487,16 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	}
 }
 
+/* Asked once of each thread: a system call at every exit would cost a twentieth of it. */
+static int this_thread(void)
+{
+	static _Thread_local int thread;
+
+	if (!thread)
+		thread = (int)syscall(SYS_gettid);
+	return thread;
+}
+
 int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 		    struct gabi_diag *diag)
 {
@@ -497,7 +507,7 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		return no_such_vp(diag);
 	run = machine->level[vtl].run[vp];
 	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
-	atomic_store(&machine->inside[vp], (int)syscall(SYS_gettid));
+	atomic_store(&machine->inside[vp], this_thread());
 	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
 	saved = errno;
 	atomic_store(&machine->inside[vp], 0);

@@ -178,13 +178,25 @@ static void put_changed(const struct vmm_hyperv *hyperv, unsigned vp, const stru
 	gabi_kvm_vp_changed(hyperv->machine, vp, 0);
 }
 
+/*
+ * After OUT: code above the middle of the address space is 64-bit code, and with IOPL 0 it is the kernel's. For that not to be so a
+ * kernel must map pages for its users there and also grant them this very port: then it makes its hypercalls through them, which
+ * it could make itself. It need not be asked of KVM, which would cost half as much as the exit.
+ */
+static bool is_kernel_code(const struct gabi_kvm_registers *regs)
+{
+	enum { IOPL = 3 << 12 };
+
+	return regs->rip >> 63 && !(regs->rflags & IOPL);
+}
+
 /* False if KVM does not say in which mode the processor is. */
 static bool get_regs(const struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_regs *regs)
 {
 	const struct gabi_kvm_registers *from = gabi_kvm_vp_registers(hyperv->machine, vp, 0);
-	unsigned bits, cpl;
+	unsigned bits = 64, cpl = 0;
 
-	if (gabi_kvm_vp_mode(hyperv->machine, vp, 0, &bits, &cpl, NULL))
+	if (!is_kernel_code(from) && gabi_kvm_vp_mode(hyperv->machine, vp, 0, &bits, &cpl, NULL))
 		return false;
 	*regs = (struct gabi_hv_regs){
 		.rax = from->rax, .rbx = from->rbx, .rcx = from->rcx, .rdx = from->rdx, .rsi = from->rsi, .rdi = from->rdi,
