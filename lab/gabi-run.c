@@ -38,11 +38,13 @@ static int read_contract(const char *path, struct gabi_contract **ret_contract, 
 
 static int run(const struct vmm_options *options)
 {
+	struct vmm_monitor *monitor;
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
 
-	if (vmm_run(options, &result, &diag))
+	if (vmm_new(options, &monitor, &diag) || vmm_run(monitor, &result, &diag))
 		return complain("the guest cannot be started", &diag);
+	vmm_free(monitor);
 	fprintf(stderr, "gabi-run: %s %u\n", result.text, result.value);
 	return result.end == VMM_END_OFF || result.end == VMM_END_RESET ? 0 : result.end == VMM_END_EXIT ? result.value != 0 : 1;
 }

@@ -111,7 +111,8 @@ struct gabi_kvm_exit {
 GABI_API int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 			     struct gabi_diag *diag);
 
-/* Makes gabi_kvm_vp_run return soon, or at once when it is next called. Any thread. */
+/* Makes gabi_kvm_vp_run return KICKED soon, or at once when it is next called. When it does nothing of an earlier exit is open in
+ * that VTL. Any thread. */
 GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);
 
 /*
@@ -130,6 +131,12 @@ GABI_API int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned v
 /* After a PORT exit: the instruction has not been executed. It is executed again, or faults if vector is that of a fault. */
 GABI_API int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector,
 			       struct gabi_diag *diag);
+
+/*
+ * Lets KVM finish what the last exit of each VTL left open, such as a register that a read goes to, without running the guest; after
+ * it gabi_kvm_save can be called. What an exit asked for must be in its data. Its thread, or where nobody runs it.
+ */
+GABI_API int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag);
 
 /* Sets an MSR for KVM itself, past the guest. */
 GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);

@@ -27,7 +27,10 @@ struct gabi_kvm_machine {
 	struct gabi_kvm_machine_options options;
 	struct memory memory;
 	struct level level[GABI_KVM_VTLS_MAX];
-	atomic_int *inside; /* of each virtual processor: the thread that is in gabi_kvm_vp_run, else 0 */
+	struct call {
+		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
+		atomic_bool kicked; /* since it was last told so */
+	} *call; /* of each virtual processor */
 	size_t run_len;
 	uint64_t tsc_hz;
 	uint64_t tsc_offset; /* from this machine's TSC to the guest's */
@@ -190,8 +193,8 @@ int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi
 	machine->mem = own;
 	machine->options = ours;
 	machine->memory.file = machine->memory.overlay_file = -1;
-	machine->inside = gabi_mem_get(&own, ours.vps * sizeof(*machine->inside));
-	err = machine->inside ? make_all(machine, contract, plan, diag) :
+	machine->call = gabi_mem_get(&own, ours.vps * sizeof(*machine->call));
+	err = machine->call ? make_all(machine, contract, plan, diag) :
 				gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	if (err)
 		gabi_kvm_machine_free(machine);
@@ -217,7 +220,7 @@ void gabi_kvm_machine_free(struct gabi_kvm_machine *machine)
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		free_level(machine, &machine->level[vtl]);
 	memory_close(&machine->memory);
-	gabi_mem_put(&machine->mem, machine->inside);
+	gabi_mem_put(&machine->mem, machine->call);
 	gabi_mem_put(&machine->mem, machine);
 }
 
@@ -400,20 +403,43 @@ static int inject(int vcpu, int vector)
 	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
 }
 
-/* KVM passes over the instruction when it is entered the next time: that is done first, without running the guest. */
+/*
+ * KVM ends what an exit left open when it is entered the next time; here without running the guest. The flag was perhaps set
+ * meanwhile by a kick, which must not be lost.
+ */
+static int settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct kvm_run *run = machine->level[vtl].run[vp];
+	int ret;
+
+	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
+	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (atomic_load(&machine->call[vp].kicked))
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	run->kvm_dirty_regs = 0;
+	return ret && errno == EINTR ? 0 : -1;
+}
+
+int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag)
+{
+	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
+		if (settle(machine, vp, vtl))
+			return kvm_refused(diag, "finish what a virtual processor had left open");
+	return 0;
+}
+
+/* The instruction is passed over first. */
 int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
 {
 	struct kvm_run *run = machine->level[vtl].run[vp];
-	int vcpu = vcpu_of(machine, vp, vtl);
 	uint64_t rip = run->s.regs.regs.rip;
 
-	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (!ioctl(vcpu, KVM_RUN, 0) || errno != EINTR)
+	if (settle(machine, vp, vtl))
 		return kvm_refused(diag, "finish an instruction");
-	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	run->s.regs.regs.rip = rip;
 	run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
-	return vector != GABI_KVM_NO_FAULT && inject(vcpu, vector) ? kvm_refused(diag, "let an instruction fault") : 0;
+	return vector != GABI_KVM_NO_FAULT && inject(vcpu_of(machine, vp, vtl), vector) ? kvm_refused(diag, "let an instruction fault") : 0;
 }
 
 /* ---- running ---- */
@@ -507,16 +533,17 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		return no_such_vp(diag);
 	run = machine->level[vtl].run[vp];
 	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
-	atomic_store(&machine->inside[vp], this_thread());
+	atomic_store(&machine->call[vp].inside, this_thread());
 	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
 	saved = errno;
-	atomic_store(&machine->inside[vp], 0);
+	atomic_store(&machine->call[vp].inside, 0);
 	run->kvm_dirty_regs = 0;
 	if (!ret) {
 		take_exit(run, exit);
 		return 0;
 	}
 	if (saved == EINTR || saved == EAGAIN) {
+		atomic_store(&machine->call[vp].kicked, false);
 		__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 		return 0;
 	}
@@ -529,9 +556,10 @@ void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp)
 {
 	int thread;
 
+	atomic_store(&machine->call[vp].kicked, true);
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		__atomic_store_n(&machine->level[vtl].run[vp]->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	thread = atomic_load(&machine->inside[vp]);
+	thread = atomic_load(&machine->call[vp].inside);
 	if (thread)
 		syscall(SYS_tgkill, getpid(), thread, machine->options.kick);
 }

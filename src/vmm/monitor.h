@@ -55,8 +55,33 @@ struct vmm_result {
 	char text[160];  /* one sentence of it */
 };
 
-/* Runs the guest to its end. A failure comes before its first instruction: GABI_ERR_IO for the disk, else as vmm_load and
- * gabi_kvm_machine_new. */
-int vmm_run(const struct vmm_options *options, struct vmm_result *ret_result, struct gabi_diag *diag);
+struct vmm_monitor;
+
+/*
+ * Makes the guest's machine and loads the image; nothing runs yet. The terms must outlive it, the image and the initrd not.
+ * image.at NULL: nothing is loaded. Errors: GABI_ERR_IO for the disk, else as of vmm_load and gabi_kvm_machine_new.
+ */
+int vmm_new(const struct vmm_options *options, struct vmm_monitor **ret_monitor, struct gabi_diag *diag);
+void vmm_free(struct vmm_monitor *monitor); /* NULL is fine; not while it runs */
+
+/* Runs the guest to its end, on this thread and those that it starts. A failure comes before the first instruction. Once. */
+int vmm_run(struct vmm_monitor *monitor, struct vmm_result *ret_result, struct gabi_diag *diag);
+
+/* ---- any thread but a virtual processor's, between _new and _free ---- */
+
+/*
+ * Holds the guest: when it returns all virtual processors stand still with nothing open that KVM or the monitor would still have
+ * to do, no timer fires, no input comes in, and all state can be read or saved. As many resumes let it go on. It may be held before it
+ * runs. GABI_ERR_CONFLICT: the guest has ended, and is not held.
+ */
+int vmm_pause(struct vmm_monitor *monitor, struct gabi_diag *diag);
+void vmm_resume(struct vmm_monitor *monitor);
+bool vmm_is_paused(struct vmm_monitor *monitor);
+
+/* What it runs on; the monitor's. */
+struct gabi_kvm_machine *vmm_machine(const struct vmm_monitor *monitor);
+
+/* Ends the guest as a user does who switches it off; text becomes the result's. */
+void vmm_quit(struct vmm_monitor *monitor, const char *text);
 
 #endif

@@ -82,10 +82,14 @@ static enum status tell_end(const struct vmm_result *result)
 
 static enum status run_guest(const struct args *args, const struct vmm_options *options)
 {
+	struct vmm_monitor *monitor = NULL;
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
-	int err = vmm_run(options, &result, &diag);
+	int err = vmm_new(options, &monitor, &diag);
 
+	if (!err)
+		err = vmm_run(monitor, &result, &diag);
+	vmm_free(monitor);
 	if (!err)
 		return tell_end(&result);
 	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : args->file[0], &diag);

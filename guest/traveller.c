@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest that works on while it is saved, restored and moved, and must not notice: its memory, its clocks, its ABI, its devices and
+ * its interrupts. It speaks after so many turns, and ends when a 'q' comes in. The command line: "cpus=2 pages=1024 every=4096", and
+ * "hyperv=1" where Hyper-V's interface is there.
+ */
+#include "bare.h"
+
+#include <gabi/hv_call.h>
+#include <gabi/hv_msr.h>
+
+enum {
+	SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, SERIAL_FULL = 1, ECHO = 0xe0, LINES = 0x2000, LINE = 20, PM_TIMER = 0x608,
+	VECTOR_LINE = 0x40, VECTOR_TICK = 0x41, VECTOR_DIRECT = 0x42,
+	APIC_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0, PERIODIC = 1 << 17, TICK = 1000000,
+	PAGE = 4096, PAGES_MAX = 1 << 18, WORDS = PAGE / 8, FAST = 1 << 16,
+	LEAVES = 96,
+};
+
+#define POOL_GPA   0x1000000ull /* the pages that are worked on */
+#define ECHO_VALUE 0x5a17c0deu
+
+static uint16_t written[PAGES_MAX]; /* how often, of each page */
+static volatile uint32_t ticks, directs, line_interrupts, others, stops, stopped;
+static uint32_t cpus, pages, every;
+static bool hyperv;
+static uint8_t hypercall_page[PAGE] __attribute__((aligned(4096)));
+static volatile uint8_t tsc_page[PAGE] __attribute__((aligned(4096)));
+
+/* Only what is wrong is said; it is the end, of all. */
+static void must(const char *name, uint64_t seen, uint64_t wanted)
+{
+	if (seen == wanted)
+		return;
+	check(name, seen, wanted);
+	finish();
+}
+
+void guest_interrupt(struct guest_frame *frame)
+{
+	if (frame->vector == VECTOR_TICK)
+		ticks++;
+	else if (frame->vector == VECTOR_LINE)
+		line_interrupts++;
+	else if (frame->vector == VECTOR_DIRECT)
+		directs++;
+	else
+		must("no exception", frame->vector, 256);
+	mmio(APIC_GPA)[APIC_EOI / 4] = 0;
+}
+
+/* ---- memory ---- */
+
+static uint64_t pattern(uint32_t page, uint32_t times, uint32_t word)
+{
+	return (page + 1) * 0x9e3779b97f4a7c15ull ^ (uint64_t)times << 32 ^ word * 0xff51afd7ed558ccdull;
+}
+
+static volatile uint64_t *page_at(uint32_t page)
+{
+	return (volatile uint64_t *)(POOL_GPA + (uint64_t)page * PAGE);
+}
+
+/* A page that was never written is clear. */
+static void look_at_page(uint32_t page)
+{
+	for (uint32_t word = page % 7; word < WORDS; word += 73)
+		must("memory: a page is as it was written", page_at(page)[word], written[page] ? pattern(page, written[page], word) : 0);
+}
+
+static void write_page(uint32_t page)
+{
+	written[page]++;
+	for (uint32_t word = page % 7; word < WORDS; word += 73)
+		page_at(page)[word] = written[page] ? pattern(page, written[page], word) : 0;
+}
+
+/* Each processor has every cpus-th page. */
+static uint32_t next_page(uint32_t number, uint64_t *seed)
+{
+	*seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(*seed >> 33) % (pages / cpus) * cpus + number;
+}
+
+static void work(uint32_t number, uint64_t *seed)
+{
+	uint32_t page = next_page(number, seed);
+
+	look_at_page(page);
+	write_page(page);
+}
+
+/* ---- clocks ---- */
+
+static uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high));
+	return (uint64_t)high << 32 | low;
+}
+
+static void look_at_tsc(uint64_t *before)
+{
+	uint64_t now = rdtsc();
+
+	must("TSC: never goes back", now >= *before, 1);
+	*before = now;
+}
+
+/* Of 24 bits or 32; a guest that stands still for long may not tell. */
+static void look_at_pm_timer(void)
+{
+	static uint32_t before;
+	uint32_t now = in32(PM_TIMER);
+
+	must("PM timer: never goes back", now - before < 0x80000000u, 1);
+	before = now;
+}
+
+static uint64_t page_time(void)
+{
+	uint64_t ticks_now = rdtsc(), high;
+
+	__asm__("mulq %2" : "+a"(ticks_now), "=d"(high) : "r"(*(volatile uint64_t *)(tsc_page + 8)) : "cc");
+	return high + *(volatile uint64_t *)(tsc_page + 16);
+}
+
+static void look_at_reference(void)
+{
+	static uint64_t before;
+	uint64_t first = rdmsr(GABI_HV_MSR_TIME_REF_COUNT), between = page_time(), second = rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
+
+	must("reference counter: never goes back", first >= before && second >= first, 1);
+	if (*(volatile uint32_t *)tsc_page)
+		must("reference TSC: runs with the reference counter", first <= between + 1 && between <= second + 1, 1);
+	before = second;
+}
+
+/* ---- ABI ---- */
+
+/* APIC ids and XSAVE's sizes are not looked at here: they are of the processor and of the moment. */
+static void look_at_abi(void)
+{
+	static uint32_t seen[LEAVES][4];
+	static bool known;
+	static const uint32_t bases[] = { 0, 0x40000000, 0x80000000 };
+	uint32_t at = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (uint32_t leaf = bases[i]; leaf < bases[i] + 0x20; leaf++, at++) {
+			uint32_t regs[4] = { 0 };
+
+			if (leaf != 1 && leaf != 0xb && leaf != 0xd && leaf != 0x8000001e)
+				cpuid(leaf, 0, regs);
+			for (unsigned part = 0; part < 4; part++) {
+				if (known)
+					must("CPUID: is as it was", regs[part], seen[at][part]);
+				seen[at][part] = regs[part];
+			}
+		}
+	}
+	known = true;
+}
+
+/* ---- devices and interrupts ---- */
+
+static void set_up(void)
+{
+	volatile uint32_t *apic = mmio(APIC_GPA), *ioapic = mmio(0xfec00000u);
+
+	set_up_interrupts();
+	apic[APIC_SPURIOUS / 4] = 0x1ff;
+	apic[APIC_TIMER_DIVIDE / 4] = 11; /* by 1 */
+	apic[APIC_TIMER / 4] = PERIODIC | VECTOR_TICK;
+	apic[APIC_TIMER_COUNT / 4] = TICK * 10;
+	ioapic[0] = 0x10 + 2 * LINE + 1;
+	ioapic[4] = 0;
+	ioapic[0] = 0x10 + 2 * LINE;
+	ioapic[4] = VECTOR_LINE;
+	out32(ECHO, ECHO_VALUE);
+	__asm__ volatile("sti");
+}
+
+static uint64_t hypercall(uint64_t control, uint64_t in)
+{
+	register uint64_t r8 __asm__("r8") = 0;
+	uint64_t status;
+
+	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(in), "+r"(r8) : [page] "r"(hypercall_page)
+			 : "r9", "r10", "r11", "cc", "memory");
+	return status & 0xffff;
+}
+
+static void set_up_hyperv(void)
+{
+	wrmsr(GABI_HV_MSR_GUEST_OS_ID, 0x8100000000000001);
+	wrmsr(GABI_HV_MSR_HYPERCALL, (uint64_t)hypercall_page | 1);
+	wrmsr(GABI_HV_MSR_REFERENCE_TSC, (uint64_t)tsc_page | 1);
+	wrmsr(GABI_HV_MSR_SCONTROL, 1);
+	wrmsr(GABI_HV_MSR_STIMER1_CONFIG, 8 | 2 | 1 << 12 | VECTOR_DIRECT << 4);
+	wrmsr(GABI_HV_MSR_STIMER1_COUNT, 100000); /* 10 ms */
+}
+
+static void look_at_hyperv(void)
+{
+	must("hypercall: goes through the page", hypercall(GABI_HV_CALL_NotifyLongSpinWait | FAST, 1), 0);
+	look_at_reference();
+}
+
+/* What is still as it was set up, and still comes. */
+static void look_at_all(void)
+{
+	uint32_t had = line_interrupts;
+
+	for (uint32_t page = 0; page < pages; page++)
+		look_at_page(page);
+	check("memory: every page is as it was written", 1, 1);
+	check("test device: holds its value", in32(ECHO), ECHO_VALUE);
+	check("local APIC: its timer goes on", wait_for_least(&ticks, ticks + 3), 1);
+	out8(LINES + LINE, 1);
+	out8(LINES + LINE, 0);
+	check("I/O APIC: a line's interrupt comes", wait_for(&line_interrupts, had + 1), 1);
+	if (!hyperv)
+		return;
+	check("STIMER1: goes on", wait_for_least(&directs, directs + 3), 1);
+	check("GUEST_OS_ID: is kept", rdmsr(GABI_HV_MSR_GUEST_OS_ID), 0x8100000000000001);
+	wrmsr(GABI_HV_MSR_HYPERCALL, 0);
+	check("hypercall page: the RAM is there again", hypercall_page[0], 0);
+}
+
+/* ---- processors ---- */
+
+void guest_other(uint32_t number)
+{
+	uint64_t seed = number, clock = 0;
+
+	mmio(APIC_GPA)[APIC_SPURIOUS / 4] = 0x1ff;
+	__atomic_fetch_add(&others, 1, __ATOMIC_SEQ_CST);
+	while (!stops) {
+		work(number, &seed);
+		look_at_tsc(&clock);
+	}
+	__atomic_fetch_add(&stopped, 1, __ATOMIC_SEQ_CST);
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static bool is_told_to_end(void)
+{
+	return in8(SERIAL_STATUS) & SERIAL_FULL && in8(SERIAL) == 'q';
+}
+
+static void turn(uint64_t *seed, uint64_t *clock)
+{
+	work(0, seed);
+	look_at_tsc(clock);
+	look_at_pm_timer();
+	must("test device: holds its value", in32(ECHO), ECHO_VALUE);
+	if (hyperv)
+		look_at_hyperv();
+}
+
+static void work_on(void)
+{
+	uint64_t seed = 0, clock = 0;
+
+	for (uint64_t turns = 1; !is_told_to_end(); turns++) {
+		turn(&seed, &clock);
+		if (turns % 64 == 0)
+			look_at_abi();
+		if (turns % every)
+			continue;
+		say("turn ");
+		say_number(turns);
+		say("\n");
+	}
+}
+
+void guest_first(uint32_t magic, const uint32_t *info)
+{
+	const char *line = (const char *)(uintptr_t)info[4];
+
+	(void)magic;
+	cpus = (uint32_t)number_of(line, "cpus");
+	pages = (uint32_t)number_of(line, "pages");
+	every = (uint32_t)number_of(line, "every");
+	hyperv = number_of(line, "hyperv");
+	set_up();
+	if (hyperv)
+		set_up_hyperv();
+	start_others();
+	check("all others run", wait_for(&others, cpus - 1), 1);
+	work_on();
+	stops = 1;
+	check("all others stop", wait_for(&stopped, cpus - 1), 1);
+	look_at_all();
+	finish();
+}

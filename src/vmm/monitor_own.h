@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What a monitor is made of, for the files that make it up. */
+#ifndef GABI_VMM_MONITOR_OWN_H
+#define GABI_VMM_MONITOR_OWN_H
+
+#include "disk.h"
+#include "hyperv.h"
+#include "monitor.h"
+#include "pc.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/*
+ * Who may pass: whoever changes the guest's state (a virtual processor, and the thread that waits for input and timers) does it
+ * inside the gate, and nobody is inside while the monitor is held.
+ */
+struct vmm_gate {
+	pthread_mutex_t lock; /* nobody takes another lock while holding it */
+	pthread_cond_t changed;
+	unsigned inside;
+	atomic_uint holds; /* how often it was paused and not yet resumed; changed under the lock */
+};
+
+struct vmm_console_input {
+	bool to_virtio; /* the guest last wrote to the virtio console, and not to the serial port */
+	unsigned char bytes[256];
+	size_t len;
+};
+
+struct vmm_monitor {
+	struct vmm_options options;
+	struct gabi_kvm_machine *machine;
+	struct vmm_hyperv *hyperv; /* NULL: none */
+	struct vmm_board board;
+	struct vmm_disk disk;
+	uint64_t start_ns;
+	int wake; /* an eventfd: the thread in vmm_run has something to look at */
+	struct vmm_gate gate;
+
+	pthread_mutex_t lock; /* of all below; its holder is inside the devices */
+	struct vmm_pc pc;
+	struct vmm_console_input input;
+	struct vmm_result result;
+
+	atomic_bool ending; /* result.end is set */
+	struct vmm_vp {
+		struct vmm_monitor *monitor;
+		pthread_t thread;
+		unsigned index;
+		bool started;
+	} *vp;
+};
+
+/* ---- monitor.c ---- */
+
+void vmm_wake(struct vmm_monitor *monitor);
+
+/* The first end is the one that counts. The lock is held. */
+void vmm_end_with(struct vmm_monitor *monitor, enum vmm_end how, unsigned value, const char *text);
+
+/* ---- vps.c: a thread for each virtual processor ---- */
+
+int vmm_vps_start(struct vmm_monitor *monitor, struct gabi_diag *diag);
+void vmm_vps_stop(struct vmm_monitor *monitor); /* and waits for them */
+
+/* Into the gate: false while the monitor is held. */
+bool vmm_gate_enter(struct vmm_monitor *monitor);
+void vmm_gate_leave(struct vmm_monitor *monitor);
+
+/* ---- console.c ---- */
+
+/* What devices write; ctx is the monitor, whose lock is held. */
+void vmm_serial_out(void *ctx, uint8_t byte);
+void vmm_console_out(void *ctx, const void *bytes, size_t len);
+
+/* Hands input on, as much as the console that the guest last wrote to takes. The lock is held. */
+void vmm_input_feed(struct vmm_monitor *monitor);
+
+bool vmm_input_wanted(struct vmm_monitor *monitor);
+bool vmm_input_take(struct vmm_monitor *monitor); /* reads some; false at its end */
+
+#endif

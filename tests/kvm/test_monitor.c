@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/* A monitor that is held and let go while its guest works, on this machine's KVM. */
+#include "traveller.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static struct traveller guest;
+
+static void pause_it(void)
+{
+	struct gabi_diag diag = { 0 };
+
+	if (vmm_pause(guest.monitor, &diag))
+		fail_msg("%s: %s", diag.text, guest.said);
+}
+
+static void sleep_ms(long ms)
+{
+	nanosleep(&(struct timespec){ 0, ms * 1000000 }, NULL);
+}
+
+static int free_guest(void **state)
+{
+	(void)state;
+	traveller_stop(&guest);
+	return 0;
+}
+
+static void pause__guest_works__nothing_moves_until_resumed(void **state)
+{
+	unsigned char *before = malloc(32 << 20), *ram;
+
+	(void)state;
+	traveller_new(&guest, true, 2, false);
+	ram = gabi_kvm_machine_ram(vmm_machine(guest.monitor), 0, 32 << 20);
+	traveller_run(&guest);
+	traveller_wait(&guest, "turn", 1);
+	pause_it();
+	assert_true(vmm_is_paused(guest.monitor));
+	memcpy(before, ram, 32 << 20);
+	sleep_ms(30);
+	assert_memory_equal(before, ram, 32 << 20);
+	vmm_resume(guest.monitor);
+	assert_false(vmm_is_paused(guest.monitor));
+	traveller_wait(&guest, "turn", 2);
+	assert_int_equal(traveller_end(&guest), 0);
+	free(before);
+}
+
+static void pause__again_and_again__guest_does_not_notice(void **state)
+{
+	(void)state;
+	traveller_new(&guest, true, 2, false);
+	traveller_run(&guest);
+	traveller_wait(&guest, "turn", 1);
+	for (int i = 0; i < 500; i++) {
+		pause_it();
+		vmm_resume(guest.monitor);
+	}
+	traveller_wait(&guest, "turn", 1);
+	assert_int_equal(traveller_end(&guest), 0);
+}
+
+static void pause__twice__wants_two_resumes(void **state)
+{
+	(void)state;
+	traveller_new(&guest, false, 1, false);
+	pause_it(); /* before it runs */
+	traveller_run(&guest);
+	pause_it();
+	vmm_resume(guest.monitor);
+	sleep_ms(20);
+	assert_true(vmm_is_paused(guest.monitor));
+	assert_int_equal(gabi_kvm_vp_registers(vmm_machine(guest.monitor), 0, 0)->rip, 0); /* it has not run */
+	vmm_resume(guest.monitor);
+	traveller_wait(&guest, "turn", 1);
+	assert_int_equal(traveller_end(&guest), 0);
+}
+
+static void pause__guest_has_ended__says_so(void **state)
+{
+	struct gabi_diag diag = { 0 };
+
+	(void)state;
+	traveller_new(&guest, false, 1, false);
+	traveller_run(&guest);
+	assert_int_equal(traveller_end(&guest), 0);
+	assert_int_equal(vmm_pause(guest.monitor, &diag), GABI_ERR_CONFLICT);
+	assert_string_equal(diag.text, "the guest has ended");
+	assert_false(vmm_is_paused(guest.monitor));
+}
+
+static void quit__while_paused__ends(void **state)
+{
+	(void)state;
+	traveller_new(&guest, true, 2, false);
+	traveller_run(&guest);
+	traveller_wait(&guest, "turn", 1);
+	pause_it();
+	vmm_quit(guest.monitor, "enough");
+	pthread_join(guest.thread, NULL);
+	guest.runs = false;
+	assert_int_equal(guest.result.end, VMM_END_QUIT);
+	assert_string_equal(guest.result.text, "enough");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(pause__guest_works__nothing_moves_until_resumed, free_guest),
+		cmocka_unit_test_teardown(pause__again_and_again__guest_does_not_notice, free_guest),
+		cmocka_unit_test_teardown(pause__twice__wants_two_resumes, free_guest),
+		cmocka_unit_test_teardown(pause__guest_has_ended__says_so, free_guest),
+		cmocka_unit_test_teardown(quit__while_paused__ends, free_guest),
+	};
+
+	traveller_begin(argc > 1 ? argv[1] : "");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
