@@ -24,7 +24,7 @@ static void parse(void *ctx)
 	struct gabi_cpu *cpu;
 	size_t count;
 
-	if (gabi_cpu_parse(text, strlen(text), NULL, &cpu, NULL))
+	if (gabi_cpu_parse(text, strlen(text), NULL, NULL, &cpu, NULL))
 		exit(3);
 	gabi_cpu_words(cpu, &count);
 	bench_use(count);
@@ -39,7 +39,7 @@ static void start(void *ctx)
 	struct gabi_qemu *line;
 	struct gabi_qemu_guest *guest;
 
-	if (gabi_qemu_parse(text, strlen(text), NULL, &line, NULL) || gabi_qemu_start(line, host, NULL, &guest, NULL))
+	if (gabi_qemu_parse(text, strlen(text), NULL, NULL, &line, NULL) || gabi_qemu_start(line, host, NULL, &guest, NULL))
 		exit(3);
 	bench_use(gabi_qemu_guest_contract(guest) != NULL);
 	gabi_qemu_guest_free(guest);

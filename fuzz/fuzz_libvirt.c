@@ -20,7 +20,7 @@ static void expect_cpu(const char *text)
 	struct gabi_diag diag = { 0 };
 	struct gabi_cpu *cpu;
 
-	if (*text && gabi_cpu_parse(text, strlen(text), NULL, &cpu, &diag))
+	if (*text && gabi_cpu_parse(text, strlen(text), NULL, NULL, &cpu, &diag))
 		fuzz_expect(diag.text[0]);
 	else if (*text)
 		gabi_cpu_free(cpu);

@@ -64,7 +64,7 @@ static struct gabi_qemu *written_again(const struct gabi_qemu *line)
 	at += sprintf(at, " -cpu ");
 	at = put_escaped(at, cpu);
 	*at = '\0';
-	fuzz_expect(!gabi_qemu_parse(text, strlen(text), NULL, &again, NULL));
+	fuzz_expect(!gabi_qemu_parse(text, strlen(text), NULL, NULL, &again, NULL));
 	fuzz_expect(!strcmp(gabi_qemu_machine(again), machine) && !strcmp(gabi_qemu_cpu(again), cpu));
 	free(text);
 	return again;
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct gabi_diag diag = { 0 };
 	struct gabi_qemu *line, *again;
 	struct gabi_qemu_guest *guest = NULL;
-	int err = gabi_qemu_parse((const char *)data, len, NULL, &line, &diag);
+	int err = gabi_qemu_parse((const char *)data, len, NULL, NULL, &line, &diag);
 
 	if (!host)
 		make_host();

@@ -19,18 +19,18 @@ struct gabi_cpu;
 #define GABI_CPU_MAX_LEN 16384 /* bytes of an argument; longer is GABI_ERR_LIMIT */
 
 /*
- * Reads the argument, with or without "-cpu " before it. An unknown model or name is GABI_ERR_UNKNOWN and the sentence gives the
+ * Reads the argument, with or without "-cpu " before it; own (or NULL) has models beside the built-in ones. An unknown model or name is GABI_ERR_UNKNOWN and the sentence gives the
  * nearest ones; a value that QEMU would not take is GABI_ERR_RANGE; a Hyper-V flag without those that it needs is
  * GABI_ERR_CONFLICT.
  */
-GABI_API int gabi_cpu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu,
-			    struct gabi_diag *diag);
+GABI_API int gabi_cpu_parse(const char *text, size_t len, const struct gabi_model_set *own, const struct gabi_mem *mem,
+			    struct gabi_cpu **ret_cpu, struct gabi_diag *diag);
 GABI_API void gabi_cpu_free(struct gabi_cpu *cpu); /* NULL is fine */
 
 /* 1 if QEMU's x86 CPUs have a property of that name, with hyphens or underscores. */
 GABI_API int gabi_cpu_has_property(const char *name);
 
-/* The model, aliases resolved; NULL for "base", "host" and "max". */
+/* QEMU's model, aliases and models that it does not have resolved; NULL for "base", "host" and "max". */
 GABI_API const struct gabi_model *gabi_cpu_model(const struct gabi_cpu *cpu);
 
 /* 1 where all that the host has is asked for: "host" and "max". */

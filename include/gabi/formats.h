@@ -12,6 +12,7 @@
 
 #include <gabi/contract.h>
 #include <gabi/host.h>
+#include <gabi/model.h>
 #include <gabi/plan.h>
 #include <gabi/state.h>
 #include <gabi/verdict.h>
@@ -27,6 +28,10 @@ GABI_API int gabi_contract_read(const char *text, size_t len, const struct gabi_
 				struct gabi_diag *diag);
 GABI_API int gabi_host_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_host **ret_host,
 			    struct gabi_diag *diag);
+
+/* Models of a user's own, each added to the set (gabi/model.h). After an error the set has those that stood before the one at fault. */
+#define GABI_MODELS_SCHEMA 1
+GABI_API int gabi_models_read(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_model_set *set, struct gabi_diag *diag);
 
 /*
  * Other tools' files, told apart by what is in them.

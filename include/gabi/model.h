@@ -8,6 +8,8 @@
 #ifndef GABI_MODEL_H
 #define GABI_MODEL_H
 
+#include <gabi/err.h>
+#include <gabi/mem.h>
 #include <gabi/word.h>
 
 GABI_BEGIN
@@ -16,7 +18,8 @@ struct gabi_model {
 	const char *name;    /* "Cascadelake-Server-v5" */
 	const char *parent;  /* the model that its row differs from; "" if it stands alone */
 	const char *changes; /* what the row says: "name", "-name" and "name=value", parted by spaces */
-	const char *source;  /* "QEMU 7.2": the oldest release that was seen to have it; "gabi": a composite of our own */
+	const char *model_id; /* the text of CPUID 0x80000002 to 0x80000004; "" for the parent's */
+	const char *source;  /* "QEMU 7.2": the oldest release that was seen to have it; "gabi": a composite of our own; "user": of a set */
 };
 
 /* A second name of a model: "Cascadelake-Server" is Cascadelake-Server-v1. */
@@ -38,6 +41,42 @@ GABI_API const struct gabi_model *gabi_model_find(const char *name);
  * vmx itself is not among a model's names (QEMU has it off unless asked for), its VMX features are.
  */
 GABI_API const struct gabi_word *gabi_model_words(const struct gabi_model *model, size_t *ret_count);
+
+/*
+ * Models of a user's own, beside the built-in ones: a name for a model and what differs from it, for a fleet's golden CPU or for one
+ * that is to come. Wherever a set is taken NULL is the built-in models alone. A set is not changed while others read it.
+ */
+struct gabi_model_set;
+
+#define GABI_MODEL_SET_MAX 1024 /* models of one set */
+
+GABI_API int gabi_model_set_new(const struct gabi_mem *mem, struct gabi_model_set **ret_set);
+GABI_API void gabi_model_set_free(struct gabi_model_set *set); /* NULL is fine */
+
+/*
+ * Adds a copy of the row, whose source does not matter. Its parent is built in or was added before. changes are "name", "-name" and "name=value" for
+ * anything that -cpu has a property for, hv-relaxed as well as avx2; level is the least, as in the built-in rows.
+ *
+ * GABI_ERR_DUPLICATE: the name, or one of the changes, is taken; GABI_ERR_UNKNOWN: there is no such parent or property, with the nearest
+ * names; GABI_ERR_SYNTAX: it is no name; otherwise as gabi_cpu_parse.
+ */
+GABI_API int gabi_model_set_add(struct gabi_model_set *set, const struct gabi_model *row, struct gabi_diag *diag);
+
+/* Those that were added, in their order; pointers hold until the next one is. */
+GABI_API const struct gabi_model *gabi_model_set_models(const struct gabi_model_set *set, size_t *ret_count);
+
+/* The model of that name in the set, or else as gabi_model_find. */
+GABI_API const struct gabi_model *gabi_model_set_find(const struct gabi_model_set *set, const char *name);
+
+/* Always GABI_ERR_UNKNOWN, with the sentence that there is no such model and the nearest names. */
+GABI_API int gabi_model_unknown(const struct gabi_model_set *set, const char *name, struct gabi_diag *diag);
+
+/*
+ * The argument of -cpu in words that QEMU has: a model that it does not have (of the set, or of source "gabi") becomes that model's nearest
+ * ancestor that it has, and what differs. *ret_text is to be freed with mem.
+ */
+GABI_API int gabi_model_set_argument(const struct gabi_model_set *set, const char *text, size_t len, const struct gabi_mem *mem,
+				     char **ret_text, struct gabi_diag *diag);
 
 GABI_END
 #endif

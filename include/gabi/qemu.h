@@ -11,6 +11,7 @@
 
 #include <gabi/contract.h>
 #include <gabi/host.h>
+#include <gabi/model.h>
 
 GABI_BEGIN
 
@@ -20,16 +21,16 @@ struct gabi_qemu;
 
 /*
  * Reads a whole command line as a shell would (quotes, backslashes, lines that go on, comments), a file as -readconfig takes
- * it, or the argument of -cpu alone. Options that cannot touch the guest's CPU are passed over; one that QEMU does not have is
+ * it, or the argument of -cpu alone; own (or NULL) has models beside the built-in ones. Options that cannot touch the guest's CPU are passed over; one that QEMU does not have is
  * GABI_ERR_UNKNOWN, one whose effect is not foreseen here GABI_ERR_UNSUPPORTED, and what QEMU would refuse is refused as by
  * gabi_cpu_parse.
  */
-GABI_API int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_qemu **ret_line,
-			     struct gabi_diag *diag);
+GABI_API int gabi_qemu_parse(const char *text, size_t len, const struct gabi_model_set *own, const struct gabi_mem *mem,
+			     struct gabi_qemu **ret_line, struct gabi_diag *diag);
 GABI_API void gabi_qemu_free(struct gabi_qemu *line); /* NULL is fine */
 
 GABI_API const char *gabi_qemu_machine(const struct gabi_qemu *line); /* "pc-q35-7.2" */
-GABI_API const char *gabi_qemu_cpu(const struct gabi_qemu *line);     /* the argument of -cpu */
+GABI_API const char *gabi_qemu_cpu(const struct gabi_qemu *line);     /* the argument of -cpu, as QEMU would be given it */
 
 /* What was assumed because the line does not say it, and what was passed over; one sentence each. */
 GABI_API size_t gabi_qemu_note_count(const struct gabi_qemu *line);

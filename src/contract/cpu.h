@@ -20,8 +20,9 @@ struct gabi_cpu_frame {
 	void *ctx;
 };
 
-int gabi_cpu_parse_in(const char *text, size_t len, const struct gabi_cpu_frame *frame, const struct gabi_mem *mem,
-		      struct gabi_cpu **ret_cpu, struct gabi_diag *diag);
+/* The argument is in QEMU's words, as gabi_model_set_argument leaves it. */
+int gabi_cpu_parse_in(const char *argument, const struct gabi_cpu_frame *frame, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu,
+		      struct gabi_diag *diag);
 
 /* Of the CPU, for fill: sets the bits of a word, adding it as needed; the bits that the argument speaks of. */
 int gabi_cpu_or(struct gabi_cpu *cpu, const struct gabi_key *key, uint64_t bits);

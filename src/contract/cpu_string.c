@@ -119,24 +119,6 @@ static int unknown_name(const char *name, struct gabi_diag *diag)
 	return gabi_fail(diag, GABI_ERR_UNKNOWN, "QEMU has no CPU property \"", name, "\"", text, (char *)NULL);
 }
 
-static int unknown_model(const char *name, struct gabi_diag *diag)
-{
-	struct gabi_nearest nearest = { .wanted = name };
-	char text[3 * 64 + 32];
-	struct gabi_out out = gabi_out_to(text, sizeof(text));
-	size_t count;
-	const struct gabi_model *model = gabi_models(&count);
-	const struct gabi_model_alias *alias;
-
-	for (size_t i = 0; i < count; i++)
-		gabi_nearest_offer(&nearest, model[i].name, strlen(model[i].name));
-	alias = gabi_model_aliases(&count);
-	for (size_t i = 0; i < count; i++)
-		gabi_nearest_offer(&nearest, alias[i].name, strlen(alias[i].name));
-	gabi_nearest_print(&nearest, &out);
-	return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no CPU model \"", name, "\"", text, (char *)NULL);
-}
-
 /* ---- values ---- */
 
 static int bad_value(const char *name, const char *value, const char *wants, struct gabi_diag *diag)
@@ -535,7 +517,7 @@ static int take_model(struct gabi_cpu *cpu, const char *name, struct gabi_diag *
 		return 0;
 	cpu->model = gabi_model_find(name);
 	if (!cpu->model)
-		return unknown_model(name, diag);
+		return gabi_model_unknown(NULL, name, diag);
 	word = gabi_model_words(cpu->model, &count);
 	for (size_t i = 0; i < count; i++)
 		if (gabi_words_add(&cpu->words, &cpu->mem, &word[i]))
@@ -611,63 +593,46 @@ static int apply(struct gabi_cpu *cpu, const struct gabi_cpu_frame *frame, struc
 	return err;
 }
 
-/* The argument itself, without "-cpu" and white space around it. */
-static const char *argument(const char *text, size_t *len)
-{
-	static const char option[] = "-cpu ";
-
-	if (*len >= sizeof(option) - 1 && !memcmp(text, option, sizeof(option) - 1)) {
-		text += sizeof(option) - 1;
-		*len -= sizeof(option) - 1;
-	}
-	for (; *len && (*text == ' ' || *text == '\n'); text++)
-		--*len;
-	while (*len && (text[*len - 1] == ' ' || text[*len - 1] == '\n'))
-		--*len;
-	return text;
-}
-
-static int parse(struct gabi_cpu *cpu, const char *text, size_t len, const struct gabi_cpu_frame *frame, struct gabi_diag *diag)
+static int parse(struct gabi_cpu *cpu, const char *argument, const struct gabi_cpu_frame *frame, struct gabi_diag *diag)
 {
 	int err;
 
-	cpu->text = gabi_mem_get(&cpu->mem, len + 1);
+	cpu->text = gabi_mem_copy_text(&cpu->mem, argument);
 	if (!cpu->text)
 		return nomem(diag);
-	memcpy(cpu->text, text, len);
-	err = cut(cpu, len, diag);
+	err = cut(cpu, strlen(argument), diag);
 	if (!err)
 		err = take_model(cpu, cpu->text, diag);
 	return err ? err : apply(cpu, frame, diag);
 }
 
-int gabi_cpu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu, struct gabi_diag *diag)
+int gabi_cpu_parse(const char *text, size_t len, const struct gabi_model_set *own, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu,
+		   struct gabi_diag *diag)
 {
 	static const struct gabi_cpu_frame none = { 0 };
+	const struct gabi_mem memory = gabi_mem_or_default(mem);
+	char *argument;
+	int err = gabi_model_set_argument(own, text, len, &memory, &argument, diag);
 
-	return gabi_cpu_parse_in(text, len, &none, mem, ret_cpu, diag);
+	if (err)
+		return err;
+	err = gabi_cpu_parse_in(argument, &none, &memory, ret_cpu, diag);
+	gabi_mem_put(&memory, argument);
+	return err;
 }
 
-int gabi_cpu_parse_in(const char *text, size_t len, const struct gabi_cpu_frame *frame, const struct gabi_mem *mem,
-		      struct gabi_cpu **ret_cpu, struct gabi_diag *diag)
+int gabi_cpu_parse_in(const char *argument, const struct gabi_cpu_frame *frame, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu,
+		      struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_cpu *cpu;
 	int err;
 
-	if (len > GABI_CPU_MAX_LEN)
-		return gabi_fail(diag, GABI_ERR_LIMIT, "a -cpu argument has at most 16384 bytes", (char *)NULL);
-	text = argument(text, &len);
-	if (!len || *text == ',')
-		return gabi_fail(diag, GABI_ERR_SYNTAX, "a -cpu argument begins with a CPU model, \"host\", \"max\" or \"base\"",
-				 (char *)NULL);
-	if (memchr(text, '\0', len))
-		return gabi_fail(diag, GABI_ERR_SYNTAX, "a -cpu argument holds no NUL", (char *)NULL);
 	cpu = gabi_mem_get(&own, sizeof(*cpu));
 	if (!cpu)
 		return nomem(diag);
 	cpu->mem = own;
-	err = parse(cpu, text, len, frame, diag);
+	err = parse(cpu, argument, frame, diag);
 	if (err) {
 		gabi_cpu_free(cpu);
 		return err;

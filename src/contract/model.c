@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct gabi_model models[] = {
-#define GABI_MODEL_ROW(model, from, seen, model_id, row) { .name = model, .parent = from, .changes = row, .source = seen },
+#define GABI_MODEL_ROW(model, from, seen, id, row) \
+	{ .name = model, .parent = from, .changes = row, .model_id = id, .source = seen },
 #include <models/x86.def>
 };
 

@@ -476,7 +476,7 @@ static int parse(struct gabi_qemu_guest *guest, struct gabi_diag *diag)
 	take_compats(&presets, guest->line);
 	frame.presets = presets.at;
 	frame.preset_count = presets.count;
-	return gabi_cpu_parse_in(cpu, strlen(cpu), &frame, &guest->mem, &guest->cpu, diag);
+	return gabi_cpu_parse_in(cpu, &frame, &guest->mem, &guest->cpu, diag);
 }
 
 int gabi_guest_features(struct gabi_qemu_guest *guest, struct gabi_diag *diag)

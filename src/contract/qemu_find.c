@@ -309,7 +309,7 @@ static int try_line(struct search *search, bool says)
 	search->differ = SIZE_MAX / 2;
 	if (err)
 		return 0;
-	err = gabi_qemu_parse(search->text, strlen(search->text), &search->mem, &line, NULL);
+	err = gabi_qemu_parse(search->text, strlen(search->text), NULL, &search->mem, &line, NULL);
 	if (!err)
 		err = gabi_qemu_start(line, search->host, &search->mem, &guest, NULL);
 	if (!err)
@@ -398,7 +398,7 @@ static int distance_of(struct search *search, const struct gabi_model *model, si
 	search->count = 0;
 	search->differ = 0;
 	write_text(search);
-	err = gabi_qemu_parse(search->text, strlen(search->text), &search->mem, &line, NULL);
+	err = gabi_qemu_parse(search->text, strlen(search->text), NULL, &search->mem, &line, NULL);
 	if (!err)
 		err = gabi_qemu_start(line, search->host, &search->mem, &guest, NULL);
 	if (!err && gabi_qemu_guest_contract(guest))
@@ -473,7 +473,7 @@ int gabi_qemu_find(const struct gabi_contract *contract, const struct gabi_host 
 	if (!err)
 		err = shorten(best);
 	if (!err)
-		err = gabi_qemu_parse(best->text, strlen(best->text), mem, ret_line, diag);
+		err = gabi_qemu_parse(best->text, strlen(best->text), NULL, mem, ret_line, diag);
 	if (err == GABI_ERR_NOMEM)
 		gabi_fail(diag, err, "out of memory", (char *)NULL);
 	gabi_mem_put(&own, search);

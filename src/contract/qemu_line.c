@@ -17,6 +17,7 @@ struct reader {
 	struct gabi_qemu *line;
 	struct gabi_diag *diag;
 	char *at, *end;     /* the text that is left; words are cut out in place */
+	const struct gabi_model_set *own; /* models beside the built-in ones */
 	const char *cpu;    /* the last -cpu */
 	const char *family; /* "pc-q35" or "pc-i440fx" */
 	const char *unversioned; /* the alias that was given, or NULL */
@@ -32,20 +33,26 @@ enum smp { CPUS, SOCKETS, DIES, CLUSTERS, MODULES, CORES, THREADS, MAXCPUS };
 
 int gabi_notes_add(struct gabi_notes *notes, const struct gabi_mem *mem, ...)
 {
-	char text[512], *copy;
-	struct gabi_out out = gabi_out_to(text, sizeof(text));
-	va_list pieces;
+	char *text = NULL;
+	struct gabi_out out = gabi_out_to(NULL, 0);
 
-	va_start(pieces, mem);
-	for (const char *piece; (piece = va_arg(pieces, const char *));)
-		gabi_out_text(&out, piece);
-	va_end(pieces);
-	copy = gabi_mem_copy_text(mem, text);
-	if (!copy || gabi_mem_room(mem, (void **)&notes->at, &notes->cap, notes->count, sizeof(copy))) {
-		gabi_mem_put(mem, copy);
-		return GABI_ERR_NOMEM;
+	for (unsigned pass = 0; pass < 2; pass++) { /* first its length */
+		va_list pieces;
+
+		va_start(pieces, mem);
+		for (const char *piece; (piece = va_arg(pieces, const char *));)
+			gabi_out_text(&out, piece);
+		va_end(pieces);
+		if (pass)
+			break;
+		text = gabi_mem_get(mem, out.len + 1);
+		if (!text || gabi_mem_room(mem, (void **)&notes->at, &notes->cap, notes->count, sizeof(text))) {
+			gabi_mem_put(mem, text);
+			return GABI_ERR_NOMEM;
+		}
+		out = gabi_out_to(text, out.len + 1);
 	}
-	notes->at[notes->count++] = copy;
+	notes->at[notes->count++] = text;
 	return 0;
 }
 
@@ -572,9 +579,20 @@ static int finish_machine(struct reader *reader)
 			      reader->unversioned ? ": an alias is another machine with every QEMU" : ": no -machine is given");
 }
 
-static int finish(struct reader *reader, bool is_part)
+/* The argument in QEMU's words; what was meant by a name that QEMU does not have is said. */
+static int take_cpu(struct reader *reader, const char *cpu)
 {
 	struct gabi_qemu *line = reader->line;
+	size_t len = strcspn(cpu, ",");
+	int err = gabi_model_set_argument(reader->own, cpu, strlen(cpu), &line->mem, &line->cpu, reader->diag);
+
+	if (err || !strncmp(line->cpu, cpu, len + 1))
+		return err;
+	return note(reader, "QEMU has no model of that name, and is told -cpu '", line->cpu, "'");
+}
+
+static int finish(struct reader *reader, bool is_part)
+{
 	int err = finish_machine(reader);
 
 	if (!err)
@@ -593,8 +611,7 @@ static int finish(struct reader *reader, bool is_part)
 			   reader->names.len >= sizeof(reader->passed_over) ? "..." : "");
 	if (err)
 		return err;
-	line->cpu = gabi_mem_copy_text(&line->mem, reader->cpu ? reader->cpu : "qemu64");
-	return line->cpu ? 0 : nomem(reader->diag);
+	return take_cpu(reader, reader->cpu ? reader->cpu : "qemu64");
 }
 
 static bool is_option(const char *text, size_t len)
@@ -630,11 +647,11 @@ static int read_text(struct reader *reader)
 	return err ? err : finish(reader, is_part && !reader->other_accelerator);
 }
 
-int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mem *mem, struct gabi_qemu **ret_line,
-		    struct gabi_diag *diag)
+int gabi_qemu_parse(const char *text, size_t len, const struct gabi_model_set *models, const struct gabi_mem *mem,
+		    struct gabi_qemu **ret_line, struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
-	struct reader reader = { .diag = diag };
+	struct reader reader = { .diag = diag, .own = models };
 	char *copy;
 	int err;
 

@@ -3,30 +3,11 @@
 #include <gabi/libvirt.h>
 #include <gabi/model.h>
 
-#include "base/nearest.h"
 #include "formats/libvirt.h"
 #include "formats/offered.h"
 #include "formats/tree.h"
 
 #include <string.h>
-
-static int unknown_model(const struct gabi_xml_node *node, struct gabi_diag *diag)
-{
-	struct gabi_nearest nearest = { .wanted = node->text };
-	char text[3 * 64 + 32];
-	struct gabi_out out = gabi_out_to(text, sizeof(text));
-	size_t count;
-	const struct gabi_model *model = gabi_models(&count);
-	const struct gabi_model_alias *alias;
-
-	for (size_t i = 0; i < count; i++)
-		gabi_nearest_offer(&nearest, model[i].name, strlen(model[i].name));
-	alias = gabi_model_aliases(&count);
-	for (size_t i = 0; i < count; i++)
-		gabi_nearest_offer(&nearest, alias[i].name, strlen(alias[i].name));
-	gabi_nearest_print(&nearest, &out);
-	return GABI_TREE_FAIL(diag, node, GABI_ERR_UNKNOWN, "there is no CPU model \"", node->text, "\"", text);
-}
 
 /* What QEMU's model has and libvirt's of that name does not: the CPU may lack it. */
 static void take_less(struct gabi_offered *offered, const char *model)
@@ -60,7 +41,7 @@ static int take_cpu(struct gabi_offered *offered, const struct gabi_xml_node *cp
 	if (!model)
 		return GABI_TREE_FAIL(diag, cpu, GABI_ERR_SCHEMA, "the file names no CPU model here, so that it says nothing of the CPU");
 	if (!gabi_model_find(model->text))
-		return unknown_model(model, diag);
+		return gabi_tree_at(diag, model, gabi_model_unknown(NULL, model->text, diag));
 	gabi_offered_begin(offered, model->text);
 	offered->without_vmx = true; /* what libvirt says of them follows from the model's name */
 	take_less(offered, gabi_model_find(model->text)->name);

@@ -392,7 +392,7 @@ int gabi_load_head(struct gabi_value root, const char *kind, unsigned newest, st
 	if (!found.at || type_of(found) != GABI_TYPE_TEXT)
 		return GABI_LOAD_FAIL(diag, NULL, GABI_ERR_SCHEMA, "this is no file of gabi's: it does not say \"gabi\": \"", kind, "\"");
 	if (!gabi_slice_is(gabi_value_raw(found), kind))
-		return GABI_LOAD_FAIL(diag, &kind_step, GABI_ERR_SCHEMA, "a ", kind, " is wanted, and this file is something else");
+		return GABI_LOAD_FAIL(diag, &kind_step, GABI_ERR_SCHEMA, "a file that says \"", kind, "\" here is wanted, and this one is something else");
 	if (!schema.at || !gabi_value_uint(schema, &number) || number == 0)
 		return GABI_LOAD_FAIL(diag, &schema_step, GABI_ERR_SCHEMA, "the schema's number is missing or none");
 	if (number <= newest)

@@ -104,7 +104,7 @@ int gabi_offered_host(struct gabi_offered *offered, enum gabi_view view, const c
 
 	if (offered->out.len > GABI_CPU_MAX_LEN)
 		return gabi_fail(diag, GABI_ERR_LIMIT, "the file names more features than there are", (char *)NULL);
-	err = gabi_cpu_parse(offered->argument, offered->out.len, mem, &cpu, diag);
+	err = gabi_cpu_parse(offered->argument, offered->out.len, NULL, mem, &cpu, diag);
 	if (err)
 		return err;
 	host = gabi_host_new(GABI_ARCH_X86, view, mem);

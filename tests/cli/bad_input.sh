@@ -103,7 +103,7 @@ not_json() {
 }
 
 other_kind() {
-	fails 3 'a host is wanted' ./gabi check contract.json contract.json && fails 3 'a contract is wanted' ./gabi check host.json host.json
+	fails 3 '"host" here is wanted' ./gabi check contract.json contract.json && fails 3 '"contract" here is wanted' ./gabi check host.json host.json
 }
 
 later_schema() {

@@ -39,7 +39,7 @@ static struct gabi_qemu_guest *start(const char *text, const struct gabi_host *h
 	struct gabi_qemu *line = NULL;
 	struct gabi_qemu_guest *guest = NULL;
 
-	if (gabi_qemu_parse(text, strlen(text), NULL, &line, &diag) || gabi_qemu_start(line, host, NULL, &guest, &diag)) {
+	if (gabi_qemu_parse(text, strlen(text), NULL, NULL, &line, &diag) || gabi_qemu_start(line, host, NULL, &guest, &diag)) {
 		printf("%s: %s\n", text, diag.text);
 		failed++;
 	}

@@ -31,4 +31,4 @@ status 3
 gabi: note: how many CPUs there are, and their topology, is no promise: set boot, max and topology as the VM has them
 gabi: note: how many CPUs there are, and their topology, is no promise: set boot, max and topology as the VM has them
 gabi: not expressed: avx2 (cpuid 0x7.0x0 ebx): promised 0x0, given 0x1000020: Cloud Hypervisor gives a guest what the host has; --cpus cannot say it otherwise
-gabi: all.json: /gabi: a host is wanted, and this file is something else
+gabi: all.json: /gabi: a file that says "host" here is wanted, and this one is something else

@@ -22,6 +22,7 @@ Use it to write the contract of a guest that is given all a host offers.
       --firecracker FILE   lay a CPU template of Firecracker over the host
       --cloud-hypervisor CPUS as Cloud Hypervisor with these --cpus gives it to a guest
       --libvirt FILE       the guest of that libvirt domain, as virsh dumpxml prints it
+      --models PATH        take the CPU models of that file, or of all files in that folder, as well
 Usage: gabi check [OPTION]... CONTRACT HOST...
 Use it to say whether a contract fits hosts, and why not.
 

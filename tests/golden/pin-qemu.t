@@ -63,4 +63,4 @@ gabi: there is no CPU model "EPYC-Roma"; near it is EPYC-Rome
 gabi: QEMU has no option "-machin"; near it is machine
 gabi: QEMU has no CPU property "avx3"; near it are avx, avx2 and adx
 gabi: pin: --qemu and --libvirt say what the guest has; --minus, --evmcs and what other VMMs are told go without it
-gabi: pin: other hosts are compared, and JSON is printed, with one of --qemu and --libvirt alone
+gabi: pin: other hosts are compared, models are read and JSON is printed with one of --qemu and --libvirt alone

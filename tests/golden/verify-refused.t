@@ -11,6 +11,6 @@ status 3
 status 3
 status 2
 === err
-gabi: host.json: /gabi: a contract is wanted, and this file is something else
+gabi: host.json: /gabi: a file that says "contract" here is wanted, and this one is something else
 gabi: nowhere.json: cannot be opened: No such file or directory
 gabi: verify: too few operands; usage: gabi verify [OPTION]... CONTRACT

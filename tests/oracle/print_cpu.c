@@ -27,7 +27,7 @@ int main(void)
 		struct gabi_cpu *cpu;
 
 		line[strcspn(line, "\n")] = '\0';
-		if (gabi_cpu_parse(line, strlen(line), NULL, &cpu, &diag)) {
+		if (gabi_cpu_parse(line, strlen(line), NULL, NULL, &cpu, &diag)) {
 			printf("error\t%s\t%s\n", gabi_err_name(diag.err), diag.text);
 			continue;
 		}

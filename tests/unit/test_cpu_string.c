@@ -18,7 +18,7 @@ static struct gabi_cpu *parse(const char *text)
 	struct gabi_diag diag = { 0 };
 	struct gabi_cpu *cpu;
 
-	if (gabi_cpu_parse(text, strlen(text), NULL, &cpu, &diag))
+	if (gabi_cpu_parse(text, strlen(text), NULL, NULL, &cpu, &diag))
 		fail_msg("%s: %s", text, diag.text);
 	return cpu;
 }
@@ -121,7 +121,7 @@ static void parse__refuses_in_one_sentence(void **state)
 	for (size_t i = 0; i < GABI_COUNT_OF(refusals); i++) {
 		struct gabi_diag diag = { 0 };
 		struct gabi_cpu *cpu = NULL;
-		int err = gabi_cpu_parse(refusals[i].text, strlen(refusals[i].text), NULL, &cpu, &diag);
+		int err = gabi_cpu_parse(refusals[i].text, strlen(refusals[i].text), NULL, NULL, &cpu, &diag);
 
 		if (err != refusals[i].err || diag.err != err || !strstr(diag.text, refusals[i].says) || cpu)
 			fail_msg("%s: %d %s", refusals[i].text, err, diag.text);
@@ -137,10 +137,10 @@ static void parse__refuses_what_is_no_text(void **state)
 	(void)state;
 	memset(large, ',', sizeof(large));
 	memcpy(large, "qemu64", 6);
-	assert_int_equal(gabi_cpu_parse(large, sizeof(large), NULL, &cpu, &diag), GABI_ERR_LIMIT);
-	assert_int_equal(gabi_cpu_parse("qemu64\0,avx2", 12, NULL, &cpu, &diag), GABI_ERR_SYNTAX);
+	assert_int_equal(gabi_cpu_parse(large, sizeof(large), NULL, NULL, &cpu, &diag), GABI_ERR_LIMIT);
+	assert_int_equal(gabi_cpu_parse("qemu64\0,avx2", 12, NULL, NULL, &cpu, &diag), GABI_ERR_SYNTAX);
 	assert_null(cpu);
-	assert_int_equal(gabi_cpu_parse(large, sizeof(large) - 1, NULL, &cpu, &diag), 0);
+	assert_int_equal(gabi_cpu_parse(large, sizeof(large) - 1, NULL, NULL, &cpu, &diag), 0);
 	gabi_cpu_free(cpu);
 }
 
@@ -227,7 +227,7 @@ static void parse__survives_any_short_memory(void **state)
 		struct short_mem failing = { .fail_at = at };
 		const struct gabi_mem mem = short_mem_of(&failing);
 		struct gabi_cpu *cpu = NULL;
-		int err = gabi_cpu_parse(text, strlen(text), &mem, &cpu, NULL);
+		int err = gabi_cpu_parse(text, strlen(text), NULL, &mem, &cpu, NULL);
 
 		done = !short_mem_hit(&failing);
 		assert_int_equal(err, done ? 0 : GABI_ERR_NOMEM);

@@ -330,7 +330,7 @@ static struct gabi_qemu_guest *start(const char *text, const struct gabi_host *h
 	struct gabi_qemu *line;
 	struct gabi_qemu_guest *guest;
 
-	if (gabi_qemu_parse(text, strlen(text), NULL, &line, &diag) || gabi_qemu_start(line, host, NULL, &guest, &diag))
+	if (gabi_qemu_parse(text, strlen(text), NULL, NULL, &line, &diag) || gabi_qemu_start(line, host, NULL, &guest, &diag))
 		fail_msg("%s: %s", text, diag.text);
 	assert_null(gabi_qemu_guest_refusal(guest));
 	gabi_qemu_free(line);

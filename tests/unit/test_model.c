@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* src/contract/model.c, named.c: the rows of data/models are whole, and expand to what they say. That they say what QEMU does
  * is tests/oracle/models_qemu.py's to see. */
+#include <gabi/cpu_string.h>
 #include <gabi/evmcs.h>
 #include <gabi/model.h>
 #include <gabi/vocab.h>
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct gabi_model *model_of(const char *name)
@@ -159,6 +161,127 @@ static void evmcs_composite__loses_nothing_to_any_kernel(void **state)
 	assert_true(controls >= 6 * lines);
 }
 
+/* ---- a user's own ---- */
+
+static struct gabi_model_set *set_of(const struct gabi_model *rows, size_t count)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_model_set *set;
+
+	assert_int_equal(gabi_model_set_new(NULL, &set), 0);
+	for (size_t i = 0; i < count; i++)
+		if (gabi_model_set_add(set, &rows[i], &diag))
+			fail_msg("%s: %s", rows[i].name, diag.text);
+	return set;
+}
+
+static void own_models__mean_what_qemu_is_told(void **state)
+{
+	static const struct gabi_model rows[] = {
+		{ .name = "gold-v1", .parent = "Cascadelake-Server", .changes = "-hle stepping=7 level=20 hv-relaxed", .model_id = "Gold" },
+		{ .name = "gold", .parent = "gold-v1", .changes = "", .model_id = "" },
+		{ .name = "nested", .parent = "Cascadelake-Server-eVMCS", .changes = "vmx xlevel=0x80000021", .model_id = "" },
+	};
+	static const struct {
+		const char *text, *told;
+	} arguments[] = {
+		{ "gold,+hle", "Cascadelake-Server-v1,hle=off,stepping=7,min-level=20,hv-relaxed=on,model-id=Gold,+hle" },
+		{ "-cpu gold-v1 ", "Cascadelake-Server-v1,hle=off,stepping=7,min-level=20,hv-relaxed=on,model-id=Gold" },
+		{ "EPYC,-avx2", "EPYC,-avx2" },
+		{ "host,pmu=off", "host,pmu=off" },
+	};
+	struct gabi_model_set *set = set_of(rows, GABI_COUNT_OF(rows));
+	const struct gabi_key leaf7 = { .space = GABI_SPACE_CPUID, .part = GABI_EBX, .index = 7 }, level = { .space = GABI_SPACE_CPUID };
+	struct gabi_words words = { 0 };
+	struct gabi_cpu *cpu;
+	char *told;
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(arguments); i++) {
+		assert_int_equal(gabi_model_set_argument(set, arguments[i].text, strlen(arguments[i].text), NULL, &told, NULL), 0);
+		assert_string_equal(told, arguments[i].told);
+		free(told);
+	}
+	assert_int_equal(gabi_model_set_argument(set, "nested", 6, NULL, &told, NULL), 0);
+	assert_non_null(strstr(told, "Cascadelake-Server-v5,vmx-apicv-register=off"));
+	assert_non_null(strstr(told, ",vmx=on,min-xlevel=0x80000021"));
+	free(told);
+	assert_int_equal(gabi_cpu_parse("gold,+hle", 9, set, NULL, &cpu, NULL), 0);
+	assert_string_equal(gabi_cpu_model(cpu)->name, "Cascadelake-Server-v1");
+	words.at = (struct gabi_word *)(uintptr_t)gabi_cpu_words(cpu, &words.count);
+	assert_true(gabi_words_find(&words, &leaf7, GABI_VP_ALL)->value >> 4 & 1); /* what stands behind has the last word */
+	assert_int_equal(gabi_words_find(&words, &level, GABI_VP_ALL)->value, 20);
+	gabi_cpu_free(cpu);
+	assert_int_equal(gabi_cpu_parse("gold", 4, NULL, NULL, &cpu, NULL), GABI_ERR_UNKNOWN);
+	gabi_model_set_free(set);
+}
+
+static void own_model__that_qemu_would_not_take__is_refused(void **state)
+{
+	static const struct {
+		const char *name, *parent, *changes, *model_id;
+		int err;
+		const char *says;
+	} wrong[] = {
+		{ "EPYC", "EPYC-v1", "", "", GABI_ERR_DUPLICATE, "already" },
+		{ "host", "EPYC-v1", "", "", GABI_ERR_DUPLICATE, "already" },
+		{ "first", "EPYC-v1", "", "", GABI_ERR_DUPLICATE, "already" },
+		{ "", "EPYC-v1", "", "", GABI_ERR_SYNTAX, "name" },
+		{ "-a", "EPYC-v1", "", "", GABI_ERR_SYNTAX, "name" },
+		{ "a,b", "EPYC-v1", "", "", GABI_ERR_SYNTAX, "name" },
+		{ "a", "a", "", "", GABI_ERR_UNKNOWN, "no CPU model" },
+		{ "a", "frist", "", "", GABI_ERR_UNKNOWN, "near it is first" },
+		{ "a", "host", "", "", GABI_ERR_UNKNOWN, "no CPU model" },
+		{ "a", "EPYC", "avx5", "", GABI_ERR_UNKNOWN, "near it are avx" },
+		{ "a", "EPYC", "avx2 -avx2", "", GABI_ERR_DUPLICATE, "avx2" },
+		{ "a", "EPYC", "lahf_lm=off xsave lahf-lm", "", GABI_ERR_DUPLICATE, "lahf" },
+		{ "a", "EPYC", "stepping=16", "", GABI_ERR_RANGE, "stepping" },
+		{ "a", "EPYC", "stepping=seven", "", GABI_ERR_RANGE, "stepping" },
+		{ "a", "EPYC", "avx2,-avx", "", GABI_ERR_SYNTAX, "change" },
+		{ "a", "EPYC", "hv-synic", "", GABI_ERR_CONFLICT, "hv-vpindex" },
+		{ "a", "EPYC", "", "0123456789012345678901234567890123456789012345678", GABI_ERR_RANGE, "model-id" },
+		{ "a", "EPYC", "", "one, two", GABI_ERR_RANGE, "model-id" },
+	};
+	static const struct gabi_model first = { .name = "first", .parent = "EPYC", .changes = "", .model_id = "" };
+	struct gabi_model_set *set = set_of(&first, 1);
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(wrong); i++) {
+		const struct gabi_model row = { .name = wrong[i].name, .parent = wrong[i].parent, .changes = wrong[i].changes,
+						.model_id = wrong[i].model_id };
+		struct gabi_diag diag = { 0 };
+		int err = gabi_model_set_add(set, &row, &diag);
+
+		if (err != wrong[i].err || diag.err != err || !strstr(diag.text, wrong[i].says))
+			fail_msg("row %zu: %s: %s", i, gabi_err_text(err), diag.text);
+		gabi_model_set_models(set, &count);
+		assert_int_equal(count, 1);
+	}
+	gabi_model_set_free(set);
+}
+
+static void own_models__say_when_memory_is_short(void **state)
+{
+	static const struct gabi_model row = { .name = "a", .parent = "EPYC", .changes = "-avx2", .model_id = "" };
+	bool done = false;
+
+	(void)state;
+	for (unsigned at = 1; !done; at++) {
+		struct short_mem failing = { .fail_at = at };
+		const struct gabi_mem mem = short_mem_of(&failing);
+		struct gabi_model_set *set = NULL;
+		int err = gabi_model_set_new(&mem, &set);
+
+		if (!err)
+			err = gabi_model_set_add(set, &row, NULL);
+		done = !short_mem_hit(&failing);
+		assert_int_equal(err, done ? 0 : GABI_ERR_NOMEM);
+		gabi_model_set_free(set);
+		assert_int_equal(failing.live, 0);
+	}
+}
+
 /* ---- words by name ---- */
 
 static const struct {
@@ -265,6 +388,9 @@ int main(void)
 		cmocka_unit_test(words__identify_the_cpu),
 		cmocka_unit_test(words__of_one_name_are_all_its_bits),
 		cmocka_unit_test(evmcs_composite__loses_nothing_to_any_kernel),
+		cmocka_unit_test(own_models__mean_what_qemu_is_told),
+		cmocka_unit_test(own_model__that_qemu_would_not_take__is_refused),
+		cmocka_unit_test(own_models__say_when_memory_is_short),
 		cmocka_unit_test(set_named__finds_the_bits),
 		cmocka_unit_test(set_text__refuses_what_does_not_fit),
 		cmocka_unit_test(raise_levels__follows_the_features),

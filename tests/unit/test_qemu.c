@@ -21,7 +21,7 @@ static struct gabi_qemu *line_of(const char *text)
 	struct gabi_diag diag = { 0 };
 	struct gabi_qemu *line = NULL;
 
-	if (gabi_qemu_parse(text, strlen(text), NULL, &line, &diag))
+	if (gabi_qemu_parse(text, strlen(text), NULL, NULL, &line, &diag))
 		fail_msg("%s: %s", text, diag.text);
 	return line;
 }
@@ -98,7 +98,7 @@ static void line__that_is_wrong__is_refused_in_one_sentence(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct gabi_diag diag = { 0 };
 		struct gabi_qemu *line = NULL;
-		int err = gabi_qemu_parse(cases[i].text, strlen(cases[i].text), NULL, &line, &diag);
+		int err = gabi_qemu_parse(cases[i].text, strlen(cases[i].text), NULL, NULL, &line, &diag);
 
 		if (err != cases[i].err || line || !strstr(diag.text, cases[i].says))
 			fail_msg("%s: %d, '%s'", cases[i].name, err, diag.text);
@@ -112,8 +112,8 @@ static void line__too_long_or_with_nul__is_refused(void **state)
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
-	assert_int_equal(gabi_qemu_parse(text, sizeof(text), NULL, &line, NULL), GABI_ERR_LIMIT);
-	assert_int_equal(gabi_qemu_parse("-cpu\0EPYC", 9, NULL, &line, NULL), GABI_ERR_SYNTAX);
+	assert_int_equal(gabi_qemu_parse(text, sizeof(text), NULL, NULL, &line, NULL), GABI_ERR_LIMIT);
+	assert_int_equal(gabi_qemu_parse("-cpu\0EPYC", 9, NULL, NULL, &line, NULL), GABI_ERR_SYNTAX);
 	assert_null(line);
 }
 
@@ -326,7 +326,7 @@ static int start_with(const struct gabi_mem *mem, const struct gabi_host *host)
 	static const char text[] = "-cpu EPYC,hv-relaxed,hv-time -M pc-q35-7.2 -nographic";
 	struct gabi_qemu *line = NULL;
 	struct gabi_qemu_guest *guest = NULL;
-	int err = gabi_qemu_parse(text, sizeof(text) - 1, mem, &line, NULL);
+	int err = gabi_qemu_parse(text, sizeof(text) - 1, NULL, mem, &line, NULL);
 
 	if (!err)
 		err = gabi_qemu_start(line, host, mem, &guest, NULL);

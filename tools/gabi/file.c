@@ -3,6 +3,7 @@
 
 #include <gabi/formats.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -100,6 +101,87 @@ enum status file_read_image(const char *path, struct text *ret_text)
 {
 	return read_up_to(path, IMAGE_MAX_LEN, ret_text);
 }
+
+/* ---- folders ---- */
+
+static bool has_ending(const char *name, const char *ending)
+{
+	size_t len = strlen(name), end = strlen(ending);
+
+	return len > end && !strcmp(name + len - end, ending);
+}
+
+static bool add_path(struct file_list *list, const char *folder, const char *name)
+{
+	char **grown = realloc(list->path, (list->count + 1) * sizeof(*grown)), *path;
+
+	if (!grown)
+		return false;
+	list->path = grown;
+	path = malloc(strlen(folder) + strlen(name) + 2);
+	if (!path)
+		return false;
+	sprintf(path, "%s%s%s", folder, *name ? "/" : "", name);
+	list->path[list->count++] = path;
+	return true;
+}
+
+/* The names that scandir gave, which are freed. */
+static enum status take_names(struct file_list *list, const char *folder, const char *ending, struct dirent **entry, int count)
+{
+	enum status status = STATUS_YES;
+
+	for (int i = 0; i < count; i++) {
+		if (!status && has_ending(entry[i]->d_name, ending) && !add_path(list, folder, entry[i]->d_name)) {
+			complain("out of memory");
+			status = STATUS_REFUSED;
+		}
+		free(entry[i]);
+	}
+	free(entry);
+	if (!status && !list->count) {
+		complain("%s: no file in it ends in %s", folder, ending);
+		status = STATUS_INPUT;
+	}
+	return status;
+}
+
+enum status file_list(const char *path, const char *ending, struct file_list *ret_list)
+{
+	struct file_list list = { 0 };
+	struct dirent **entry;
+	struct stat stat_of;
+	enum status status;
+
+	if (stat(path, &stat_of) || !S_ISDIR(stat_of.st_mode)) {
+		status = add_path(&list, path, "") ? STATUS_YES : STATUS_REFUSED;
+		if (status)
+			complain("out of memory");
+	} else {
+		int count = scandir(path, &entry, NULL, alphasort);
+
+		if (count < 0) {
+			complain("%s: cannot be read: %s", path, strerror(errno));
+			return STATUS_INPUT;
+		}
+		status = take_names(&list, path, ending, entry, count);
+	}
+	if (status)
+		file_list_free(&list);
+	else
+		*ret_list = list;
+	return status;
+}
+
+void file_list_free(struct file_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->path[i]);
+	free(list->path);
+	*list = (struct file_list){ 0 };
+}
+
+/* ---- writing ---- */
 
 static int write_all(int fd, const char *text, size_t len)
 {

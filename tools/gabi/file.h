@@ -17,6 +17,14 @@ enum status file_read(const char *path, struct text *ret_text);
 /* The same for what a guest boots, which may be longer. */
 enum status file_read_image(const char *path, struct text *ret_text);
 
+/* The file of that path; of a folder, those in it whose names end so, in the order of their names, of which there must be one. */
+struct file_list {
+	char **path;
+	size_t count;
+};
+enum status file_list(const char *path, const char *ending, struct file_list *ret_list);
+void file_list_free(struct file_list *list);
+
 /* Writes the file under a temporary name, syncs it and renames it, so that path is the old file or the whole new one.
  * NULL and "-" are standard output. */
 enum status file_write(const char *path, const char *text, size_t len);

@@ -86,7 +86,8 @@ enum status run_pin(const struct args *args)
 	struct gabi_contract *contract;
 	enum status status;
 
-	if (args->option[OPTION_QEMU] || args->option[OPTION_LIBVIRT] || args->files > 1 || args->option[OPTION_JSON])
+	if (args->option[OPTION_QEMU] || args->option[OPTION_LIBVIRT] || args->files > 1 || args->option[OPTION_JSON] ||
+	    args->option[OPTION_MODELS])
 		return pin_qemu(args);
 	status = source_load(&source, args);
 	if (!status)

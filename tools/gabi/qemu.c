@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "load.h"
+#include "models.h"
 #include "rows.h"
 #include "save.h"
 #include "xml.h"
@@ -19,36 +20,37 @@
 
 /* ---- the line: as it stands, "@FILE", or "-" ---- */
 
-static enum status parse(const char *from, const char *text, size_t len, struct gabi_qemu **ret_line)
+static enum status parse(const char *from, const char *text, size_t len, const struct gabi_model_set *own, struct gabi_qemu **ret_line)
 {
 	struct gabi_diag diag = { 0 };
 
-	if (!gabi_qemu_parse(text, len, NULL, ret_line, &diag))
+	if (!gabi_qemu_parse(text, len, own, NULL, ret_line, &diag))
 		return STATUS_YES;
 	if (complain_diag(from, &diag) == STATUS_REFUSED)
 		return STATUS_REFUSED;
 	return from ? STATUS_INPUT : STATUS_USAGE;
 }
 
-static enum status read_line(const char *option, struct gabi_qemu **ret_line)
+static enum status read_line(const char *option, const struct gabi_model_set *own, struct gabi_qemu **ret_line)
 {
 	const char *path = *option == '@' ? option + 1 : option;
 	struct text text;
 	enum status status;
 
 	if (*option != '@' && strcmp(option, "-"))
-		return parse(NULL, option, strlen(option), ret_line);
+		return parse(NULL, option, strlen(option), own, ret_line);
 	status = file_read(path, &text);
 	if (status)
 		return status;
-	status = parse(path, text.at, text.len, ret_line);
+	status = parse(path, text.at, text.len, own, ret_line);
 	free(text.at);
 	return status;
 }
 
 /* ---- a domain of libvirt, as the line that libvirt makes of it ---- */
 
-static enum status line_of_domain(const char *path, const struct gabi_domain *domain, struct gabi_qemu **ret_line)
+static enum status line_of_domain(const char *path, const struct gabi_domain *domain, const struct gabi_model_set *own,
+				  struct gabi_qemu **ret_line)
 {
 	const char *machine = gabi_domain_machine(domain);
 	enum status status;
@@ -66,12 +68,13 @@ static enum status line_of_domain(const char *path, const struct gabi_domain *do
 		complain("out of memory");
 		return STATUS_REFUSED;
 	}
-	status = parse(path, text, strlen(text), ret_line);
+	status = parse(path, text, strlen(text), own, ret_line);
 	free(text);
 	return status;
 }
 
-static enum status read_domain(const char *path, const struct gabi_host *host, struct gabi_qemu **ret_line)
+static enum status read_domain(const char *path, const struct gabi_host *host, const struct gabi_model_set *own,
+			       struct gabi_qemu **ret_line)
 {
 	struct gabi_diag diag = { 0 };
 	struct gabi_domain *domain;
@@ -88,7 +91,7 @@ static enum status read_domain(const char *path, const struct gabi_host *host, s
 	if (gabi_domain_read(xml_root(xml), host, NULL, &domain, &diag)) {
 		status = complain_diag(path, &diag);
 	} else {
-		status = line_of_domain(path, domain, ret_line);
+		status = line_of_domain(path, domain, own, ret_line);
 		gabi_domain_free(domain);
 	}
 	xml_free(xml);
@@ -302,7 +305,7 @@ static enum status finish(const struct args *args, const struct gabi_qemu *line,
 static enum status check_usage(const struct args *args)
 {
 	if (!args->option[OPTION_QEMU] == !args->option[OPTION_LIBVIRT])
-		complain("pin: other hosts are compared, and JSON is printed, with one of --qemu and --libvirt alone");
+		complain("pin: other hosts are compared, models are read and JSON is printed with one of --qemu and --libvirt alone");
 	else if (args->option[OPTION_MINUS] || args->option[OPTION_EVMCS] || args->option[OPTION_FIRECRACKER] ||
 		 args->option[OPTION_CLOUD])
 		complain("pin: --qemu and --libvirt say what the guest has; --minus, --evmcs and what other VMMs are told go without it");
@@ -314,16 +317,19 @@ static enum status check_usage(const struct args *args)
 enum status pin_qemu(const struct args *args)
 {
 	struct gabi_qemu_guest *guest = NULL;
+	struct gabi_model_set *own = NULL;
 	struct gabi_host *host = NULL;
 	struct gabi_qemu *line = NULL;
 	enum status status = check_usage(args);
 
 	if (!status)
+		status = models_load(args, &own);
+	if (!status)
 		status = load_host(args, args->file[0], &host);
 	if (!status && args->option[OPTION_QEMU])
-		status = read_line(args->option[OPTION_QEMU], &line);
+		status = read_line(args->option[OPTION_QEMU], own, &line);
 	else if (!status)
-		status = read_domain(args->option[OPTION_LIBVIRT], host, &line);
+		status = read_domain(args->option[OPTION_LIBVIRT], host, own, &line);
 	if (!status)
 		status = start(line, host, args->file[0], &guest);
 	if (!status)
@@ -331,5 +337,6 @@ enum status pin_qemu(const struct args *args)
 	gabi_qemu_guest_free(guest);
 	gabi_host_free(host);
 	gabi_qemu_free(line);
+	gabi_model_set_free(own);
 	return status;
 }
