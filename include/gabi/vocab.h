@@ -40,6 +40,7 @@ enum gabi_kind {
 	GABI_KIND_TEXT,    /* ASCII bytes, lowest first */
 	GABI_KIND_VERSION, /* major in bits 31:16, minor in 15:0 */
 	GABI_KIND_HZ,      /* a frequency; the row's name says the unit */
+	GABI_KIND_LENGTHS, /* a set of vector lengths: bit n stands for (n + 1) * 128 bits */
 };
 
 /* What becomes of a feature that the host has and the guest is not told of. */

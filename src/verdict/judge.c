@@ -228,7 +228,7 @@ enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct ga
 	if (change & ~word->settable)
 		return GABI_NO;
 	/* Settable bits tell which, not to which values: "absent" is always one, for the rest the rule has the last word. */
-	if (want == span->absent)
+	if (want == span->absent && span->rule != GABI_RULE_PREFIX)
 		return GABI_YES;
 	return gabi_rule_gives(span, want, gabi_span_get(span, word->value), gabi_host_view(host));
 }

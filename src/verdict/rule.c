@@ -48,12 +48,26 @@ static bool same_frequency(uint64_t want, uint64_t have)
 	return apart <= have / 1000000 * TOLERANCE_PPM + have % 1000000 * TOLERANCE_PPM / 1000000;
 }
 
+static bool is_prefix(uint64_t want, uint64_t have)
+{
+	return want && want == (have & (UINT64_MAX >> __builtin_clzll(want)));
+}
+
+static uint64_t common_prefix(uint64_t a, uint64_t b)
+{
+	uint64_t first = (a ^ b) & -(a ^ b); /* the lowest bit that differs; 0: none does */
+
+	return a & (first - 1);
+}
+
 enum gabi_answer gabi_rule_gives(const struct gabi_span *span, uint64_t want, uint64_t have, enum gabi_view view)
 {
 	switch (span->rule) {
 	case GABI_RULE_SUBSET:
 	case GABI_RULE_ON_REQUEST:
 		return want == 0 ? GABI_YES : bounded(!(want & ~have), view, span);
+	case GABI_RULE_PREFIX:
+		return bounded(is_prefix(want, have), view, span);
 	case GABI_RULE_SUPERSET:
 		return bounded(!(have & ~want), view, span);
 	case GABI_RULE_AT_MOST:
@@ -87,6 +101,9 @@ bool gabi_rule_join(const struct gabi_span *span, uint64_t a, uint64_t b, uint64
 	case GABI_RULE_STATE:
 		*ret_value = a & b;
 		return true;
+	case GABI_RULE_PREFIX:
+		*ret_value = common_prefix(a, b);
+		return *ret_value != 0;
 	case GABI_RULE_SUPERSET:
 		*ret_value = a | b;
 		return true;

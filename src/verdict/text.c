@@ -77,6 +77,15 @@ static void print_text(struct gabi_out *out, uint64_t value, unsigned bits)
 	gabi_out_char(out, '"');
 }
 
+static void print_lengths(struct gabi_out *out, uint64_t value)
+{
+	gabi_out_text(out, value ? "" : "none");
+	for (; value; value &= value - 1) {
+		gabi_out_dec(out, 128 * ((uint64_t)__builtin_ctzll(value) + 1));
+		gabi_out_text(out, value & (value - 1) ? "," : "");
+	}
+}
+
 static void print_value(struct gabi_out *out, const struct gabi_finding *finding, uint64_t value)
 {
 	const struct gabi_field *field = finding->field;
@@ -93,6 +102,9 @@ static void print_value(struct gabi_out *out, const struct gabi_finding *finding
 		break;
 	case GABI_KIND_INT:
 		gabi_out_int(out, gabi_field_get(field, value << field->lo));
+		break;
+	case GABI_KIND_LENGTHS:
+		print_lengths(out, value);
 		break;
 	case GABI_KIND_TEXT:
 		print_text(out, value, finding->bits);

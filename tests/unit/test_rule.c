@@ -22,6 +22,11 @@ static const struct gives_case {
 	{ "one bit is not there", GABI_RULE_SUBSET, GABI_KIND_MASK, 4, 0, 0x5, 0x4, NO, MAYBE, NO },
 	{ "nothing is wanted", GABI_RULE_SUBSET, GABI_KIND_MASK, 4, 0, 0, 0x7, YES, YES, YES },
 	{ "what is asked for is there", GABI_RULE_ON_REQUEST, GABI_KIND_MASK, 4, 0, 0x1, 0x1, YES, YES, MAYBE },
+	{ "the lengths up to the longest are the host's", GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 16, 0, 0x3, 0xb, YES, YES, MAYBE },
+	{ "a length between cannot be hidden", GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 16, 0, 0xb, 0xf, NO, MAYBE, NO },
+	{ "a length is not there", GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 16, 0, 0xf, 0xb, NO, MAYBE, NO },
+	{ "a longer one is not there", GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 16, 0, 0x8b, 0xb, NO, MAYBE, NO },
+	{ "no length at all", GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 16, 0, 0, 0xb, NO, MAYBE, NO },
 	{ "the guest was told of all that is worse", GABI_RULE_SUPERSET, GABI_KIND_MASK, 4, 0, 0x3, 0x1, YES, YES, MAYBE },
 	{ "the host is worse than the guest was told", GABI_RULE_SUPERSET, GABI_KIND_MASK, 4, 0, 0x1, 0x3, NO, MAYBE, NO },
 	{ "a smaller number", GABI_RULE_AT_MOST, GABI_KIND_UINT, 8, 0, 40, 48, YES, YES, MAYBE },
@@ -113,6 +118,7 @@ static void join__is_the_largest_value_that_fits_both(void **state)
 {
 	static const struct { unsigned rule, kind; uint64_t absent; } rules[] = {
 		{ GABI_RULE_SUBSET, GABI_KIND_MASK, 0 }, { GABI_RULE_SUPERSET, GABI_KIND_MASK, 0 },
+		{ GABI_RULE_PREFIX, GABI_KIND_LENGTHS, 0 },
 		{ GABI_RULE_AT_MOST, GABI_KIND_UINT, 0 }, { GABI_RULE_AT_MOST, GABI_KIND_INT, 15 },
 		{ GABI_RULE_AT_LEAST, GABI_KIND_UINT, 0 }, { GABI_RULE_AT_LEAST_0, GABI_KIND_UINT, 0 },
 		{ GABI_RULE_EQUAL, GABI_KIND_UINT, 0 }, { GABI_RULE_PSCI, GABI_KIND_UINT, 0 },

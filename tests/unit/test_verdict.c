@@ -23,6 +23,10 @@ struct words {
 #define LEAF_1_ECX(value) WORD(CPUID, 1, GABI_ECX, 32, value, 0)
 #define ARCH_CAPABILITIES WORD(CPUID, 7, GABI_EDX, 32, 1u << 29, 0)
 #define SSE3 1u
+#define ID_AA64PFR0 0x603000000013c020
+#define SVE_VLS     0x606000000015ffff
+#define SVE         WORD(ARM64, ID_AA64PFR0, 0, 64, 1ull << 32, 0xfull << 32)
+#define SVE_LENGTHS(set) WORD(ARM64, SVE_VLS, 0, 64, set, 0xfffe)
 
 static struct gabi_host *host_of(enum gabi_arch arch, enum gabi_view view, const struct words *words)
 {
@@ -113,6 +117,15 @@ static const struct check_case {
 	{ "a frequency that is not promised is not scaled to", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 0, 0) } }, { { WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2600000, 0) } }, GABI_FITS,
 	  GABI_FINDING_NONE },
+	{ "the host's vector lengths up to the contract's longest", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { SVE, SVE_LENGTHS(0x3) } }, { { SVE, SVE_LENGTHS(0xb) } }, GABI_FITS_WITH_ACTIONS, GABI_FINDING_SET_BY_WRITE },
+	{ "a vector length between others cannot be hidden", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { SVE, SVE_LENGTHS(0x8b) } }, { { SVE, SVE_LENGTHS(0xff) } }, GABI_DOES_NOT_FIT, GABI_FINDING_DIFFERS },
+	{ "a guest with SVE has some vector length", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { SVE, SVE_LENGTHS(0) } }, { { SVE, SVE_LENGTHS(0xb) } }, GABI_DOES_NOT_FIT, GABI_FINDING_DIFFERS },
+	{ "a guest without SVE has none", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0, 0) } }, { { SVE, SVE_LENGTHS(0xb) } }, GABI_FITS_WITH_ACTIONS,
+	  GABI_FINDING_HIDE_BY_WRITE },
 	{ "a guest without a PMU does not see the PMU's identification", GABI_ARCH_ARM64, GABI_VIEW_KVM,
 	  { { WORD(ARM64, 0x603000000013dce0, 0, 64, 0x41000000, 0), WORD(VM, GABI_VM_PMU_COUNTERS, 0, 64, 0, 0) } },
 	  { { WORD(ARM64, 0x603000000013dce0, 0, 64, 0, 0), WORD(VM, GABI_VM_PMU_COUNTERS, 0, 64, 1, 0) } }, GABI_FITS,
@@ -201,7 +214,6 @@ static void check__of_another_architecture__does_not_fit(void **state)
 #define STD_HYP_BMAP  0x6030000000160001
 #define WORKAROUND_3  0x6030000000140003
 #define PSCI_VERSION  0x6030000000140000
-#define ID_AA64PFR0   0x603000000013c020
 #define ID_AA64MMFR3  0x603000000013c03b
 #define TCR2_EL1      0x603000000013c103
 #define SCTLR_EL1     0x603000000013c080
@@ -456,6 +468,27 @@ static void baseline__where_hosts_cannot_agree__says_why(void **state)
 	gabi_report_free(report);
 	gabi_host_free(hosts[0]);
 	gabi_host_free(hosts[1]);
+}
+
+static void baseline__of_vector_lengths__ends_where_two_hosts_differ(void **state)
+{
+	static const struct words a = { { SVE, SVE_LENGTHS(0x8b) } }, b = { { SVE, SVE_LENGTHS(0xff) } };
+	struct gabi_host *hosts[] = { host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &a), host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &b) };
+	const struct gabi_host *const set[] = { hosts[0], hosts[1] };
+	const struct gabi_key lengths = { .space = GABI_SPACE_ARM64, .index = SVE_VLS };
+	struct gabi_contract *contract = NULL;
+	struct gabi_report *report;
+
+	(void)state;
+	assert_int_equal(gabi_baseline(set, 2, NULL, &contract, &report, NULL), 0);
+	assert_non_null(contract);
+	assert_int_equal(gabi_contract_find(contract, &lengths, GABI_VP_ALL)->value, 0x3);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(gabi_check_verdict(contract, hosts[i]), GABI_FITS_WITH_ACTIONS);
+		gabi_host_free(hosts[i]);
+	}
+	gabi_report_free(report);
+	gabi_contract_free(contract);
 }
 
 /* One host forces a control on every nested hypervisor, the other has no such MSR: what is left out cannot be hidden. */
@@ -781,6 +814,7 @@ int main(void)
 		cmocka_unit_test(rollback__gives_the_verdict_of_each_case),
 		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
 		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),
+		cmocka_unit_test(baseline__of_vector_lengths__ends_where_two_hosts_differ),
 		cmocka_unit_test(baseline__that_leaves_out_what_a_host_cannot_hide__is_none),
 		cmocka_unit_test(baseline__takes_the_value_that_a_host_cannot_be_moved_from),
 		cmocka_unit_test(check__msr_that_takes_no_write_and_starts_otherwise__is_missing),

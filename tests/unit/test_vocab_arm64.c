@@ -106,7 +106,7 @@ static const struct {
 	{ "the PSCI version", "psci-version", GABI_KIND_VERSION, GABI_RULE_PSCI, GABI_HIDE_NO, 0, 0x10001, 0x10001 },
 	{ "a workaround's level", "smccc-arch-workaround-3", GABI_KIND_UINT, GABI_RULE_LEVEL, GABI_HIDE_NO, 0, 2, 2 },
 	{ "a firmware service", "fw-vendor-ptp", GABI_KIND_FLAG, GABI_RULE_SUBSET, GABI_HIDE_FAULTS, 0, 2, 1 },
-	{ "a vector length by QEMU's name", "sve2048", GABI_KIND_FLAG, GABI_RULE_SUBSET, GABI_HIDE_FAULTS, 0, 0x8000, 1 },
+	{ "the vector lengths as one set", "sve-lengths", GABI_KIND_LENGTHS, GABI_RULE_PREFIX, GABI_HIDE_FAULTS, 0, 0x8b, 0x8b },
 	{ "a field by what /proc/cpuinfo calls it", "atomics", GABI_KIND_UINT, GABI_RULE_AT_MOST, GABI_HIDE_CPUID_ONLY, 0,
 	  0x200000, 2 },
 	{ "a field by its feature's name", "arm:FEAT_S1PIE", GABI_KIND_UINT, GABI_RULE_AT_MOST, GABI_HIDE_FAULTS, 0, 0x100, 1 },
