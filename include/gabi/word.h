@@ -48,6 +48,7 @@ struct gabi_word {
 #define GABI_WORD_IMPLIED 1u /* not read from a register: known from data/changes to be the kernel's behaviour */
 #define GABI_WORD_ONCE    2u /* may be set only before the first run of any virtual processor */
 #define GABI_WORD_OFFER   4u /* given by a VMM, not by KVM */
+#define GABI_WORD_SEEN    8u /* what a guest of the probe read; KVM's own register says something else, and is not read back */
 
 /* Orders by space, index, sub, part. */
 GABI_API int gabi_key_compare(const struct gabi_key *a, const struct gabi_key *b);

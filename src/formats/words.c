@@ -62,14 +62,15 @@ struct reading {
 	uint8_t flags;
 };
 
-/* {"offer": true, "once": true, "settable": "0x..", "value": "0x.."} */
+/* {"offer": true, "once": true, "seen": true, "settable": "0x..", "value": "0x.."} */
 static int read_object(struct gabi_word_reader *reader, const struct gabi_step *step, struct gabi_value object,
 		       unsigned width, struct reading *ret)
 {
-	enum { OFFER, ONCE, SETTABLE, VALUE, COUNT };
+	enum { OFFER, ONCE, SEEN, SETTABLE, VALUE, COUNT };
 	static const struct gabi_member members[COUNT] = {
 		[OFFER] = { "offer", GABI_TYPE_TRUE, false },
 		[ONCE] = { "once", GABI_TYPE_TRUE, false },
+		[SEEN] = { "seen", GABI_TYPE_TRUE, false },
 		[SETTABLE] = { "settable", GABI_TYPE_TEXT, false },
 		[VALUE] = { "value", GABI_TYPE_TEXT, true },
 	};
@@ -84,7 +85,8 @@ static int read_object(struct gabi_word_reader *reader, const struct gabi_step *
 		err = read_value(reader, &settable_step, values[SETTABLE], width, ret->settable);
 	if (err)
 		return err;
-	ret->flags = (uint8_t)((values[OFFER].at ? GABI_WORD_OFFER : 0) | (values[ONCE].at ? GABI_WORD_ONCE : 0));
+	ret->flags = (uint8_t)((values[OFFER].at ? GABI_WORD_OFFER : 0) | (values[ONCE].at ? GABI_WORD_ONCE : 0) |
+			       (values[SEEN].at ? GABI_WORD_SEEN : 0));
 	return 0;
 }
 

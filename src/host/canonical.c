@@ -155,7 +155,7 @@ static void write_value(const struct emitter *to, const char *key, const struct 
 		if (!word)
 			continue;
 		settable |= word->settable != (gabi_settable_rule(word->key.space) & gabi_mask(word->bits));
-		flags |= word->flags & (GABI_WORD_OFFER | GABI_WORD_ONCE);
+		flags |= word->flags & (GABI_WORD_OFFER | GABI_WORD_ONCE | GABI_WORD_SEEN);
 	}
 	if (!settable && !flags) {
 		write_digits(to, key, parts, VALUE);
@@ -166,6 +166,8 @@ static void write_value(const struct emitter *to, const char *key, const struct 
 		gabi_json_bool(to->json, "offer", true);
 	if (flags & GABI_WORD_ONCE)
 		gabi_json_bool(to->json, "once", true);
+	if (flags & GABI_WORD_SEEN)
+		gabi_json_bool(to->json, "seen", true);
 	if (settable)
 		write_digits(to, "settable", parts, SETTABLE);
 	write_digits(to, "value", parts, VALUE);

@@ -2,14 +2,16 @@
 /*
  * The arm64 probe.
  *
- * Three scratch VMs, none of which is ever run. The full one has every feature that a virtual processor can be given: its
+ * Three scratch VMs that never run. The full one has every feature that a virtual processor can be given: its
  * registers are the offer. On the second, alike but not finalized, values are tried. The bare one has no feature that can
- * be left out: where it differs from the full one, a VMM can choose.
+ * be left out: where it differs from the full one, a VMM can choose. A fourth runs a guest that reads what a register may
+ * not tell.
  */
 #include "probe.h"
 
 #include <gabi/vocab.h>
 
+#include "guest.h"
 #include "machine_arm64.h"
 #include "uapi.h"
 
@@ -24,6 +26,8 @@ const enum gabi_arch probe_arch = GABI_ARCH_ARM64;
 #ifndef HWCAP_CPUID
 #define HWCAP_CPUID (1ul << 11)
 #endif
+
+#define CTR_EL0 ARM64_SYS_REG(3, 3, 0, 0, 1)
 
 enum {
 	REG_MAX_LEN = 256, /* the widest size that a register id can say */
@@ -183,6 +187,7 @@ struct arm {
 	struct probe *probe;
 	struct machine full, scratch, bare;
 	uint64_t masks[KVM_ARM_FEATURE_ID_RANGE_SIZE]; /* by op1, CRm, op2; all ones where the kernel does not say */
+	uint64_t cache_type; /* CTR_EL0 as a guest reads it */
 	struct trial trial;
 };
 
@@ -306,6 +311,19 @@ static int add_promise(struct arm *arm, struct trial *trial)
 	return err ? err : add_accepts(arm->probe, trial);
 }
 
+/*
+ * CTR_EL0: before Linux 6.3 KVM traps a guest's read only where the caches of the processors differ, and else the guest reads
+ * the processor's own, whose IDC need not be the one that KVM shows as its register's (arm64_ctr_trap of data/changes).
+ */
+static int add_cache_type(struct arm *arm, struct trial *trial)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_ARM64, .index = trial->id };
+
+	if (part_of(trial->value, trial->len, 0) == arm->cache_type)
+		return add_promise(arm, trial);
+	return probe_add(arm->probe, &key, 64, arm->cache_type, 0, GABI_WORD_SEEN);
+}
+
 static int add_state(struct arm *arm, struct trial *trial)
 {
 	forget_time(trial->id, trial->value);
@@ -323,7 +341,9 @@ static int add_listed(struct arm *arm, uint64_t id)
 	trial->len = gabi_arm64_bits(id) / 8;
 	if (space == GABI_SPACE_NONE || !get_reg(&arm->full, id, trial->value))
 		return 0;
-	return space == GABI_SPACE_ARM64 ? add_promise(arm, trial) : add_state(arm, trial);
+	if (space == GABI_SPACE_ARM64_STATE)
+		return add_state(arm, trial);
+	return id == CTR_EL0 ? add_cache_type(arm, trial) : add_promise(arm, trial);
 }
 
 static int read_list(struct arm *arm, struct kvm_reg_list **ret_list)
@@ -358,6 +378,28 @@ static int probe_regs(struct arm *arm)
 	gabi_mem_put(&arm->probe->mem, list);
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(seen); i++)
 		err = gabi_host_cover(arm->probe->host, seen[i]);
+	return err;
+}
+
+/* ---- what only a guest can tell ---- */
+
+/* Without an interrupt controller: a guest that only reads runs without. */
+static int ask_guest(struct arm *arm)
+{
+	struct guest_request request = { .ask = GUEST_SYSREG, .index = CTR_EL0 & 0xffff };
+	struct machine machine = { .vm = -1, .vcpu = -1 };
+	struct gabi_kvm_vm vm = { .vcpu = &machine.vcpu, .vcpus = 1 };
+	int err = machine_new(arm->probe->kvm, &machine.vm, arm->probe->diag);
+
+	if (!err)
+		err = machine_add_vcpu(machine.vm, 0, &machine.vcpu, arm->probe->diag);
+	if (!err)
+		err = machine_init_vcpu(machine.vm, machine.vcpu, &machine.features, arm->probe->diag);
+	vm.vm = machine.vm;
+	if (!err)
+		err = guest_ask_all(&vm, &request, 1, arm->probe->diag);
+	arm->cache_type = request.value[0];
+	close_machine(&machine);
 	return err;
 }
 
@@ -523,6 +565,8 @@ int probe_arch_words(struct probe *probe)
 		err = probe_caps(probe, arm.full.vm);
 	if (!err)
 		err = probe_vm_rows(&arm);
+	if (!err)
+		err = ask_guest(&arm);
 	if (!err)
 		err = probe_regs(&arm);
 	close_machine(&arm.full);

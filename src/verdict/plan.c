@@ -327,7 +327,7 @@ static int add_verifies(struct making *m)
 		const struct gabi_word *offer = gabi_host_find(m->host, &word[i].key);
 		int err;
 
-		if (!can_be_read_back(word[i].key.space) || (offer && (offer->flags & GABI_WORD_IMPLIED)))
+		if (!can_be_read_back(word[i].key.space) || (offer && offer->flags & (GABI_WORD_IMPLIED | GABI_WORD_SEEN)))
 			continue;
 		err = add(m->plan, &op);
 		if (err)

@@ -77,12 +77,22 @@ static void print_text(struct gabi_out *out, uint64_t value, unsigned bits)
 	gabi_out_char(out, '"');
 }
 
+/* 128-512,1024: what stands beside each other as a run. */
 static void print_lengths(struct gabi_out *out, uint64_t value)
 {
 	gabi_out_text(out, value ? "" : "none");
-	for (; value; value &= value - 1) {
-		gabi_out_dec(out, 128 * ((uint64_t)__builtin_ctzll(value) + 1));
-		gabi_out_text(out, value & (value - 1) ? "," : "");
+	while (value) {
+		unsigned first = (unsigned)__builtin_ctzll(value), run = 1;
+
+		while (first + run < 64 && value >> (first + run) & 1)
+			run++;
+		gabi_out_dec(out, 128 * (first + 1));
+		if (run > 1)
+			gabi_out_char(out, run > 2 ? '-' : ',');
+		if (run > 1)
+			gabi_out_dec(out, 128 * (first + run));
+		value &= ~(gabi_mask(run) << first);
+		gabi_out_text(out, value ? "," : "");
 	}
 }
 

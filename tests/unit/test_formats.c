@@ -84,6 +84,27 @@ static void canonical__is_the_text_that_was_read(void **state)
 	gabi_contract_free(contract);
 }
 
+static void host__what_a_guest_saw__stays_marked(void **state)
+{
+	static const char words[] = "\"covers\":[\"arm64\"],\"words\":{\"arm64\":{\"0x603000000013d801\":"
+		"{\"seen\":true,\"value\":\"0x000000008444c004\"}}}}";
+	static const char text[] = "{\"gabi\":\"host\",\"schema\":1,\"arch\":\"arm64\",\"view\":\"kvm\",\"facts\":{},";
+	char whole[sizeof(words) + sizeof(text)], *written;
+	struct gabi_host *host;
+	struct gabi_diag diag;
+	size_t count, len;
+
+	(void)state;
+	snprintf(whole, sizeof(whole), "%s%s", text, words);
+	if (gabi_host_read(whole, strlen(whole), NULL, &host, &diag))
+		fail_msg("%s: %s", diag.where, diag.text);
+	assert_int_equal(gabi_host_words(host, &count)[0].flags, GABI_WORD_SEEN);
+	assert_int_equal(gabi_host_write(host, NULL, &written, &len), 0);
+	assert_non_null(strstr(written, "\"seen\":true"));
+	gabi_text_free(written, NULL);
+	gabi_host_free(host);
+}
+
 static void host__written_and_read__is_the_same(void **state)
 {
 	static const char text[] = HOST_HEAD "\"facts\":{\"kernel.release\":\"6.1.0\",\"module.kvm.nested\":\"Y\"},"
@@ -749,6 +770,7 @@ int main(void)
 		cmocka_unit_test(origin__is_kept_and_no_part_of_the_digest),
 		cmocka_unit_test(canonical__is_the_text_that_was_read),
 		cmocka_unit_test(host__written_and_read__is_the_same),
+		cmocka_unit_test(host__what_a_guest_saw__stays_marked),
 		cmocka_unit_test(wide_value__highest_digits_are_the_last_part),
 		cmocka_unit_test(vps__are_written_in_the_order_of_their_texts),
 		cmocka_unit_test(canonical__is_what_another_writer_makes_of_the_file),

@@ -24,6 +24,7 @@ struct words {
 #define ARCH_CAPABILITIES WORD(CPUID, 7, GABI_EDX, 32, 1u << 29, 0)
 #define SSE3 1u
 #define ID_AA64PFR0 0x603000000013c020
+#define CTR_EL0     0x603000000013d801
 #define SVE_VLS     0x606000000015ffff
 #define SVE         WORD(ARM64, ID_AA64PFR0, 0, 64, 1ull << 32, 0xfull << 32)
 #define SVE_LENGTHS(set) WORD(ARM64, SVE_VLS, 0, 64, set, 0xfffe)
@@ -393,6 +394,24 @@ static void name__of_what_a_source_could_not_see_at_all__is_that_of_its_section(
 	assert_string_equal(name, "msr-state");
 }
 
+static void values__of_vector_lengths__are_runs_of_bits(void **state)
+{
+	static const struct { uint64_t set; const char *text; } cases[] = {
+		{ 0, "none" }, { 0x1, "128" }, { 0x3, "128,256" }, { 0x8b, "128,256,512,1024" }, { 0xffff, "128-2048" },
+		{ 0xef, "128-512,768-1024" }, { 0x8000, "2048" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gabi_finding finding = { .field = gabi_field_by_name("sve-lengths", GABI_ARCH_ARM64), .bits = 16, .has_want = 1,
+						.want = cases[i].set, .key = { .space = GABI_SPACE_ARM64, .index = SVE_VLS } };
+		char text[64];
+
+		gabi_finding_values(&finding, 0, text, sizeof(text));
+		assert_string_equal(text, cases[i].text);
+	}
+}
+
 static void rollback__gives_the_verdict_of_each_case(void **state)
 {
 	(void)state;
@@ -623,6 +642,35 @@ static void plan__writes_firmware_registers_once_before_the_first_run(void **sta
 	gabi_plan_free(plan);
 }
 
+/* Where KVM's register says something else than a guest reads, nothing is to be had from reading it back. */
+static void plan__reads_nothing_back_that_only_a_guest_sees(void **state)
+{
+	static const struct words promise = { { WORD(ARM64, CTR_EL0, 0, 64, 0x8444c004, 0), SVE } };
+	static const struct words offer = { { WORD(ARM64, CTR_EL0, 0, 64, 0x8444c004, 0), SVE } };
+	struct gabi_contract *contract = contract_of(GABI_ARCH_ARM64, &promise);
+	struct gabi_plan *plan = NULL;
+
+	(void)state;
+	for (unsigned flags = 0; flags <= GABI_WORD_SEEN; flags += GABI_WORD_SEEN) {
+		struct words shown = offer;
+		struct gabi_host *host;
+		int read_back = 0;
+		size_t count;
+
+		shown.at[0].flags = (uint8_t)flags;
+		host = host_of(GABI_ARCH_ARM64, GABI_VIEW_KVM, &shown);
+		assert_int_equal(gabi_plan_new(contract, host, NULL, NULL, &plan, NULL), 0);
+		gabi_plan_ops(plan, &count);
+		for (size_t i = 0; i < count; i++)
+			read_back |= gabi_plan_ops(plan, &count)[i].kind == GABI_OP_VERIFY &&
+				     gabi_plan_ops(plan, &count)[i].key.index == CTR_EL0;
+		assert_int_equal(read_back, flags == 0);
+		gabi_plan_free(plan);
+		gabi_host_free(host);
+	}
+	gabi_contract_free(contract);
+}
+
 static void plan__without_a_report__is_made_all_the_same(void **state)
 {
 	static const struct words promise = { { LEAF_1_ECX(SSE3) } }, offer = { { LEAF_1_ECX(0) } };
@@ -811,6 +859,7 @@ int main(void)
 		cmocka_unit_test(diff__names_the_module_parameter_that_made_it),
 		cmocka_unit_test(diff__of_two_architectures__is_an_error),
 		cmocka_unit_test(name__of_what_a_source_could_not_see_at_all__is_that_of_its_section),
+		cmocka_unit_test(values__of_vector_lengths__are_runs_of_bits),
 		cmocka_unit_test(rollback__gives_the_verdict_of_each_case),
 		cmocka_unit_test(baseline__fits_its_hosts_and_says_what_each_costs),
 		cmocka_unit_test(baseline__where_hosts_cannot_agree__says_why),
@@ -821,6 +870,7 @@ int main(void)
 		cmocka_unit_test(plan__of_a_contract_that_does_not_fit__is_refused),
 		cmocka_unit_test(plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back),
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
+		cmocka_unit_test(plan__reads_nothing_back_that_only_a_guest_sees),
 		cmocka_unit_test(plan__without_a_report__is_made_all_the_same),
 		cmocka_unit_test(plan__leaves_free_bits_to_the_vmm),
 		cmocka_unit_test(plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves),

@@ -108,7 +108,7 @@ static void print_meaning(FILE *out, const struct gabi_word *word)
 	}
 }
 
-/* "settable", "settable 0xf0", "once", "implied", "offer": what a VMM may do with a manifest's word. */
+/* "settable", "settable 0xf0", "once", "implied", "seen", "offer": what a VMM may do with a manifest's word. */
 static void note_text(const struct gabi_word *word, char *out, size_t cap)
 {
 	size_t len = 0;
@@ -124,6 +124,8 @@ static void note_text(const struct gabi_word *word, char *out, size_t cap)
 		len += (size_t)snprintf(out + len, cap - len, "once ");
 	if (word->flags & GABI_WORD_IMPLIED)
 		len += (size_t)snprintf(out + len, cap - len, "implied ");
+	if (word->flags & GABI_WORD_SEEN)
+		len += (size_t)snprintf(out + len, cap - len, "seen ");
 	if (word->flags & GABI_WORD_OFFER)
 		len += (size_t)snprintf(out + len, cap - len, "offer ");
 	if (len)
