@@ -3,6 +3,7 @@
 #ifndef GABI_VMM_MONITOR_OWN_H
 #define GABI_VMM_MONITOR_OWN_H
 
+#include "counts.h"
 #include "disk.h"
 #include "hyperv.h"
 #include "monitor.h"
@@ -49,6 +50,7 @@ struct vmm_monitor {
 		pthread_t thread;
 		unsigned index;
 		bool started;
+		struct vmm_counts counts;
 	} *vp;
 };
 

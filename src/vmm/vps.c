@@ -42,10 +42,27 @@ static void crashed(struct vmm_vp *vp)
 	vmm_end_with(vp->monitor, VMM_END_CRASH, 0, text);
 }
 
+static bool is_hypercall(const struct vmm_monitor *monitor, const struct gabi_kvm_exit *exit)
+{
+	return monitor->hyperv && exit->write && exit->address >= VMM_HYPERV_PORT && exit->address <= VMM_HYPERV_PORT + 2;
+}
+
+static void count(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
+{
+	static const unsigned char ids[] = {
+		[GABI_KVM_EXIT_KICKED] = VMM_COUNT_KICKED, [GABI_KVM_EXIT_PORT] = VMM_COUNT_PORT, [GABI_KVM_EXIT_MMIO] = VMM_COUNT_MMIO,
+		[GABI_KVM_EXIT_MSR] = VMM_COUNT_MSR, [GABI_KVM_EXIT_CRASHED] = VMM_COUNT_OTHER, [GABI_KVM_EXIT_RESET] = VMM_COUNT_OTHER,
+		[GABI_KVM_EXIT_STUCK] = VMM_COUNT_OTHER,
+	};
+
+	vmm_count(&vp->counts, exit->kind == GABI_KVM_EXIT_PORT && is_hypercall(vp->monitor, exit) ? VMM_COUNT_HYPERCALL : ids[exit->kind], 1);
+}
+
 static void serve(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 {
 	struct vmm_monitor *monitor = vp->monitor;
 
+	count(vp, exit);
 	if (exit->kind == GABI_KVM_EXIT_KICKED || (monitor->hyperv && vmm_hyperv_serve(monitor->hyperv, vp->index, exit)))
 		return;
 	pthread_mutex_lock(&monitor->lock);
@@ -192,7 +209,8 @@ int vmm_vps_start(struct vmm_monitor *monitor, struct gabi_diag *diag)
 	sigdelset(&all, SIGRTMIN);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned i = 0; !failed && i < monitor->options.cpus; i++) {
-		monitor->vp[i] = (struct vmm_vp){ .monitor = monitor, .index = i };
+		monitor->vp[i].monitor = monitor;
+		monitor->vp[i].index = i;
 		failed = pthread_create(&monitor->vp[i].thread, NULL, run_vp, &monitor->vp[i]);
 		monitor->vp[i].started = !failed;
 	}

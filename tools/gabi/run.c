@@ -7,8 +7,12 @@
 #include "findings.h"
 #include "load.h"
 #include "save.h"
+#include "supervise.h"
 
 #include "vmm/monitor.h"
+#include "vmm/serve.h"
+
+#include <gabi/formats.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -80,19 +84,71 @@ static enum status tell_end(const struct vmm_result *result)
 	}
 }
 
-static enum status run_guest(const struct args *args, const struct vmm_options *options)
+/* ---- the monitor, in a process of its own ---- */
+
+struct guest {
+	const struct args *args;
+	struct vmm_options *options;
+	struct vmm_place place;
+};
+
+static int run_served(struct vmm_monitor *monitor, const struct vmm_place *place, struct vmm_result *ret_result, struct gabi_diag *diag)
 {
+	struct vmm_service *service = NULL;
+	int err = vmm_service_start(monitor, place, &service, diag);
+
+	if (!err)
+		err = vmm_run(monitor, ret_result, diag);
+	vmm_service_stop(service);
+	return err;
+}
+
+static enum status run_guest(void *ctx)
+{
+	struct guest *guest = ctx;
 	struct vmm_monitor *monitor = NULL;
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
-	int err = vmm_new(options, &monitor, &diag);
+	int err = vmm_new(guest->options, &monitor, &diag);
 
 	if (!err)
-		err = vmm_run(monitor, &result, &diag);
+		err = run_served(monitor, &guest->place, &result, &diag);
 	vmm_free(monitor);
 	if (!err)
 		return tell_end(&result);
-	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : args->file[0], &diag);
+	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : guest->args->file[0], &diag);
+}
+
+static int place_contract(const struct vmm_place *place, const struct gabi_contract *contract, struct gabi_diag *diag)
+{
+	char *text = NULL;
+	size_t len = 0;
+	int err = gabi_contract_write(contract, NULL, &text, &len);
+
+	if (err)
+		return (diag->err = err);
+	err = vmm_place_write(place, "contract.json", text, len, diag);
+	gabi_text_free(text, NULL);
+	return err;
+}
+
+/* The name is a wrong argument, or another's; a place that cannot be made is this machine's fault. */
+static enum status complain_place(const struct gabi_diag *diag)
+{
+	complain("run: %s", *diag->text ? diag->text : gabi_err_text(diag->err));
+	return diag->err == GABI_ERR_ARG ? STATUS_USAGE : STATUS_REFUSED;
+}
+
+static enum status run_placed(struct guest *guest)
+{
+	struct gabi_diag diag = { 0 };
+	enum status status;
+
+	if (vmm_place_make(guest->args->option[OPTION_NAME], guest->args->file[0], &guest->place, &diag))
+		return complain_place(&diag);
+	status = place_contract(&guest->place, guest->options->terms->contract, &diag) ? complain_place(&diag) : supervise(run_guest, guest);
+	vmm_place_remove(&guest->place);
+	return status;
 }
 
 /* ---- the contract ---- */
@@ -125,7 +181,7 @@ static enum status run_settled(const struct args *args, struct vmm_options *opti
 
 	options->terms = &terms;
 	if (!status)
-		status = run_guest(args, options);
+		status = run_placed(&(struct guest){ .args = args, .options = options });
 	vmm_terms_free(&terms);
 	return status;
 }
