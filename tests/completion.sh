@@ -43,6 +43,7 @@ bash_gives replay gabi hv r
 bash_gives offer gabi hv o
 bash_gives all gabi hv replay --save-at = a
 bash_gives --json gabi model --j
+bash_gives resume gabi ctl web res
 bash_gives Icelake-Server-noTSX gabi model show Icelake
 bash_gives EPYC-Milan-v2 gabi model diff EPYC-Rome EPYC-M
 bash_gives web.json gabi model fit w
@@ -84,6 +85,7 @@ END
 	zsh_gives 'qemu' 'gabi emit --as=qe'
 	zsh_gives 'Icelake-Server-noTSX' 'gabi model show Icelake-Server-n'
 	zsh_gives 'web.json' 'gabi model fit we'
+	zsh_gives 'resume' 'gabi ctl web resu'
 	zsh_gives 'vmx-tsc-scaling' 'gabi explain vmx-tsc-sc'
 else
 	echo "$without: its completion is not tested"

@@ -200,7 +200,8 @@ static int start_listening(struct vmm_place *place, struct gabi_diag *diag)
 		if (strcmp(files[i], LOCK_FILE))
 			unlinkat(place->dir, files[i], 0);
 	place->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (place->listener >= 0 && !bind(place->listener, (const struct sockaddr *)&address, sizeof(address)) && !listen(place->listener, 16))
+	if (place->listener >= 0 && !bind(place->listener, (const struct sockaddr *)&address, sizeof(address)) &&
+	    !fchmodat(place->dir, SOCKET_FILE, 0600, 0) && !listen(place->listener, 16))
 		return 0;
 	return refused(diag, address.sun_path, " cannot be made");
 }

@@ -16,7 +16,7 @@ Use it to write the contract of a guest that is given all a host offers.
   -o, --output FILE        write to FILE, whole or not at all, instead of standard output
       --offer FILE         lay the offer of a VMM over every host
   -m, --minus NAME,..      leave out the named features
-  -n, --name TEXT          give the result that name
+  -n, --name TEXT          give the result, or the guest, that name
   -q, --qemu LINE          the guest of that QEMU command line: -cpu ..., @FILE or -
       --evmcs              with the enlightened VMCS, which is promised to no guest by default
       --firecracker FILE   lay a CPU template of Firecracker over the host

@@ -211,39 +211,90 @@ static mode_t mode_for(const char *path)
 	return 0666 & ~mask;
 }
 
-/* Writes temp, synced and closed, and gives it its name. Leaves no temp behind when it fails. */
-static int write_and_rename(int fd, const char *temp, const char *path, const char *text, size_t len)
+static void forget(struct new_file *file)
 {
-	int failed = write_all(fd, text, len) || fchmod(fd, mode_for(path)) || fsync(fd);
+	free(file->path);
+	free(file->temp);
+	*file = (struct new_file){ .fd = -1 };
+}
+
+/* A link stays one: what it points to is replaced. */
+static int begin(const char *path, struct new_file *file)
+{
+	char *real = realpath(path, NULL);
+	size_t room;
+
+	*file = (struct new_file){ .path = real ? real : strdup(path), .fd = -1 };
+	room = file->path ? strlen(file->path) + sizeof(".XXXXXX") : 0;
+	file->temp = room ? malloc(room) : NULL;
+	if (file->temp) {
+		snprintf(file->temp, room, "%s.XXXXXX", file->path);
+		file->fd = mkostemp(file->temp, O_CLOEXEC);
+	}
+	if (file->fd >= 0)
+		return 0;
+	forget(file);
+	return -1;
+}
+
+void file_drop(struct new_file *file)
+{
 	int why = errno;
 
-	if (close(fd) && !failed) {
-		failed = 1;
-		why = errno;
-	}
-	if (!failed && rename(temp, path)) {
-		failed = 1;
-		why = errno;
-	}
-	if (failed)
-		unlink(temp);
+	if (file->fd >= 0)
+		close(file->fd);
+	unlink(file->temp);
+	forget(file);
 	errno = why;
-	return failed ? -1 : 0;
+}
+
+/* Synced and closed, and only then with its name. Leaves nothing behind when it fails. */
+static int keep(struct new_file *file)
+{
+	int failed = fchmod(file->fd, mode_for(file->path)) || fsync(file->fd);
+
+	if (!failed) {
+		failed = close(file->fd);
+		file->fd = -1;
+	}
+	if (failed || rename(file->temp, file->path)) {
+		file_drop(file);
+		return -1;
+	}
+	forget(file);
+	return 0;
 }
 
 static int replace(const char *path, const char *text, size_t len)
 {
-	size_t room = strlen(path) + sizeof(".XXXXXX");
-	char *temp = malloc(room);
-	int fd, failed;
+	struct new_file file;
 
-	if (!temp)
+	if (begin(path, &file))
 		return -1;
-	snprintf(temp, room, "%s.XXXXXX", path);
-	fd = mkostemp(temp, O_CLOEXEC);
-	failed = fd < 0 ? -1 : write_and_rename(fd, temp, path, text, len);
-	free(temp);
-	return failed;
+	if (!write_all(file.fd, text, len))
+		return keep(&file);
+	file_drop(&file);
+	return -1;
+}
+
+static enum status cannot_write(const char *path)
+{
+	complain("%s: cannot be written: %s", path, strerror(errno));
+	return STATUS_REFUSED;
+}
+
+enum status file_begin(const char *path, struct new_file *ret_file)
+{
+	return begin(path, ret_file) ? cannot_write(path) : STATUS_YES;
+}
+
+enum status file_keep(struct new_file *file)
+{
+	char *path = strdup(file->path); /* for the complaint */
+	enum status status = keep(file) ? cannot_write(path ? path : "the file") : STATUS_YES;
+
+	free(path);
+	return status;
 }
 
 /* A device or a pipe cannot be replaced: it is written to. */
@@ -260,19 +311,14 @@ static int write_into(const char *path, const char *text, size_t len)
 
 enum status file_write(const char *path, const char *text, size_t len)
 {
-	char *real;
 	struct stat stat_of;
 	int failed;
 
 	if (!path || !strcmp(path, "-"))
 		return fwrite(text, 1, len, stdout) == len ? STATUS_YES : STATUS_REFUSED; /* main says why */
-	real = realpath(path, NULL); /* a link stays one: what it points to is replaced */
-	if (real && !stat(real, &stat_of) && !S_ISREG(stat_of.st_mode))
-		failed = write_into(real, text, len);
+	if (!stat(path, &stat_of) && !S_ISREG(stat_of.st_mode))
+		failed = write_into(path, text, len);
 	else
-		failed = replace(real ? real : path, text, len);
-	if (failed)
-		complain("%s: cannot be written: %s", path, strerror(errno));
-	free(real);
-	return failed ? STATUS_REFUSED : STATUS_YES;
+		failed = replace(path, text, len);
+	return failed ? cannot_write(path) : STATUS_YES;
 }

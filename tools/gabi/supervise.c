@@ -66,6 +66,7 @@ enum status supervise(enum status (*work)(void *ctx), void *ctx)
 	sigset_t set, old;
 	enum status told;
 
+	signal(SIGCHLD, SIG_DFL); /* whoever started this may not want to know of its own */
 	fflush(NULL);
 	wanted_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &old);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TABLE_COLUMNS 8 /* no table has more */
+#define TABLE_COLUMNS 12 /* no table has more */
 
 enum color { COLOR_NONE, COLOR_GOOD, COLOR_CARE, COLOR_BAD, COLOR_DIM, COLOR_BOLD };
 

@@ -30,7 +30,9 @@ _gabi() {
 	help) list=$(gabi help --list) ;;
 	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
 	model) [[ $word == -* ]] || list='list show diff fit' ;;
+	ctl | top) [[ $word == -* ]] || list=$(gabi ps --list 2>/dev/null) ;;
 	esac
+	[[ $command == ctl && $word != -* ]] && ((COMP_CWORD == 3)) && list=$(gabi ctl --list)
 	# The operands of "model show" and "model diff" are models and not files.
 	[[ $command == model && ${COMP_WORDS[2]} =~ ^(list|show|diff)$ && $word != -* ]] && ((COMP_CWORD > 2)) && list=$(gabi model list --list)
 	[[ -z ${list:-} && $word == -* ]] && list=$(gabi help --list "$command" 2>/dev/null)

@@ -1,0 +1,179 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# control.sh GABI GUEST: guests that run are found, told what to do, and leave nothing behind however they end.
+# shellcheck disable=SC2317 # the cases are called by their names
+set -uo pipefail
+gabi=$(readlink -f "$1")
+guest=$(readlink -f "$2")
+[[ -r /dev/kvm && -w /dev/kvm ]] || { echo "there is no /dev/kvm to use"; exit 77; }
+work=$(mktemp -d)
+export XDG_RUNTIME_DIR=$work/run
+mkdir "$XDG_RUNTIME_DIR"
+cd "$work" || exit 1
+running=()
+clean_up() {
+	local pid
+	for pid in "${running[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait
+	rm -rf "$work"
+}
+trap clean_up EXIT
+
+# start NAME [ARG]...: runs the guest until it has said something; its process is in $started
+start() {
+	local name=$1 tries
+	shift
+	"$gabi" run --force --memory 64 --cpus 2 --name "$name" "$@" "$guest" </dev/null >"$name.out" 2>"$name.err" &
+	started=$!
+	running+=("$started")
+	for ((tries = 0; tries < 600; tries++)); do
+		grep -q patient "$name.out" 2>/dev/null && return 0
+		sleep 0.1
+	done
+	echo "the guest does not run"
+	cat "$name.err"
+	return 1
+}
+
+# ends PID STATUS
+ends() {
+	local status=0
+	wait "$1" || status=$?
+	((status == $2)) || { echo "it ended with status $status, and $2 was expected"; return 1; }
+}
+
+ctl() { "$gabi" ctl "$@" 2>err; }
+refused() { # refused STATUS TEXT ARG...
+	local wanted=$1 text=$2 status=0
+	shift 2
+	ctl "$@" >out || status=$?
+	((status == wanted)) && (($(wc -l <err) == 1)) && grep -qF -- "$text" err && return 0
+	echo "status $status, and $wanted was expected with '$text': $*"
+	cat err
+	return 1
+}
+state_of() { "$gabi" ps --json | jq -r --arg name "$1" '.guests[] | select(.name == $name) | .state // .status.state'; }
+total() { "$gabi" top --json web | jq '[.counters[] | .mmio + .ports] | add'; }
+nothing_left() { [[ -z $(ls -A "$XDG_RUNTIME_DIR/gabi") ]] || { ls -lA "$XDG_RUNTIME_DIR/gabi"; return 1; }; }
+
+nothing_runs() {
+	[[ $("$gabi" ps --json) == '{"guests":[]}' ]] && [[ -z $("$gabi" ps) ]] && refused 3 'no guest of the name web' web status
+}
+it_is_found() {
+	start web || return 1
+	local contract
+	contract=$("$gabi" show --digest "$XDG_RUNTIME_DIR/gabi/web/contract.json") &&
+		[[ $(state_of web) == running && $("$gabi" ps --list) == web ]] &&
+		[[ $(ctl web status --json | jq -r .contract) == "${contract%% *}" ]] &&
+		[[ $(ctl web status --json | jq -c '[.cpus, .memory, .hyperv]') == '[2,67108864,false]' ]] &&
+		"$gabi" ps | grep -q '^web .* running '
+}
+the_name_is_taken() {
+	local status=0
+	"$gabi" run --force --name web "$guest" </dev/null >out 2>err || status=$?
+	((status == 4)) && grep -q 'name web runs already' err && [[ $(state_of web) == running ]]
+}
+a_name_of_the_image() {
+	"$gabi" run --force --memory 64 "$guest" </dev/null >/dev/null 2>&1 &
+	local first=$!
+	running+=("$first")
+	until [[ $(state_of guest-patient) == running ]]; do sleep 0.1; done
+	ctl guest-patient quit && ends "$first" 1
+}
+wrong_orders() {
+	refused 2 "no command 'dance'" web dance && refused 2 'NAME=NUMBER' web nmi vp=x && refused 2 'takes none' web pause vp=1 &&
+		refused 2 'no such virtual processor' web nmi vp=2 && refused 2 'writes a file' web dump &&
+		refused 2 'writes no file' web status -o file && refused 2 'no such trust level' web dump vtl=1 -o file &&
+		refused 4 'not paused' web resume && refused 4 'no job' web cancel && refused 2 'is no name' ../web status && [[ ! -e file ]]
+}
+it_stands_still() {
+	local before
+	ctl web pause && [[ $(state_of web) == paused ]] || return 1
+	before=$(total)
+	sleep 0.3
+	[[ $(total) == "$before" ]] && refused 4 'paused already' web pause && ctl web resume && [[ $(state_of web) == running ]] || return 1
+	until (($(total) > before)); do sleep 0.1; done
+}
+every_processor_is_counted() {
+	[[ $(ctl web counters --json | jq -c '[.vps[] | .ports > 0 and .mmio > 0 and .hypercalls == 0]') == '[true,true]' ]] &&
+		"$gabi" top web | grep -q '^VP 1 ' && "$gabi" top | grep -q '^web '
+}
+an_nmi_comes() {
+	ctl web nmi && until grep -q nmi web.out; do sleep 0.1; done
+	ctl web pause && ctl web nmi vp=0 && ctl web resume && until (($(grep -c nmi web.out) == 2)); do sleep 0.1; done
+}
+its_state_is_dumped() {
+	ctl web dump -o state >out && [[ $(sed -n 's/^bytes: //p' out) == "$(stat -c %s state)" ]] &&
+		[[ $("$gabi" state show --json state | jq -r .contract) == "$(ctl web status --json | jq -r .contract)" ]] || return 1
+	"$gabi" ctl web dump -o nowhere/state 2>/dev/null && return 1
+	[[ $(state_of web) == running && ! -e nowhere ]]
+}
+hostile_clients() {
+	python3 - "$XDG_RUNTIME_DIR/gabi/web/control" <<'END' || return 1
+import os, random, socket, sys
+random.seed(1)
+kept = []
+for n in range(300):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    s.settimeout(30)
+    kind = n % 5
+    try:
+        if kind == 0:
+            s.sendall(random.randbytes(5000))
+        elif kind == 1:
+            s.sendall(b'{"do":"counters"}\n' * 200)
+        elif kind == 2:
+            socket.send_fds(s, [b'{"do":"status"}\n'], [0, 1, 2] * 20)
+        elif kind == 3:
+            s.sendall(b'[' * 4000 + b'\n')
+    except OSError:
+        pass
+    kept.append(s)
+    kept = kept[-40:]
+END
+	[[ $(state_of web) == running ]] && (($(find "/proc/$(ctl web status --json | jq .pid)/fd" | wc -l) < 60))
+}
+it_is_ended() {
+	ctl web quit && ends "$started" 1 && grep -q 'ended through its socket' web.err && nothing_left
+}
+a_signal_ends_it() {
+	start web && kill -TERM "$started" && ends "$started" 143 && nothing_left
+}
+its_monitor_is_killed() {
+	start web || return 1
+	kill -KILL "$(ctl web status --json | jq .pid)"
+	ends "$started" 4 && grep -q 'monitor was ended by the signal Killed' web.err && nothing_left
+}
+all_of_it_is_killed() { # and nobody cleans up
+	start web || return 1
+	local monitor
+	monitor=$(ctl web status --json | jq .pid)
+	kill -KILL "$started"
+	wait "$started"
+	while [[ -e /proc/$monitor && $(awk '$1 == "State:" { print $2 }' "/proc/$monitor/status" 2>/dev/null) != Z ]]; do sleep 0.1; done
+	[[ $(state_of web) == dead ]] && "$gabi" ps | grep -q '^web *dead' && refused 4 'monitor is dead' web status || return 1
+	start web && [[ $(state_of web) == running ]] && ctl web quit && ends "$started" 1 && nothing_left
+}
+no_place() {
+	local status=0
+	XDG_RUNTIME_DIR=$work/none "$gabi" run --force "$guest" </dev/null >out 2>err || status=$?
+	((status == 4)) && (($(wc -l <err) == 1)) && grep -q 'none/gabi cannot be made' err
+	status=0
+	"$gabi" run --force --name a/b "$guest" </dev/null >out 2>err || status=$?
+	((status == 2)) && grep -q "'a/b' is no name of a guest" err
+}
+
+failed=0
+for case in nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
+	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_is_killed all_of_it_is_killed no_place; do
+	if "$case"; then
+		echo "[       OK ] $case"
+	else
+		echo "[  FAILED  ] $case"
+		failed=1
+	fi
+done
+exit $failed
