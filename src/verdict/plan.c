@@ -212,16 +212,6 @@ static void put_misc_last(struct gabi_op *ops, size_t count)
 		ops[kept] = misc;
 }
 
-static int add_msrs(struct making *m)
-{
-	size_t before = m->plan->count;
-	int err = add_space(m, GABI_SPACE_MSR, GABI_OP_SET_MSR);
-
-	if (!err && m->plan->count > before)
-		put_misc_last(m->plan->ops + before, m->plan->count - before);
-	return err;
-}
-
 /* Is there nothing for the contract to want of a span: the guest cannot reach it, or it only presents what was not promised? */
 static bool is_left_alone(const struct making *m, const struct gabi_span *span, const struct gabi_word *promise)
 {
@@ -229,8 +219,9 @@ static bool is_left_alone(const struct making *m, const struct gabi_span *span, 
 	       !gabi_contract_promises(m->contract, span->gate);
 }
 
-/* The value that the contract wants of a register that the host lists; what it does not list is absent. */
-static uint64_t wanted(const struct making *m, const struct gabi_word *offer)
+/* The value that the contract wants of a register that the host lists, where shown is what the guest would see; what it does
+ * not list is absent. */
+static uint64_t wanted(const struct making *m, const struct gabi_word *offer, uint64_t shown)
 {
 	const struct gabi_word *promise = gabi_contract_find(m->contract, &offer->key, GABI_VP_ALL);
 	struct gabi_spans spans = gabi_spans_of(&offer->key, offer->bits);
@@ -241,17 +232,56 @@ static uint64_t wanted(const struct making *m, const struct gabi_word *offer)
 		uint64_t part = promise ? gabi_span_get(&span, promise->value) : span.absent;
 
 		if (is_left_alone(m, &span, promise))
-			part = gabi_span_get(&span, offer->value);
+			part = gabi_span_get(&span, shown);
 		value |= part << span.lo;
 	}
 	return value;
+}
+
+/* An MSR that the contract does not list, and that a virtual processor starts with otherwise than with what is absent. */
+static int add_unlisted_msr(struct making *m, const struct gabi_word *offer)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_MSR_DEFAULT, .index = offer->key.index };
+	const struct gabi_word *start = gabi_host_find(m->host, &key);
+	uint64_t value = start ? wanted(m, offer, start->value) : 0;
+	struct gabi_op op = op_of(GABI_OP_SET_MSR, offer, value);
+
+	if (!start || value == start->value || (value ^ start->value) & ~offer->settable ||
+	    gabi_contract_find(m->contract, &offer->key, GABI_VP_ALL))
+		return 0;
+	op.vp = GABI_VP_ALL;
+	return add(m->plan, &op);
+}
+
+static int add_unlisted_msrs(struct making *m)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_host_words(m->host, &count);
+	struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_MSR);
+	int err = 0;
+
+	for (; !err && range.at < range.end; range.at++)
+		err = add_unlisted_msr(m, range.at);
+	return err;
+}
+
+static int add_msrs(struct making *m)
+{
+	size_t before = m->plan->count;
+	int err = add_space(m, GABI_SPACE_MSR, GABI_OP_SET_MSR);
+
+	if (!err)
+		err = add_unlisted_msrs(m);
+	if (!err && m->plan->count > before)
+		put_misc_last(m->plan->ops + before, m->plan->count - before);
+	return err;
 }
 
 /* Firmware registers are always written, so that a kernel's other default can never show; the others where they differ.
  * What the kernel only implies it cannot be told. */
 static int add_register(struct making *m, const struct gabi_word *offer, unsigned scope)
 {
-	uint64_t value = wanted(m, offer);
+	uint64_t value = wanted(m, offer, offer->value);
 	struct gabi_op op = op_of(GABI_OP_SET_REG, offer, value);
 
 	if (op.scope != scope || (offer->flags & GABI_WORD_IMPLIED) || (value == offer->value && !gabi_is_fw(&offer->key)))

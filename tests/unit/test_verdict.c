@@ -153,8 +153,8 @@ static const struct check_case {
 	  { { ARCH_CAPABILITIES } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 2, 0) } }, GABI_DOES_NOT_FIT,
 	  GABI_FINDING_CANNOT_HIDE },
 	{ "what a virtual processor starts with is given, whatever KVM says that it supports", GABI_ARCH_X86, GABI_VIEW_KVM,
-	  { { WORD(MSR, 0xc0010015, 0, 64, 1ull << 4, 0) } },
-	  { { WORD(MSR, 0xc0010015, 0, 64, 0, 0), WORD(MSR_DEFAULT, 0xc0010015, 0, 64, 1ull << 4, 0) } }, GABI_FITS,
+	  { { WORD(MSR, 0xc0011029, 0, 64, 1ull << 4, 0) } },
+	  { { WORD(MSR, 0xc0011029, 0, 64, 0, 0), WORD(MSR_DEFAULT, 0xc0011029, 0, 64, 1ull << 4, 0) } }, GABI_FITS,
 	  GABI_FINDING_NONE },
 	{ "an MSR that the contract's CPUID hides is no one's concern", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } }, GABI_FITS,
@@ -671,6 +671,42 @@ static void plan__reads_nothing_back_that_only_a_guest_sees(void **state)
 	gabi_contract_free(contract);
 }
 
+/* DE_CFG (0xc0011029) has no condition, and what the contract does not list of it is off. */
+static void plan__writes_an_msr_that_would_show_what_was_never_promised(void **state)
+{
+#define DE_CFG(space, value, can_set) WORD(space, 0xc0011029, 0, 64, value, can_set)
+	static const struct { const char *name; struct words offer; int written; } cases[] = {
+		{ "it starts with a bit that can be cleared", { { DE_CFG(MSR, 1ull << 1, 1ull << 1), DE_CFG(MSR_DEFAULT, 1ull << 1, 0) } }, 1 },
+		{ "it starts with nothing", { { DE_CFG(MSR, 1ull << 1, 1ull << 1), DE_CFG(MSR_DEFAULT, 0, 0) } }, 0 },
+		{ "what it starts with is not known", { { DE_CFG(MSR, 1ull << 1, 1ull << 1) } }, 0 },
+		{ "behind CPUID's vmx, which is not promised", { { WORD(MSR, 0x48b, 0, 64, 1ull << 33, ~0ull),
+		    WORD(MSR_DEFAULT, 0x48b, 0, 64, 1ull << 33, 0) } }, 0 },
+	};
+	static const struct words promise = { { LEAF_1_ECX(SSE3) } };
+	struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &promise);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &cases[i].offer);
+		struct gabi_plan *plan = NULL;
+		size_t count;
+		int written = 0;
+
+		assert_int_equal(gabi_plan_new(contract, host, NULL, NULL, &plan, NULL), 0);
+		gabi_plan_ops(plan, &count);
+		for (size_t at = 0; at < count; at++) {
+			const struct gabi_op *op = &gabi_plan_ops(plan, &count)[at];
+
+			written += op->kind == GABI_OP_SET_MSR && op->value == 0 && op->vp == GABI_VP_ALL;
+		}
+		if (written != cases[i].written)
+			fail_msg("%s: written %d times", cases[i].name, written);
+		gabi_plan_free(plan);
+		gabi_host_free(host);
+	}
+	gabi_contract_free(contract);
+}
+
 static void plan__without_a_report__is_made_all_the_same(void **state)
 {
 	static const struct words promise = { { LEAF_1_ECX(SSE3) } }, offer = { { LEAF_1_ECX(0) } };
@@ -871,6 +907,7 @@ int main(void)
 		cmocka_unit_test(plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back),
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
 		cmocka_unit_test(plan__reads_nothing_back_that_only_a_guest_sees),
+		cmocka_unit_test(plan__writes_an_msr_that_would_show_what_was_never_promised),
 		cmocka_unit_test(plan__without_a_report__is_made_all_the_same),
 		cmocka_unit_test(plan__leaves_free_bits_to_the_vmm),
 		cmocka_unit_test(plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves),
