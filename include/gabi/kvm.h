@@ -162,5 +162,9 @@ GABI_API int gabi_kvm_save(const struct gabi_contract *contract, const struct ga
 GABI_API int gabi_kvm_restore(const struct gabi_state *state, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,
 			      const struct gabi_mem *mem, struct gabi_kvm_effort *ret_effort, struct gabi_diag *diag);
 
+/* What gabi_kvm_restore looks at before it touches anything: registers and nested state. Nothing is loaded. */
+GABI_API int gabi_kvm_restore_check(const struct gabi_state *state, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,
+				    const struct gabi_mem *mem, struct gabi_diag *diag);
+
 GABI_END
 #endif

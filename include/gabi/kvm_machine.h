@@ -57,6 +57,31 @@ GABI_API const struct gabi_kvm_vm *gabi_kvm_machine_vm(const struct gabi_kvm_mac
 /* The caller's view of len bytes of RAM, which no VTL's protection touches; NULL if they are not all RAM. Any thread. */
 GABI_API void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *machine, uint64_t gpa, uint64_t len);
 
+/*
+ * RAM as pages of 4 KiB, numbered from the first on without the hole between low and high RAM. A bitmap has a bit for each, bit
+ * n % 64 of word n / 64, and is the caller's.
+ */
+GABI_API uint64_t gabi_kvm_machine_pages(const struct gabi_kvm_machine *machine);
+
+/* The caller's view of count pages; NULL if they are not all there. Any thread. */
+GABI_API void *gabi_kvm_machine_page(const struct gabi_kvm_machine *machine, uint64_t page, uint64_t count);
+
+/* Sets the bits of the pages that may hold anything; all others are clear memory, and their bits become 0. */
+GABI_API int gabi_kvm_machine_used(const struct gabi_kvm_machine *machine, uint64_t *bitmap, struct gabi_diag *diag);
+
+/* Begins or ends to write down which pages are written to: by the guest in any VTL, by KVM, and by the caller, who says so with
+ * gabi_kvm_machine_wrote after each write. */
+GABI_API int gabi_kvm_machine_log(struct gabi_kvm_machine *machine, int on, struct gabi_diag *diag);
+GABI_API void gabi_kvm_machine_wrote(struct gabi_kvm_machine *machine, uint64_t gpa, uint64_t len); /* any thread */
+
+/* Sets the bits of the pages that were written to since it was called last, or since it began; the other bits stay. Exact only
+ * while no virtual processor runs. */
+GABI_API int gabi_kvm_machine_dirty(struct gabi_kvm_machine *machine, uint64_t *bitmap, struct gabi_diag *diag);
+
+/* gabi_kvm_restore on the VM of a VTL; VTL 0's also says what the machine's TSC is from now on. */
+GABI_API int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state,
+				      const struct gabi_plan *plan, struct gabi_diag *diag);
+
 /* Sets one of the lines of VTL 0's interrupt controllers: 0 to 15 are those of a PC, 0 to 23 the I/O APIC's. Any thread. */
 GABI_API int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line, int level);
 

@@ -47,7 +47,7 @@ int memory_open(struct memory *memory, uint64_t len, unsigned overlays, struct g
 {
 	int err;
 
-	*memory = (struct memory){ .file = -1, .overlay_file = -1, .len = len };
+	*memory = (struct memory){ .mem = memory->mem, .file = -1, .overlay_file = -1, .len = len };
 	if (!len || len % PAGE || len > INT64_MAX - PAGE)
 		return gabi_fail(diag, GABI_ERR_ARG, "a machine's memory is whole pages, and not none", (char *)NULL);
 	memory->file = memfd_create("guest-memory", MFD_CLOEXEC);
@@ -71,22 +71,22 @@ static uint64_t low_part(const struct memory *memory)
 	return memory->len < GABI_KVM_LOW_RAM ? memory->len : GABI_KVM_LOW_RAM;
 }
 
-static int give(int vm, uint32_t slot, uint64_t gpa, uint64_t len, unsigned char *at, struct gabi_diag *diag)
+static int give(int vm, uint32_t slot, uint64_t gpa, uint64_t len, unsigned char *at, bool logs, struct gabi_diag *diag)
 {
 	struct kvm_userspace_memory_region region = {
-		.slot = slot, .guest_phys_addr = gpa, .memory_size = len, .userspace_addr = (uintptr_t)at,
+		.slot = slot, .flags = logs ? KVM_MEM_LOG_DIRTY_PAGES : 0, .guest_phys_addr = gpa, .memory_size = len, .userspace_addr = (uintptr_t)at,
 	};
 
 	return kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) ? kvm_refused(diag, "give a guest its memory") : 0;
 }
 
-int memory_give(const struct memory *memory, int vm, unsigned char *view, struct gabi_diag *diag)
+int memory_give(const struct memory *memory, int vm, unsigned char *view, bool logs, struct gabi_diag *diag)
 {
 	uint64_t low = low_part(memory);
-	int err = give(vm, 0, 0, low, view, diag);
+	int err = give(vm, 0, 0, low, view, logs, diag);
 
 	if (!err && memory->len > low)
-		err = give(vm, 1, GABI_KVM_HIGH_RAM, memory->len - low, view + low, diag);
+		err = give(vm, 1, GABI_KVM_HIGH_RAM, memory->len - low, view + low, logs, diag);
 	return err;
 }
 

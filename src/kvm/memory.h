@@ -7,6 +7,7 @@
 #include "io.h"
 
 struct memory {
+	struct gabi_mem mem;
 	int file;
 	uint64_t len;
 	unsigned char *view; /* the VMM's */
@@ -23,8 +24,8 @@ void memory_close(struct memory *memory);
 int memory_map(const struct memory *memory, unsigned char **ret_view, struct gabi_diag *diag);
 void memory_unmap(const struct memory *memory, unsigned char *view);
 
-/* Gives a VM the view as its RAM. */
-int memory_give(const struct memory *memory, int vm, unsigned char *view, struct gabi_diag *diag);
+/* Gives a VM the view as its RAM; again, to begin or end that KVM writes down which pages are written to. */
+int memory_give(const struct memory *memory, int vm, unsigned char *view, bool logs, struct gabi_diag *diag);
 
 /* Lays an overlay page over a page of a view; page UINT32_MAX takes it away. GABI_ERR_RANGE: there is no RAM. */
 int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa, uint32_t page);

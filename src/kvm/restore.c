@@ -58,7 +58,7 @@ static int check_vm(const struct moving *m)
 	return 0;
 }
 
-static int restore_all(struct moving *m)
+static int check_all(struct moving *m)
 {
 	int err = check_vm(m);
 
@@ -66,13 +66,31 @@ static int restore_all(struct moving *m)
 		err = state_list_get(m);
 	if (!err)
 		err = check_words(m);
-	if (!err)
-		err = restore_check(m);
+	return err ? err : restore_check(m);
+}
+
+static int restore_all(struct moving *m)
+{
+	int err = check_all(m);
+
 	if (!err)
 		err = restore_vm(m);
 	for (unsigned vp = 0; !err && vp < m->vm->vcpus; vp++)
 		err = restore_vp(m, vp);
 	return err ? err : restore_finish(m);
+}
+
+int gabi_kvm_restore_check(const struct gabi_state *state, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,
+			   const struct gabi_mem *mem, struct gabi_diag *diag)
+{
+	struct gabi_kvm_vm ours;
+	struct moving moving = { .vm = &ours, .mem = gabi_mem_or_default(mem), .diag = diag, .from = state, .plan = plan };
+	int err = kvm_take_sized(&ours, sizeof(ours), vm, diag);
+
+	if (!err)
+		err = check_all(&moving);
+	gabi_mem_put(&moving.mem, moving.list);
+	return err;
 }
 
 int gabi_kvm_restore(const struct gabi_state *state, const struct gabi_plan *plan, const struct gabi_kvm_vm *vm,

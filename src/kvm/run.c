@@ -2,6 +2,7 @@
 /* A machine that runs: a VM for each VTL over one memory. */
 #include <gabi/kvm_machine.h>
 
+#include "dirty.h"
 #include "memory.h"
 #include "uapi.h"
 
@@ -26,6 +27,7 @@ struct gabi_kvm_machine {
 	struct gabi_mem mem;
 	struct gabi_kvm_machine_options options;
 	struct memory memory;
+	struct dirty dirty;
 	struct level level[GABI_KVM_VTLS_MAX];
 	struct call {
 		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
@@ -37,6 +39,11 @@ struct gabi_kvm_machine {
 };
 
 /* ---- making ---- */
+
+static int no_such_vp(struct gabi_diag *diag)
+{
+	return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
+}
 
 static int take_options(struct gabi_kvm_machine_options *ours, const struct gabi_kvm_machine_options *theirs,
 			struct gabi_diag *diag)
@@ -144,7 +151,7 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	if (!err)
 		err = memory_map(&machine->memory, &level->view, diag);
 	if (!err)
-		err = memory_give(&machine->memory, level->vm->vm, level->view, diag);
+		err = memory_give(&machine->memory, level->vm->vm, level->view, false, diag);
 	return err ? err : map_runs(machine, level, diag);
 }
 
@@ -192,6 +199,7 @@ int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	machine->mem = own;
 	machine->options = ours;
+	machine->memory.mem = own;
 	machine->memory.file = machine->memory.overlay_file = -1;
 	machine->call = gabi_mem_get(&own, ours.vps * sizeof(*machine->call));
 	err = machine->call ? make_all(machine, contract, plan, diag) :
@@ -220,6 +228,7 @@ void gabi_kvm_machine_free(struct gabi_kvm_machine *machine)
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		free_level(machine, &machine->level[vtl]);
 	memory_close(&machine->memory);
+	gabi_mem_put(&machine->mem, machine->dirty.own);
 	gabi_mem_put(&machine->mem, machine->call);
 	gabi_mem_put(&machine->mem, machine);
 }
@@ -237,6 +246,63 @@ void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *machine, uint64_t gpa,
 
 	return memory_find(&machine->memory, gpa, len, &offset) ? machine->memory.view + offset : NULL;
 }
+
+/* ---- which pages ---- */
+
+uint64_t gabi_kvm_machine_pages(const struct gabi_kvm_machine *machine)
+{
+	return machine->memory.len / GABI_HV_PAGE;
+}
+
+void *gabi_kvm_machine_page(const struct gabi_kvm_machine *machine, uint64_t page, uint64_t count)
+{
+	uint64_t pages = gabi_kvm_machine_pages(machine);
+
+	return page <= pages && count <= pages - page ? machine->memory.view + page * GABI_HV_PAGE : NULL;
+}
+
+int gabi_kvm_machine_used(const struct gabi_kvm_machine *machine, uint64_t *bitmap, struct gabi_diag *diag)
+{
+	return dirty_used(&machine->memory, bitmap, diag);
+}
+
+static int set_logs(const struct gabi_kvm_machine *machine, bool on, struct gabi_diag *diag)
+{
+	int err = 0;
+
+	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
+		err = memory_give(&machine->memory, machine->level[vtl].vm->vm, machine->level[vtl].view, on, diag);
+	return err;
+}
+
+int gabi_kvm_machine_log(struct gabi_kvm_machine *machine, int on, struct gabi_diag *diag)
+{
+	int err = on ? dirty_begin(&machine->dirty, &machine->memory, diag) : 0;
+
+	if (!on)
+		dirty_end(&machine->dirty);
+	return err ? err : set_logs(machine, on, diag);
+}
+
+int gabi_kvm_machine_dirty(struct gabi_kvm_machine *machine, uint64_t *bitmap, struct gabi_diag *diag)
+{
+	int err = 0;
+
+	dirty_take_own(&machine->dirty, &machine->memory, bitmap);
+	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
+		err = dirty_take(&machine->memory, machine->level[vtl].vm->vm, bitmap, diag);
+	return err;
+}
+
+void gabi_kvm_machine_wrote(struct gabi_kvm_machine *machine, uint64_t gpa, uint64_t len)
+{
+	uint64_t offset;
+
+	if (len && memory_find(&machine->memory, gpa, len, &offset))
+		dirty_mark(&machine->dirty, offset / GABI_HV_PAGE, (offset + len - 1) / GABI_HV_PAGE);
+}
+
+/* ---- interrupts, overlays, time ---- */
 
 int gabi_kvm_machine_line(const struct gabi_kvm_machine *machine, unsigned line, int level)
 {
@@ -274,6 +340,17 @@ uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine)
 uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
 {
 	return __builtin_ia32_rdtsc() + machine->tsc_offset;
+}
+
+int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state, const struct gabi_plan *plan,
+			     struct gabi_diag *diag)
+{
+	int err;
+
+	if (vtl >= machine->options.vtls)
+		return no_such_vp(diag);
+	err = gabi_kvm_restore(state, plan, machine->level[vtl].vm, &machine->mem, NULL, diag);
+	return err || vtl ? err : find_tsc(machine, diag);
 }
 
 /* ---- registers ---- */
@@ -316,11 +393,6 @@ static int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned
 static bool is_there(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	return vp < machine->options.vps && vtl < machine->options.vtls;
-}
-
-static int no_such_vp(struct gabi_diag *diag)
-{
-	return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
 }
 
 static int set_msr(int vcpu, uint32_t msr, uint64_t value)

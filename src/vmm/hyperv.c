@@ -5,6 +5,7 @@
 
 #include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
+#include <gabi/hv_save.h>
 #include <gabi/hv_synic.h>
 #include <gabi/vocab.h>
 
@@ -53,6 +54,7 @@ static int write_gpa(void *ctx, uint64_t gpa, const void *buf, size_t len)
 	if (!to)
 		return GABI_ERR_RANGE;
 	memcpy(to, buf, len);
+	gabi_kvm_machine_wrote(hyperv->machine, gpa, len);
 	return 0;
 }
 
@@ -336,6 +338,43 @@ int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine
 	hyperv->config.tsc_hz = gabi_kvm_machine_tsc_hz(machine);
 	err = gabi_hv_new(&hyperv->config, &ops, NULL, &hyperv->hv, diag);
 	return err ? err : gabi_hv_set_reference_tsc(hyperv->hv, hyperv->config.tsc_hz, 0, tsc_is_reliable());
+}
+
+/* ---- saving ---- */
+
+int vmm_hyperv_save(struct vmm_hyperv *hyperv, void **ret_bytes, size_t *ret_len, struct gabi_diag *diag)
+{
+	void *bytes;
+
+	gabi_hv_save(hyperv->hv, NULL, 0, ret_len);
+	bytes = malloc(*ret_len);
+	if (!bytes)
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	*ret_bytes = bytes;
+	return gabi_hv_save(hyperv->hv, bytes, *ret_len, ret_len) ?
+	       gabi_fail(diag, GABI_ERR_CONFLICT, "a virtual processor is inside the Hyper-V engine", (char *)NULL) : 0;
+}
+
+static void resume(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[vp];
+	unsigned enabled = gabi_hv_enabled_vtls(hyperv->hv, vp);
+
+	for (unsigned vtl = 0; enabled >> vtl; vtl++)
+		if (enabled >> vtl & 1 && !gabi_hv_resume(hyperv->hv, vp, vtl, turn))
+			carry_out(hyperv, turn);
+}
+
+/* The TSC is by now what the state of the virtual processors made it. */
+int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, struct gabi_diag *diag)
+{
+	int err = gabi_hv_restore(hyperv->hv, bytes, len, diag);
+
+	if (err)
+		return err;
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+		resume(hyperv, vp);
+	return 0;
 }
 
 void vmm_hyperv_free(struct vmm_hyperv *hyperv)

@@ -36,4 +36,8 @@ bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 /* Carries out timers that are due. Returns in how many ns the next one is, UINT64_MAX if there is none. One thread. */
 uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv);
 
+/* Its state, while no virtual processor runs: free(3). And back, after that of the virtual processors, into one that never ran. */
+int vmm_hyperv_save(struct vmm_hyperv *hyperv, void **ret_bytes, size_t *ret_len, struct gabi_diag *diag);
+int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, struct gabi_diag *diag);
+
 #endif

@@ -59,7 +59,8 @@ static void *board_ram(void *ctx, uint64_t gpa, uint64_t len, bool writes)
 {
 	const struct vmm_monitor *monitor = ctx;
 
-	(void)writes; /* there is nothing that may be read only */
+	if (writes) /* soon: the caller holds the lock until it has */
+		gabi_kvm_machine_wrote(monitor->machine, gpa, len);
 	return gabi_kvm_machine_ram(monitor->machine, gpa, len);
 }
 
@@ -76,6 +77,12 @@ static uint64_t board_now_ns(void *ctx)
 	const struct vmm_monitor *monitor = ctx;
 
 	return clock_ns(CLOCK_MONOTONIC) - monitor->start_ns;
+}
+
+void vmm_set_clock(struct vmm_monitor *monitor, uint64_t now_ns)
+{
+	monitor->start_ns = clock_ns(CLOCK_MONOTONIC) - now_ns;
+	monitor->pc.rtc.base_s = (clock_ns(CLOCK_REALTIME) - now_ns) / 1000000000;
 }
 
 static void fill_random(void *ctx, void *to, size_t len)

@@ -61,6 +61,9 @@ void vmm_wake(struct vmm_monitor *monitor);
 /* The first end is the one that counts. The lock is held. */
 void vmm_end_with(struct vmm_monitor *monitor, enum vmm_end how, unsigned value, const char *text);
 
+/* The board's clock goes on from there; the guest does not run. */
+void vmm_set_clock(struct vmm_monitor *monitor, uint64_t now_ns);
+
 /* ---- vps.c: a thread for each virtual processor ---- */
 
 int vmm_vps_start(struct vmm_monitor *monitor, struct gabi_diag *diag);

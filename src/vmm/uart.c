@@ -184,6 +184,8 @@ static void uart_walk(void *device, struct vmm_walk *walk)
 	vmm_walk_bytes(walk, uart->in, sizeof(uart->in));
 	if (uart->ins > sizeof(uart->in))
 		walk->failed = true, uart->ins = 0;
+	if (walk->loads)
+		update(uart);
 }
 
 const struct vmm_device_ops vmm_uart_ops = { "uart", uart_read, uart_write, uart_walk };

@@ -391,6 +391,8 @@ static void virtio_walk(void *device, struct vmm_walk *walk)
 	vmm_walk_u64(walk, &virtio->features);
 	for (unsigned i = 0; i < VMM_VIRTIO_QUEUES; i++)
 		walk_queue(&virtio->queue[i], walk);
+	if (walk->loads)
+		update(virtio);
 }
 
 const struct vmm_device_ops vmm_virtio_ops = { "virtio", virtio_read, virtio_write, virtio_walk };
