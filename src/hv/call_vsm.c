@@ -200,7 +200,7 @@ static bool valid_prot(const struct gabi_hv *hv, unsigned protector, uint32_t *f
 		return false;
 	if (!(hv->mbec >> protector & 1))
 		*flags = (*flags & ~execute) | (*flags & GABI_HV_KERNEL_EXECUTE ? execute : 0);
-	return true;
+	return gabi_hv_can_enforce(hv, *flags);
 }
 
 /* Elements from rep_at on that are one run of pages, not more than a turn has room for if each page changes for itself. */
@@ -313,6 +313,11 @@ static bool install(struct vtl_common *common, const struct gabi_hv_installed *w
 	return true;
 }
 
+static bool can_intercept(const struct gabi_hv *hv, const struct kind *kind)
+{
+	return !(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || (kind->form != LEAF && kind->form != VECTOR);
+}
+
 unsigned gabi_hv_call_install_intercept(struct call *call)
 {
 	struct gabi_hv *hv = call->hv;
@@ -328,7 +333,7 @@ unsigned gabi_hv_call_install_intercept(struct call *call)
 	for (size_t i = 0; i < GABI_COUNT_OF(kinds); i++)
 		if (kinds[i].number == type)
 			kind = &kinds[i];
-	if (!kind || access & ~(uint32_t)kind->access || !parameter(kind, get64(call->in + 16), &wanted))
+	if (!kind || access & ~(uint32_t)kind->access || !parameter(kind, get64(call->in + 16), &wanted) || !can_intercept(hv, kind))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	wanted.access = (uint8_t)access;
 	take(&hv->lock);

@@ -374,6 +374,12 @@ int gabi_hv_do_resume(struct gabi_hv *hv, unsigned vp, unsigned vtl, struct gabi
 /* Puts everything but connections and RAM back to where it started. */
 int gabi_hv_start_over(struct gabi_hv *hv);
 
+/* Can the VMM hold a lower VTL to these rights? */
+bool gabi_hv_can_enforce(const struct gabi_hv *hv, unsigned prot);
+
+/* The traps that the VMM can arm. */
+uint64_t gabi_hv_known_traps(const struct gabi_hv *hv);
+
 /* Could gabi_hv_connect have made this place? */
 bool gabi_hv_valid_connection(const struct gabi_hv *hv, uint64_t what, uint64_t flags);
 

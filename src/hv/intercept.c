@@ -128,6 +128,16 @@ static const struct {
 #include <gabi/hv_trap.def>
 };
 
+uint64_t gabi_hv_known_traps(const struct gabi_hv *hv)
+{
+	uint64_t known = gabi_mask(GABI_HV_TRAP_COUNT);
+
+	for (unsigned i = 0; hv->dialect & GABI_HV_DIALECT_STOCK_KVM && i < GABI_HV_TRAP_COUNT; i++)
+		if (traps[i].form == REG)
+			known &= ~((uint64_t)1 << i);
+	return known;
+}
+
 uint64_t gabi_hv_traps(struct gabi_hv *hv, unsigned vp, unsigned vtl)
 {
 	uint64_t all = 0;

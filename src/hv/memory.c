@@ -95,6 +95,13 @@ uint64_t gabi_hv_protection_run(struct gabi_hv *hv, unsigned vtl, uint64_t gfn, 
 
 /* ---- changes ---- */
 
+bool gabi_hv_can_enforce(const struct gabi_hv *hv, unsigned prot)
+{
+	unsigned execute = GABI_HV_KERNEL_EXECUTE | GABI_HV_USER_EXECUTE;
+
+	return !(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || !(prot & GABI_HV_READ) || (prot & execute) == execute;
+}
+
 /* Joins what follows the last change and is like it. The caller has seen that there is room. */
 static void add_change(struct gabi_hv_turn *turn, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot)
 {

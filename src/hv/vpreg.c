@@ -111,6 +111,8 @@ static unsigned set_config(struct call *call, unsigned vtl, uint64_t value)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	if (value & ~known || (old & CONFIG_PROTECT && (old ^ value) & sticky))
 		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
+	if (value & CONFIG_PROTECT && !gabi_hv_can_enforce(hv, mask))
+		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
 	if (value & CONFIG_PROTECT && !(old & CONFIG_PROTECT))
 		for (unsigned lower = 0; lower < vtl; lower++)
 			if (gabi_hv_protect_pages(hv, vtl, lower, 0, hv->gpa_pages, mask, call->turn) < hv->gpa_pages)
@@ -142,7 +144,6 @@ static unsigned set_secure_config(struct call *call, struct vp *vp, unsigned vtl
 
 unsigned gabi_hv_set_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_t name, uint64_t value)
 {
-	const uint64_t known_traps = gabi_mask(GABI_HV_TRAP_COUNT);
 	struct vtl *own = &vp->vtl[vtl];
 
 	switch (name) {
@@ -162,7 +163,7 @@ unsigned gabi_hv_set_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_
 	case GABI_HV_REG_CrInterceptControl:
 		if (!vtl)
 			return GABI_HV_STATUS_INVALID_PARAMETER;
-		if (value & ~known_traps)
+		if (value & ~gabi_hv_known_traps(call->hv))
 			return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
 		take(&vp->lock);
 		own->traps = value;
