@@ -71,6 +71,8 @@ struct gabi_kvm_vm_options {
 	const char *device; /* NULL: /dev/kvm */
 	unsigned vcpus;     /* 0: 1 */
 	unsigned pc;        /* x86: 1: with the interrupt controllers and the timer of a PC, and not only with local APICs */
+	/* x86: 1: HLT waits inside the processor. KVM then resolves each access of memory on the thread that makes it, and not on another. */
+	unsigned waits_in_place;
 };
 
 /*

@@ -25,6 +25,8 @@ GABI_BEGIN
 
 struct gabi_kvm_machine;
 
+enum gabi_kvm_rights { GABI_KVM_READ = 1, GABI_KVM_WRITE = 2 }; /* whoever may read may execute: KVM knows no other way */
+
 struct gabi_kvm_machine_options {
 	size_t size;        /* sizeof(struct gabi_kvm_machine_options); bytes that this library does not know must be 0 */
 	const char *device; /* NULL: /dev/kvm */
@@ -35,6 +37,8 @@ struct gabi_kvm_machine_options {
 	int hyperv;         /* 1: Hyper-V's MSRs are the caller's, but for those of the local APIC, which are KVM's */
 	unsigned overlays;  /* pages that can be laid over memory (gabi_kvm_machine_overlay) */
 	int unverified;     /* 1: run even if KVM shows something else than was set (gabi_kvm_apply) */
+	/* What a trust level may do with a page: enum gabi_kvm_rights. Asked from any thread, answers at once. Needed with several. */
+	unsigned (*rights)(void *ctx, unsigned vtl, uint64_t gpa);
 	/* As in struct gabi_kvm_vm. */
 	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
 	void *ctx;
@@ -43,6 +47,8 @@ struct gabi_kvm_machine_options {
 /*
  * Makes a machine with cleared memory, carries the plan out on it, and stops before the first instruction. VTL 0 has the
  * interrupt controllers and the timer of a PC in the kernel, with 24 lines; the other VTLs have local APICs.
+ * With more than one VTL there is a thread that reads of accesses that are not allowed, and HLT in any but the highest waits inside the
+ * processor (docs/vsm.md). GABI_ERR_KVM also where this kernel cannot protect memory so.
  * Virtual processor 0 is as after a reset, the others wait for INIT and startup IPIs. Errors: as of gabi_kvm_vm_create and
  * gabi_kvm_apply.
  */
@@ -92,7 +98,23 @@ GABI_API int gabi_kvm_machine_msi(const struct gabi_kvm_machine *machine, unsign
 GABI_API void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *machine);
 
 /* Lays such a page over a page of a VTL's RAM, which stays as it is below; page UINT32_MAX: uncovers the RAM again. Any thread. */
-GABI_API int gabi_kvm_machine_overlay(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page);
+GABI_API int gabi_kvm_machine_overlay(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page);
+
+/*
+ * Brings what a VTL may do with pages of RAM to its page tables: enum gabi_kvm_rights, as options.rights already answers. When it
+ * returns no processor of that VTL can do more. Overlays are not touched. Any thread.
+ */
+GABI_API int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint64_t len, unsigned rights,
+				      struct gabi_diag *diag);
+
+struct gabi_kvm_msrs {
+	uint32_t first, count;
+	uint8_t reads, writes; /* 1: they come as exits */
+};
+
+/* The MSRs of a VTL that are the caller's, beside Hyper-V's. GABI_ERR_LIMIT: more than KVM can leave to it. Any thread. */
+GABI_API int gabi_kvm_machine_take_msrs(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs,
+					size_t count, struct gabi_diag *diag);
 
 /* The frequency of the guest's TSC, and what virtual processor 0 would read now. Any thread. */
 GABI_API uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine);
@@ -115,6 +137,7 @@ enum gabi_kvm_exit_kind {
 	GABI_KVM_EXIT_PORT,     /* IN or OUT */
 	GABI_KVM_EXIT_MMIO,     /* an access of memory where there is none */
 	GABI_KVM_EXIT_MSR,      /* RDMSR or WRMSR of one that is the caller's: 8 bytes in data */
+	GABI_KVM_EXIT_PROTECTED, /* an access of a page that the VTL has no right to; the instruction has not been executed */
 	GABI_KVM_EXIT_CRASHED,  /* a triple fault */
 	GABI_KVM_EXIT_RESET,    /* the guest asked for a reset or shutdown by a way that KVM knows */
 	GABI_KVM_EXIT_STUCK,    /* KVM can go no further: exit.text says why */
@@ -153,7 +176,7 @@ GABI_API int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned v
 
 #define GABI_KVM_NO_FAULT (-1)
 
-/* After a PORT exit: the instruction has not been executed. It is executed again, or faults if vector is that of a fault. */
+/* After a PORT or MSR exit: the instruction has not been executed. It is executed again, or faults if vector is that of a fault. */
 GABI_API int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector,
 			       struct gabi_diag *diag);
 
@@ -163,8 +186,36 @@ GABI_API int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned 
  */
 GABI_API int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag);
 
-/* Sets an MSR for KVM itself, past the guest. */
+/* Sets an MSR for KVM itself, past the guest; and reads one. */
 GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);
+GABI_API int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value);
+
+/* ---- trust levels ---- */
+
+/*
+ * Carries over what the levels of a virtual processor share (gabi/hv_reg.def: SHARED) when it leaves one and goes on in another.
+ * Everything else is private because the other level is another VM. Its thread.
+ */
+GABI_API int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag);
+
+/*
+ * Has the local APIC of a level that does not run something to deliver, whatever RFLAGS.IF says? And in how many ns does its timer
+ * fire: UINT64_MAX if it does not run. Its thread.
+ */
+GABI_API int gabi_kvm_vp_interrupt(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending,
+				   uint64_t *ret_timer_ns, struct gabi_diag *diag);
+
+/*
+ * A register by its HV_REGISTER_NAME (gabi/hv_reg.def, those that the processor holds), of a level that does not run. GABI_ERR_UNKNOWN:
+ * there is no such register; GABI_ERR_RANGE: it cannot have that value. Its thread, or where nobody runs it.
+ */
+GABI_API int gabi_kvm_vp_get_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
+				      struct gabi_hv_value *ret_value);
+GABI_API int gabi_kvm_vp_set_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
+				      const struct gabi_hv_value *value);
+
+/* Where a linear address of a level leads; GABI_ERR_RANGE: nowhere. As the registers. */
+GABI_API int gabi_kvm_vp_translate(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa);
 
 GABI_END
 #endif

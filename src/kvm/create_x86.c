@@ -10,6 +10,8 @@ int create_machine(const struct gabi_contract *contract, int kvm, const struct g
 
 	(void)ret_gic;
 	(void)contract; /* all that x86 lets one choose is set by the plan */
+	if (!err && options->waits_in_place)
+		err = machine_wait_in_place(*ret_vm, diag);
 	for (unsigned vp = 0; !err && vp < options->vcpus; vp++)
 		err = machine_add_vcpu(*ret_vm, vp, &vcpu[vp], diag);
 	return err;

@@ -68,6 +68,13 @@ int machine_new_pc(int kvm, int *ret_vm, struct gabi_diag *diag)
 	return err ? err : give_pc(*ret_vm, diag);
 }
 
+int machine_wait_in_place(int vm, struct gabi_diag *diag)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_DISABLE_EXITS, .args = { KVM_X86_DISABLE_EXITS_HLT } };
+
+	return kvm_ioctl(vm, KVM_ENABLE_CAP, &cap) ? kvm_refused(diag, "let HLT wait inside the processor") : 0;
+}
+
 int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *diag)
 {
 	int vcpu = ioctl(vm, KVM_CREATE_VCPU, (unsigned long)index);

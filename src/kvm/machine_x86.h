@@ -12,6 +12,9 @@ int machine_new(int kvm, int *ret_vm, struct gabi_diag *diag);
 
 /* One with a PC's interrupt controllers and timer in the kernel as well, in which guests may begin in real mode. */
 int machine_new_pc(int kvm, int *ret_vm, struct gabi_diag *diag);
+
+/* Before the first virtual processor. */
+int machine_wait_in_place(int vm, struct gabi_diag *diag);
 int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *diag);
 
 /* Puts the number of a virtual processor where a leaf tells it; core and node become 0. */

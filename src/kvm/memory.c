@@ -40,7 +40,8 @@ static int open_overlays(struct memory *memory, unsigned pages, struct gabi_diag
 	if (overlays == MAP_FAILED)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "there is not so much memory", (char *)NULL);
 	memory->overlays = overlays;
-	return 0;
+	memory->covered = gabi_mem_get(&memory->mem, pages * sizeof(*memory->covered));
+	return memory->covered ? 0 : gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 }
 
 int memory_open(struct memory *memory, uint64_t len, unsigned overlays, struct gabi_diag *diag)
@@ -61,6 +62,7 @@ void memory_close(struct memory *memory)
 {
 	if (memory->overlays)
 		munmap(memory->overlays, memory->overlays_len);
+	gabi_mem_put(&memory->mem, memory->covered);
 	kvm_close(memory->overlay_file);
 	memory_unmap(memory, memory->view);
 	kvm_close(memory->file);
@@ -100,8 +102,40 @@ bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64
 	return true;
 }
 
+uint64_t memory_gpa(const struct memory *memory, uint64_t offset)
+{
+	uint64_t low = low_part(memory);
+
+	return offset < low ? offset : offset - low + GABI_KVM_HIGH_RAM;
+}
+
+bool memory_is_covered(const struct memory *memory, unsigned vtl, uint64_t offset)
+{
+	return memory_next_covered(memory, vtl, offset, offset + 1) == offset;
+}
+
+uint64_t memory_next_covered(const struct memory *memory, unsigned vtl, uint64_t offset, uint64_t end)
+{
+	for (size_t i = 0; i < memory->overlays_len / PAGE; i++) {
+		const struct covered *covered = &memory->covered[i];
+
+		if (covered->is && covered->vtl == vtl && covered->offset >= offset && covered->offset < end)
+			end = covered->offset;
+	}
+	return end;
+}
+
+static void note_cover(struct memory *memory, unsigned vtl, uint64_t offset, uint32_t page)
+{
+	for (size_t i = 0; i < memory->overlays_len / PAGE; i++)
+		if (memory->covered[i].vtl == vtl && memory->covered[i].offset == offset)
+			memory->covered[i].is = false;
+	if (page != UINT32_MAX)
+		memory->covered[page] = (struct covered){ .offset = offset, .is = true, .vtl = (unsigned char)vtl };
+}
+
 /* KVM follows what the view maps, and no slot changes. */
-int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa, uint32_t page)
+int memory_cover(struct memory *memory, unsigned vtl, unsigned char *view, uint64_t gpa, uint32_t page)
 {
 	bool covers = page != UINT32_MAX;
 	uint64_t offset;
@@ -111,5 +145,8 @@ int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa,
 		return GABI_ERR_RANGE;
 	at = mmap(view + offset, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
 		  covers ? memory->overlay_file : memory->file, covers ? (off_t)page * PAGE : (off_t)offset);
-	return at == MAP_FAILED ? GABI_ERR_NOMEM : 0;
+	if (at == MAP_FAILED)
+		return GABI_ERR_NOMEM;
+	note_cover(memory, vtl, offset, page);
+	return 0;
 }

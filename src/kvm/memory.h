@@ -14,6 +14,11 @@ struct memory {
 	int overlay_file;
 	unsigned char *overlays; /* pages that can be laid over a view; NULL: none */
 	size_t overlays_len;
+	struct covered {
+		uint64_t offset; /* in the memory */
+		bool is;
+		unsigned char vtl;
+	} *covered; /* of each such page: where it lies */
 };
 
 /* memory_close takes what was made before a failure. */
@@ -27,10 +32,17 @@ void memory_unmap(const struct memory *memory, unsigned char *view);
 /* Gives a VM the view as its RAM; again, to begin or end that KVM writes down which pages are written to. */
 int memory_give(const struct memory *memory, int vm, unsigned char *view, bool logs, struct gabi_diag *diag);
 
-/* Lays an overlay page over a page of a view; page UINT32_MAX takes it away. GABI_ERR_RANGE: there is no RAM. */
-int memory_cover(const struct memory *memory, unsigned char *view, uint64_t gpa, uint32_t page);
+/* Lays an overlay page over a page of a trust level's view; page UINT32_MAX takes it away. GABI_ERR_RANGE: there is no RAM. */
+int memory_cover(struct memory *memory, unsigned vtl, unsigned char *view, uint64_t gpa, uint32_t page);
+
+/* Does an overlay page lie there? The first place from offset on where one does; end if there is none before it. */
+bool memory_is_covered(const struct memory *memory, unsigned vtl, uint64_t offset);
+uint64_t memory_next_covered(const struct memory *memory, unsigned vtl, uint64_t offset, uint64_t end);
 
 /* Where len bytes of RAM lie in a view; false if they are not all RAM. */
 bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64_t *ret_offset);
+
+/* Its other direction. */
+uint64_t memory_gpa(const struct memory *memory, uint64_t offset);
 
 #endif

@@ -2,9 +2,7 @@
 /* A machine that runs: a VM for each VTL over one memory. */
 #include <gabi/kvm_machine.h>
 
-#include "dirty.h"
-#include "memory.h"
-#include "uapi.h"
+#include "machine.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,27 +14,6 @@
 #include <unistd.h>
 
 enum { MSR_PAT = 0x277 };
-
-struct level {
-	struct gabi_kvm_vm *vm;
-	unsigned char *view;  /* its memory */
-	struct kvm_run **run; /* of each virtual processor; NULL: not mapped */
-};
-
-struct gabi_kvm_machine {
-	struct gabi_mem mem;
-	struct gabi_kvm_machine_options options;
-	struct memory memory;
-	struct dirty dirty;
-	struct level level[GABI_KVM_VTLS_MAX];
-	struct call {
-		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
-		atomic_bool kicked; /* since it was last told so */
-	} *call; /* of each virtual processor */
-	size_t run_len;
-	uint64_t tsc_hz;
-	uint64_t tsc_offset; /* from this machine's TSC to the guest's */
-};
 
 /* ---- making ---- */
 
@@ -113,29 +90,12 @@ static int apply(const struct gabi_kvm_machine *machine, const struct level *lev
 	return err;
 }
 
-/* All of Hyper-V's MSRs but those of the local APIC: EOI, ICR and TPR. */
-static int take_msrs(const struct level *level, struct gabi_diag *diag)
-{
-	static uint8_t none[64];
-	struct kvm_enable_cap exits = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER } };
-	struct kvm_msr_filter filter = {
-		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges = {
-			{ .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .base = 0x40000000, .nmsrs = 0x70, .bitmap = none },
-			{ .flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, .base = 0x40000073, .nmsrs = 0x18d, .bitmap = none },
-		},
-	};
-
-	if (kvm_ioctl(level->vm->vm, KVM_ENABLE_CAP, &exits) || kvm_ioctl(level->vm->vm, KVM_X86_SET_MSR_FILTER, &filter))
-		return kvm_refused(diag, "leave Hyper-V's MSRs to the monitor");
-	return 0;
-}
-
 static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_contract *contract,
 		      const struct gabi_plan *plan, struct gabi_diag *diag)
 {
 	const struct gabi_kvm_vm_options options = {
 		.size = sizeof(options), .device = machine->options.device, .vcpus = machine->options.vps, .pc = !vtl,
+		.waits_in_place = vtl + 1 < machine->options.vtls,
 	};
 	struct level *level = &machine->level[vtl];
 	int err;
@@ -147,7 +107,7 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	if (!err)
 		err = apply(machine, level, plan, diag);
 	if (!err && machine->options.hyperv)
-		err = take_msrs(level, diag);
+		err = msrs_take(machine, level, NULL, 0, diag);
 	if (!err)
 		err = memory_map(&machine->memory, &level->view, diag);
 	if (!err)
@@ -180,7 +140,11 @@ static int make_all(struct gabi_kvm_machine *machine, const struct gabi_contract
 		err = find_run_len(machine, diag);
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
 		err = make_level(machine, vtl, contract, plan, diag);
-	return err ? err : find_tsc(machine, diag);
+	if (!err)
+		err = find_tsc(machine, diag);
+	if (!err && machine->options.vtls > 1)
+		err = vtl_init(machine, contract, diag);
+	return err || machine->options.vtls < 2 ? err : protect_init(machine, diag);
 }
 
 int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi_plan *plan,
@@ -201,6 +165,7 @@ int gabi_kvm_machine_new(const struct gabi_contract *contract, const struct gabi
 	machine->options = ours;
 	machine->memory.mem = own;
 	machine->memory.file = machine->memory.overlay_file = -1;
+	machine->protect.uffd = machine->protect.stop = -1;
 	machine->call = gabi_mem_get(&own, ours.vps * sizeof(*machine->call));
 	err = machine->call ? make_all(machine, contract, plan, diag) :
 				gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
@@ -217,6 +182,7 @@ static void free_level(struct gabi_kvm_machine *machine, struct level *level)
 		if (level->run[vp])
 			munmap(level->run[vp], machine->run_len);
 	gabi_mem_put(&machine->mem, level->run);
+	vtl_free(machine, level);
 	gabi_kvm_vm_free(level->vm);
 	memory_unmap(&machine->memory, level->view);
 }
@@ -225,6 +191,7 @@ void gabi_kvm_machine_free(struct gabi_kvm_machine *machine)
 {
 	if (!machine)
 		return;
+	protect_free(machine);
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		free_level(machine, &machine->level[vtl]);
 	memory_close(&machine->memory);
@@ -325,11 +292,11 @@ void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *machine)
 	return machine->memory.overlays;
 }
 
-int gabi_kvm_machine_overlay(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page)
+int gabi_kvm_machine_overlay(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page)
 {
 	if (vtl >= machine->options.vtls || (page != UINT32_MAX && page >= machine->options.overlays))
 		return GABI_ERR_ARG;
-	return memory_cover(&machine->memory, machine->level[vtl].view, gpa, page);
+	return protect_cover(machine, vtl, gpa, page);
 }
 
 uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine)
@@ -385,16 +352,6 @@ static void put_context(struct kvm_sregs *sregs, const struct gabi_hv_context *c
 	sregs->cr4 = context->cr4;
 }
 
-static int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
-{
-	return machine->level[vtl].vm->vcpu[vp];
-}
-
-static bool is_there(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
-{
-	return vp < machine->options.vps && vtl < machine->options.vtls;
-}
-
 static int set_msr(int vcpu, uint32_t msr, uint64_t value)
 {
 	struct {
@@ -403,6 +360,21 @@ static int set_msr(int vcpu, uint32_t msr, uint64_t value)
 	} call = { { .nmsrs = 1 }, { .index = msr, .data = value } };
 
 	return kvm_ioctl(vcpu, KVM_SET_MSRS, &call) == 1 ? 0 : -1;
+}
+
+/* What is shared with KVM follows; and an upper level's processor is no longer one that waits for a startup IPI. */
+static int tell_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct kvm_regs *regs, struct gabi_diag *diag)
+{
+	struct kvm_mp_state runs = { KVM_MP_STATE_RUNNABLE };
+	struct kvm_run *run = run_of(machine, vp, vtl);
+
+	run->s.regs.regs = *regs;
+	run->kvm_dirty_regs = 0;
+	vtl_forget(machine, vp, vtl);
+	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &run->s.regs.sregs) ||
+	    (vp && kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_SET_MP_STATE, &runs)))
+		return kvm_refused(diag, "put a virtual processor at its first instruction");
+	return 0;
 }
 
 int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct gabi_hv_context *context,
@@ -427,7 +399,7 @@ int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	put_context(&sregs, context);
 	if (kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) || set_msr(vcpu, MSR_PAT, context->pat))
 		return kvm_refused(diag, "put a virtual processor at its first instruction");
-	return 0;
+	return tell_start(machine, vp, vtl, &regs, diag);
 }
 
 _Static_assert(sizeof(struct gabi_kvm_registers) == sizeof(struct kvm_regs), "the registers are KVM's");
@@ -449,10 +421,25 @@ int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 	enum { CR0_PE = 1, EFER_LMA = 1 << 10 };
 	struct kvm_sregs sregs;
 
-	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &sregs))
+	if (run_of(machine, vp, vtl)->kvm_valid_regs & KVM_SYNC_X86_SREGS)
+		sregs = run_of(machine, vp, vtl)->s.regs.sregs;
+	else if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &sregs))
 		return kvm_refused(diag, "say a virtual processor's state");
 	*ret_bits = !(sregs.cr0 & CR0_PE) ? 16 : sregs.efer & EFER_LMA && sregs.cs.l ? 64 : 32;
 	*ret_cpl = sregs.ss.dpl;
+	return 0;
+}
+
+int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = msr } };
+
+	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_MSRS, &call) != 1)
+		return GABI_ERR_KVM;
+	*ret_value = call.entry.data;
 	return 0;
 }
 
@@ -479,7 +466,7 @@ static int inject(int vcpu, int vector)
  * KVM ends what an exit left open when it is entered the next time; here without running the guest. The flag was perhaps set
  * meanwhile by a kick, which must not be lost.
  */
-static int settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+int machine_settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct kvm_run *run = machine->level[vtl].run[vp];
 	int ret;
@@ -496,20 +483,20 @@ static int settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned 
 int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag)
 {
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
-		if (settle(machine, vp, vtl))
+		if (machine_settle(machine, vp, vtl))
 			return kvm_refused(diag, "finish what a virtual processor had left open");
 	return 0;
 }
 
-/* The instruction is passed over first. */
+/* The instruction is carried out first, with whatever a read gives, and then its registers are as they were. */
 int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
 {
 	struct kvm_run *run = machine->level[vtl].run[vp];
-	uint64_t rip = run->s.regs.regs.rip;
+	struct kvm_regs before = run->s.regs.regs;
 
-	if (settle(machine, vp, vtl))
+	if (machine_settle(machine, vp, vtl))
 		return kvm_refused(diag, "finish an instruction");
-	run->s.regs.regs.rip = rip;
+	run->s.regs.regs = before;
 	run->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
 	return vector != GABI_KVM_NO_FAULT && inject(vcpu_of(machine, vp, vtl), vector) ? kvm_refused(diag, "let an instruction fault") : 0;
 }
@@ -595,31 +582,75 @@ static int this_thread(void)
 	return thread;
 }
 
+/* KVM could not reach memory: an access that is not allowed, or one that another processor's closed for a moment. */
+static bool take_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t closings, struct gabi_kvm_exit *exit)
+{
+	uint64_t gpa;
+	bool write;
+
+	switch (protect_fault(machine, vp, vtl, closings, &gpa, &write)) {
+	case PROTECT_REFUSED:
+		*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_PROTECTED, .write = write, .count = 1, .address = gpa };
+		return true;
+	case PROTECT_RETRY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* KVM_RUN, again as long as it comes back for what all trust levels share. 0 or errno. */
+static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	int ret;
+
+	do {
+		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
+		run->kvm_dirty_regs = 0;
+	} while (!ret && vtl_take_msr(machine, vp, run));
+	return ret;
+}
+
+static void set_immediate_exit(const struct gabi_kvm_machine *machine, unsigned vp, uint8_t value)
+{
+	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
+		__atomic_store_n(&run_of(machine, vp, vtl)->immediate_exit, value, __ATOMIC_SEQ_CST);
+}
+
+/* One kick ends one run; a further one that comes meanwhile is not lost. */
+static void heed_kick(struct gabi_kvm_machine *machine, unsigned vp)
+{
+	atomic_store(&machine->call[vp].kicked, false);
+	set_immediate_exit(machine, vp, 0);
+	if (atomic_load(&machine->call[vp].kicked))
+		set_immediate_exit(machine, vp, 1);
+}
+
 int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 		    struct gabi_diag *diag)
 {
-	struct kvm_run *run;
-	int ret, saved;
+	uint64_t closings = atomic_load(&machine->protect.closings);
+	int failed;
 
 	if (!is_there(machine, vp, vtl))
 		return no_such_vp(diag);
-	run = machine->level[vtl].run[vp];
 	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
+	protect_forget(machine, vp);
 	atomic_store(&machine->call[vp].inside, this_thread());
-	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
-	saved = errno;
+	failed = run_vcpu(machine, vp, vtl);
 	atomic_store(&machine->call[vp].inside, 0);
-	run->kvm_dirty_regs = 0;
-	if (!ret) {
-		take_exit(run, exit);
+	if (!failed) {
+		take_exit(run_of(machine, vp, vtl), exit);
 		return 0;
 	}
-	if (saved == EINTR || saved == EAGAIN) {
-		atomic_store(&machine->call[vp].kicked, false);
-		__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (failed == EINTR || failed == EAGAIN) {
+		heed_kick(machine, vp);
 		return 0;
 	}
-	errno = saved;
+	if (failed == EFAULT && take_fault(machine, vp, vtl, closings, exit))
+		return 0;
+	errno = failed;
 	return kvm_refused(diag, "run a virtual processor");
 }
 
@@ -629,8 +660,7 @@ void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp)
 	int thread;
 
 	atomic_store(&machine->call[vp].kicked, true);
-	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
-		__atomic_store_n(&machine->level[vtl].run[vp]->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	set_immediate_exit(machine, vp, 1);
 	thread = atomic_load(&machine->call[vp].inside);
 	if (thread)
 		syscall(SYS_tgkill, getpid(), thread, machine->options.kick);

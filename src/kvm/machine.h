@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* What a machine is made of, for the files that make it up. */
+#ifndef GABI_KVM_MACHINE_OWN_H
+#define GABI_KVM_MACHINE_OWN_H
+
+#include <gabi/kvm_machine.h>
+
+#include "dirty.h"
+#include "memory.h"
+#include "protect.h"
+#include "uapi.h"
+
+#include <stdatomic.h>
+
+/* A trust level: a VM of its own. */
+struct level {
+	struct gabi_kvm_vm *vm;
+	unsigned char *view;  /* its memory */
+	struct kvm_run **run; /* of each virtual processor; NULL: not mapped */
+	struct shared *shared; /* of each virtual processor: what it shares with other levels, as KVM last had it; one level: NULL */
+};
+
+struct gabi_kvm_machine {
+	struct gabi_mem mem;
+	struct gabi_kvm_machine_options options;
+	struct memory memory;
+	struct dirty dirty;
+	struct protect protect;
+	struct level level[GABI_KVM_VTLS_MAX];
+	struct call {
+		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
+		atomic_bool kicked; /* since it was last told so */
+	} *call; /* of each virtual processor */
+	size_t run_len, xsave_len;
+	bool has_xcr0;       /* the guest has XSETBV */
+	uint64_t tsc_hz;
+	uint64_t tsc_offset; /* from this machine's TSC to the guest's */
+};
+
+static inline int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return machine->level[vtl].vm->vcpu[vp];
+}
+
+static inline struct kvm_run *run_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return machine->level[vtl].run[vp];
+}
+
+static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return vp < machine->options.vps && vtl < machine->options.vtls;
+}
+
+/* ---- run.c ---- */
+
+/* Lets KVM finish what the last exit left open. 0 or -1. */
+int machine_settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* ---- vtl.c: machines with more than one level ---- */
+
+int vtl_init(struct gabi_kvm_machine *machine, const struct gabi_contract *contract, struct gabi_diag *diag);
+void vtl_free(struct gabi_kvm_machine *machine, struct level *level);
+
+/* Finishes the last instruction of a level that the processor has left, so that RIP is that of the next one. */
+int vtl_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* What is known of a level's shared registers is not so any more. */
+void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* An MSR that all levels share was written: sets it in each. False: it is none of those. */
+bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run);
+
+/* ---- msrs.c: which MSRs are the caller's ---- */
+
+bool msrs_are_common(uint32_t msr);
+int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
+	      struct gabi_diag *diag);
+
+#endif

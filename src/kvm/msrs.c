@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* Which accesses of MSRs KVM leaves to its caller. */
+#include "machine.h"
+
+#include <string.h>
+
+/* KVM takes 16 ranges, and the first that has an MSR decides. Nearly all MSRs lie in one of these windows. */
+enum { RANGES = 16, WINDOW = 0x2000, WINDOWS = 3, HYPERV_RANGES = 2 };
+
+static const uint32_t window_base[WINDOWS] = { 0, 0xc0000000, 0xc0010000 };
+
+struct draft {
+	struct kvm_msr_filter filter;
+	unsigned used;
+	uint8_t bitmap[WINDOWS][2][WINDOW / 8]; /* for reading and for writing; a clear bit goes to the caller */
+	bool taken[WINDOWS][2];
+};
+
+static uint8_t none[64];
+
+static bool add_range(struct draft *draft, uint32_t first, uint32_t count, uint32_t flags, uint8_t *bitmap)
+{
+	if (draft->used == RANGES)
+		return false;
+	draft->filter.ranges[draft->used++] = (struct kvm_msr_filter_range){ .flags = flags, .base = first, .nmsrs = count, .bitmap = bitmap };
+	return true;
+}
+
+/* All of Hyper-V's MSRs but those of the local APIC: EOI, ICR and TPR. */
+static void take_hyperv(struct draft *draft)
+{
+	add_range(draft, 0x40000000, 0x70, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
+	add_range(draft, 0x40000073, 0x18d, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
+}
+
+static bool take_one(struct draft *draft, uint32_t msr, bool write)
+{
+	for (unsigned i = 0; i < WINDOWS; i++) {
+		uint32_t at = msr - window_base[i];
+
+		if (at >= WINDOW)
+			continue;
+		draft->bitmap[i][write][at / 8] &= (uint8_t)~(1u << at % 8);
+		draft->taken[i][write] = true;
+		return true;
+	}
+	return add_range(draft, msr, 1, write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ, none);
+}
+
+static bool take(struct draft *draft, const struct gabi_kvm_msrs *msrs)
+{
+	for (uint32_t i = 0; i < msrs->count; i++)
+		if ((msrs->reads && !take_one(draft, msrs->first + i, false)) || (msrs->writes && !take_one(draft, msrs->first + i, true)))
+			return false;
+	return true;
+}
+
+static bool take_windows(struct draft *draft)
+{
+	for (unsigned i = 0; i < WINDOWS; i++)
+		for (unsigned write = 0; write < 2; write++)
+			if (draft->taken[i][write] && !add_range(draft, window_base[i], WINDOW, write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ,
+								  draft->bitmap[i][write]))
+				return false;
+	return true;
+}
+
+/* What all trust levels share, and what none of them writes often: each write is made in all of them. TLFS vsm, Shared State. */
+static const struct gabi_kvm_msrs common[] = {
+	{ .first = 0x200, .count = 0x20, .writes = 1 }, { .first = 0x250, .count = 1, .writes = 1 }, { .first = 0x258, .count = 2, .writes = 1 },
+	{ .first = 0x268, .count = 8, .writes = 1 }, { .first = 0x2ff, .count = 1, .writes = 1 },
+};
+
+bool msrs_are_common(uint32_t msr)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(common); i++)
+		if (msr - common[i].first < common[i].count)
+			return true;
+	return false;
+}
+
+int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
+	      struct gabi_diag *diag)
+{
+	struct kvm_enable_cap exits = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER } };
+	struct draft draft = { .filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
+	bool fits = true;
+
+	memset(draft.bitmap, 0xff, sizeof(draft.bitmap));
+	if (machine->options.hyperv)
+		take_hyperv(&draft);
+	for (size_t i = 0; machine->options.vtls > 1 && i < GABI_COUNT_OF(common); i++)
+		fits = fits && take(&draft, &common[i]);
+	for (size_t i = 0; i < count; i++)
+		fits = fits && take(&draft, &more[i]);
+	if (!fits || !take_windows(&draft))
+		return gabi_fail(diag, GABI_ERR_LIMIT, "KVM cannot leave so many MSRs to the monitor", (char *)NULL);
+	if (kvm_ioctl(level->vm->vm, KVM_ENABLE_CAP, &exits) || kvm_ioctl(level->vm->vm, KVM_X86_SET_MSR_FILTER, &draft.filter))
+		return kvm_refused(diag, "leave MSRs to the monitor");
+	return 0;
+}
+
+int gabi_kvm_machine_take_msrs(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count,
+			       struct gabi_diag *diag)
+{
+	if (vtl >= machine->options.vtls)
+		return gabi_fail(diag, GABI_ERR_ARG, "there is no such trust level", (char *)NULL);
+	return msrs_take(machine, &machine->level[vtl], msrs, count, diag);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Machines with several trust levels. A level is a VM, so all that a processor has is private to each for free; what the levels of
+ * one virtual processor share is carried over when it goes from one to another, and only what changed is set.
+ */
+#include "machine.h"
+
+#include <gabi/vocab.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct shared {
+	struct kvm_debugregs debug;
+	struct kvm_xcrs xcrs;
+	bool has_debug, has_xcrs, has_xsave;
+	bool left;            /* the processor is in another level, and what its last exit left open may still be so */
+	unsigned char *xsave;
+};
+
+/* ---- making ---- */
+
+static bool has_xsave(const struct gabi_contract *contract)
+{
+	static const struct gabi_key features = { .space = GABI_SPACE_CPUID, .index = 1, .part = GABI_ECX };
+	const struct gabi_word *word = gabi_contract_find(contract, &features, GABI_VP_ALL);
+
+	return !word || word->value >> 26 & 1;
+}
+
+static int init_shared(struct gabi_kvm_machine *machine, struct level *level, struct gabi_diag *diag)
+{
+	level->shared = gabi_mem_get(&machine->mem, machine->options.vps * sizeof(*level->shared));
+	for (unsigned vp = 0; level->shared && vp < machine->options.vps; vp++) {
+		level->shared[vp].xsave = gabi_mem_get(&machine->mem, machine->xsave_len);
+		if (!level->shared[vp].xsave)
+			return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	}
+	return level->shared ? 0 : gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+}
+
+/* All levels of a virtual processor begin with one TSC. */
+static int equalise_tsc(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_diag *diag)
+{
+	uint64_t value = 0;
+	struct kvm_device_attr offset = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&value };
+
+	if (kvm_ioctl(vcpu_of(machine, vp, 0), KVM_GET_DEVICE_ATTR, &offset) || kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_SET_DEVICE_ATTR, &offset))
+		return kvm_refused(diag, "give all trust levels one TSC, which Linux 5.16 brought");
+	return 0;
+}
+
+int vtl_init(struct gabi_kvm_machine *machine, const struct gabi_contract *contract, struct gabi_diag *diag)
+{
+	unsigned len = kvm_cap(machine->level[0].vm->vm, KVM_CAP_XSAVE2);
+	int err = 0;
+
+	machine->xsave_len = len > sizeof(struct kvm_xsave) ? len : sizeof(struct kvm_xsave);
+	machine->has_xcr0 = has_xsave(contract);
+	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++) {
+		err = init_shared(machine, &machine->level[vtl], diag);
+		for (unsigned vp = 0; !err && vtl && vp < machine->options.vps; vp++)
+			err = equalise_tsc(machine, vp, vtl, diag);
+	}
+	return err;
+}
+
+void vtl_free(struct gabi_kvm_machine *machine, struct level *level)
+{
+	for (unsigned vp = 0; level->shared && vp < machine->options.vps; vp++)
+		gabi_mem_put(&machine->mem, level->shared[vp].xsave);
+	gabi_mem_put(&machine->mem, level->shared);
+}
+
+/* ---- what is shared ---- */
+
+/* TLFS vsm, Shared State: the general registers but RSP, RIP and RFLAGS. */
+static void carry_general(const struct kvm_run *from, struct kvm_run *to)
+{
+	struct kvm_regs regs = from->s.regs.regs;
+
+	regs.rsp = to->s.regs.regs.rsp;
+	regs.rip = to->s.regs.regs.rip;
+	regs.rflags = to->s.regs.regs.rflags;
+	to->s.regs.regs = regs;
+	to->kvm_dirty_regs |= KVM_SYNC_X86_REGS;
+}
+
+/* From the first switch on KVM tells the special registers at each exit: they cost less so than by a call. */
+static int tell_special(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+
+	if (run->kvm_valid_regs & KVM_SYNC_X86_SREGS)
+		return 0;
+	run->kvm_valid_regs |= KVM_SYNC_X86_SREGS;
+	return kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &run->s.regs.sregs);
+}
+
+static int carry_cr2(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to)
+{
+	struct kvm_run *a = run_of(machine, vp, from), *b = run_of(machine, vp, to);
+
+	if (tell_special(machine, vp, from) || tell_special(machine, vp, to))
+		return -1;
+	if (a->s.regs.sregs.cr2 == b->s.regs.sregs.cr2)
+		return 0;
+	b->s.regs.sregs.cr2 = a->s.regs.sregs.cr2;
+	b->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
+	return 0;
+}
+
+static int carry_debug(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+{
+	if (kvm_ioctl(from_vcpu, KVM_GET_DEBUGREGS, &from->debug))
+		return -1;
+	from->has_debug = true;
+	if (!to->has_debug && kvm_ioctl(to_vcpu, KVM_GET_DEBUGREGS, &to->debug))
+		return -1;
+	to->has_debug = true;
+	if (!memcmp(from->debug.db, to->debug.db, sizeof(to->debug.db)))
+		return 0;
+	memcpy(to->debug.db, from->debug.db, sizeof(to->debug.db));
+	return kvm_ioctl(to_vcpu, KVM_SET_DEBUGREGS, &to->debug);
+}
+
+static int carry_xcr0(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+{
+	if (kvm_ioctl(from_vcpu, KVM_GET_XCRS, &from->xcrs))
+		return -1;
+	from->has_xcrs = true;
+	if (to->has_xcrs && !memcmp(&from->xcrs, &to->xcrs, sizeof(to->xcrs)))
+		return 0;
+	to->xcrs = from->xcrs;
+	to->has_xcrs = true;
+	return kvm_ioctl(to_vcpu, KVM_SET_XCRS, &to->xcrs);
+}
+
+/* Whether a guest has touched its floating point state nothing tells; so it is read each time. */
+static int carry_xsave(size_t len, int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+{
+	if (kvm_ioctl(from_vcpu, len > sizeof(struct kvm_xsave) ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, from->xsave))
+		return -1;
+	from->has_xsave = true;
+	if (to->has_xsave && !memcmp(from->xsave, to->xsave, len))
+		return 0;
+	memcpy(to->xsave, from->xsave, len);
+	to->has_xsave = true;
+	return kvm_ioctl(to_vcpu, KVM_SET_XSAVE, to->xsave);
+}
+
+int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag)
+{
+	struct shared *ours, *theirs;
+	int a, b;
+
+	if (!is_there(machine, vp, from) || !is_there(machine, vp, to) || from == to)
+		return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
+	ours = &machine->level[from].shared[vp];
+	theirs = &machine->level[to].shared[vp];
+	a = vcpu_of(machine, vp, from);
+	b = vcpu_of(machine, vp, to);
+	carry_general(run_of(machine, vp, from), run_of(machine, vp, to));
+	if (carry_cr2(machine, vp, from, to) || carry_debug(a, b, ours, theirs) || (machine->has_xcr0 && carry_xcr0(a, b, ours, theirs)) ||
+	    carry_xsave(machine->xsave_len, a, b, ours, theirs))
+		return kvm_refused(diag, "carry a virtual processor's registers to another trust level");
+	ours->left = true;
+	theirs->left = false;
+	return 0;
+}
+
+int vtl_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct shared *shared = machine->level[vtl].shared ? &machine->level[vtl].shared[vp] : NULL;
+
+	if (!shared || !shared->left)
+		return 0;
+	shared->left = false;
+	return machine_settle(machine, vp, vtl) ? GABI_ERR_KVM : 0;
+}
+
+void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct shared *shared = machine->level[vtl].shared ? &machine->level[vtl].shared[vp] : NULL;
+
+	if (shared)
+		shared->has_debug = shared->has_xcrs = shared->has_xsave = false;
+}
+
+bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run)
+{
+	if (machine->options.vtls < 2 || run->exit_reason != KVM_EXIT_X86_WRMSR || !msrs_are_common(run->msr.index))
+		return false;
+	run->msr.error = 0;
+	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
+		if (gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data))
+			run->msr.error = 1;
+	return true;
+}
+
+/* ---- interrupts of a level that does not run ---- */
+
+enum { APIC_TPR = 0x80, APIC_ISR = 0x100, APIC_IRR = 0x200, APIC_LVTT = 0x320, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0 };
+enum { LVT_MASKED = 1 << 16, LVTT_MODE = 3 << 17, LVTT_DEADLINE = 2 << 17, MSR_TSC_DEADLINE = 0x6e0 };
+
+static uint32_t apic_reg(const struct kvm_lapic_state *apic, unsigned at)
+{
+	uint32_t value;
+
+	memcpy(&value, apic->regs + at, sizeof(value));
+	return value;
+}
+
+static int highest(const struct kvm_lapic_state *apic, unsigned at)
+{
+	for (int word = 7; word >= 0; word--) {
+		uint32_t bits = apic_reg(apic, at + (unsigned)word * 16);
+
+		if (bits)
+			return word * 32 + 31 - __builtin_clz(bits);
+	}
+	return -1;
+}
+
+/* Intel SDM volume 3, Task and Processor Priorities. RFLAGS.IF does not count. */
+static bool would_deliver(const struct kvm_lapic_state *apic)
+{
+	int wanted = highest(apic, APIC_IRR), served = highest(apic, APIC_ISR), priority = (int)(apic_reg(apic, APIC_TPR) & 0xff);
+
+	if (served > priority)
+		priority = served;
+	return wanted >= 0 && wanted >> 4 > priority >> 4;
+}
+
+/*
+ * KVM hands the local APIC's timer on to the APIC when the virtual processor is entered. With a signal pending it is entered as far
+ * as that, and not into the guest.
+ */
+static int hand_timer_on(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct {
+		struct kvm_signal_mask head;
+		uint8_t blocked[8]; /* what the kernel's sigset_t is */
+	} mask = { .head = { .len = 8 } };
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	uint64_t all_but_kick = ~((uint64_t)1 << (machine->options.kick - 1));
+	int vcpu = vcpu_of(machine, vp, vtl), ret, saved;
+	sigset_t kick, old;
+
+	memcpy(mask.head.sigset, &all_but_kick, sizeof(all_but_kick));
+	sigemptyset(&kick);
+	sigaddset(&kick, machine->options.kick);
+	if (pthread_sigmask(SIG_BLOCK, &kick, &old) || ioctl(vcpu, KVM_SET_SIGNAL_MASK, &mask))
+		return -1;
+	syscall(SYS_tgkill, getpid(), (int)syscall(SYS_gettid), machine->options.kick);
+	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	ret = ioctl(vcpu, KVM_RUN, 0);
+	saved = errno;
+	if (atomic_load(&machine->call[vp].kicked))
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	run->kvm_dirty_regs = 0;
+	ioctl(vcpu, KVM_SET_SIGNAL_MASK, NULL);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ret && (saved == EINTR || saved == EAGAIN) ? 0 : -1;
+}
+
+static uint64_t deadline_ns(const struct gabi_kvm_machine *machine, int vcpu)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = MSR_TSC_DEADLINE } };
+	uint64_t now = gabi_kvm_machine_tsc(machine), left;
+
+	if (kvm_ioctl(vcpu, KVM_GET_MSRS, &call) != 1 || !call.entry.data)
+		return UINT64_MAX;
+	left = call.entry.data > now ? call.entry.data - now : 0;
+	return left / machine->tsc_hz * 1000000000 + left % machine->tsc_hz * 1000000000 / machine->tsc_hz;
+}
+
+/* When the timer will fire; KVM's local APIC counts nanoseconds. */
+static uint64_t timer_ns(const struct gabi_kvm_machine *machine, int vcpu, const struct kvm_lapic_state *apic)
+{
+	uint32_t divide = apic_reg(apic, APIC_TDCR), count = apic_reg(apic, APIC_TMCCT);
+
+	if ((apic_reg(apic, APIC_LVTT) & LVTT_MODE) == LVTT_DEADLINE)
+		return deadline_ns(machine, vcpu);
+	divide = ((divide & 3) | (divide >> 1 & 4)) + 1;
+	return count ? (uint64_t)count << (divide & 7) : UINT64_MAX;
+}
+
+int gabi_kvm_vp_interrupt(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending, uint64_t *ret_timer_ns,
+			  struct gabi_diag *diag)
+{
+	int vcpu = is_there(machine, vp, vtl) ? vcpu_of(machine, vp, vtl) : -1;
+	struct kvm_lapic_state apic;
+	struct kvm_vcpu_events events;
+
+	if (kvm_ioctl(vcpu, KVM_GET_LAPIC, &apic))
+		return kvm_refused(diag, "say a local APIC's state");
+	if (!(apic_reg(&apic, APIC_LVTT) & LVT_MASKED) && (hand_timer_on(machine, vp, vtl) || kvm_ioctl(vcpu, KVM_GET_LAPIC, &apic)))
+		return kvm_refused(diag, "let a local APIC's timer fire");
+	if (kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events))
+		return kvm_refused(diag, "say what a virtual processor waits for");
+	*ret_pending = would_deliver(&apic) || events.interrupt.injected || events.nmi.pending || events.nmi.injected;
+	*ret_timer_ns = apic_reg(&apic, APIC_LVTT) & LVT_MASKED ? UINT64_MAX : timer_ns(machine, vcpu, &apic);
+	return 0;
+}
