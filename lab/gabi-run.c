@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor for a machine that has nothing else: static and alone. gabi-run [-c CPUS] [-m MIB] [-a APPEND] [-i INITRD] [-d DISK]
- * [-p CONTRACT] [-H] [-f] IMAGE; -H is --hyperv and -f --force. It says which contract was kept, and ends as `gabi run` does.
+ * [-p CONTRACT] [-H] [-V VTLS] [-f] IMAGE; -H is --hyperv, -V --vsm and -f --force. It says which contract was kept, and ends as `gabi run` does.
  */
 #include <gabi/formats.h>
 
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	const char *promises = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:m:a:i:d:p:fH")) != -1) {
+	while ((option = getopt(argc, argv, "c:m:a:i:d:p:fHV:")) != -1) {
 		switch (option) {
 		case 'c':
 			options.cpus = (unsigned)strtoul(optarg, NULL, 10);
@@ -81,6 +81,10 @@ int main(int argc, char **argv)
 		case 'H':
 			options.hyperv = true;
 			break;
+		case 'V':
+			options.hyperv = true;
+			options.vtls = (unsigned)strtoul(optarg, NULL, 10);
+			break;
 		case 'f':
 			options.forced = true;
 			break;
@@ -90,7 +94,7 @@ int main(int argc, char **argv)
 	}
 	options.image = read_file(argv[optind]);
 	options.terms = &terms;
-	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, &(struct vmm_wishes){ options.cpus, options.hyperv, options.forced }, &diag))
+	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, &(struct vmm_wishes){ options.cpus, options.hyperv, options.forced, options.vtls > 1 }, &diag))
 		return complain("the contract", &diag);
 	fprintf(stderr, "gabi-run: the contract: %s\n", gabi_verdict_text(gabi_report_verdict(terms.report)));
 	return terms.plan ? run(&options) : 1;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # lab_run.sh SOURCE GUEST WHAT HOST: the monitor in the lab, on an unmodified kernel with real KVM, under a contract that is held.
-# WHAT is "pc" or "hyperv": our guest looks at its machine, or at Hyper-V's interface; or "linux" or "linux-hyperv": the host's own
+# WHAT is "pc", "hyperv" or "vsm": our guest looks at its machine, at Hyper-V's interface, or has trust levels; or "linux" or "linux-hyperv": the host's own
 # kernel boots in it to busybox, without Hyper-V's interface or with it, uses its devices and switches itself off.
 # shellcheck disable=SC2317 # WHAT chooses what is run
 set -uo pipefail
@@ -57,6 +57,13 @@ run_hyperv() {
 	cp "$guest" guest
 	boot guest -- "$program" -H -c 2 -m 64 -a 'cpus=2 flush=1' guest
 	says 'flush: it reads through the old one again' 'reference TSC: runs with the reference counter' ', 0x0 bad'
+}
+
+# The levels switch so often that a machine with a nanosecond an instruction is the quickest.
+run_vsm() {
+	cp "$guest" guest
+	boot guest -- "$program" -V 2 -m 64 -a 'cpus=1' guest
+	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad'
 }
 
 # What the guest does at the end of its boot; modules come in the order in which they need each other.

@@ -1,32 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-#include "hyperv.h"
+#include "hyperv_own.h"
 
 #include "base/base.h"
 
-#include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
 #include <gabi/hv_save.h>
 #include <gabi/hv_synic.h>
 #include <gabi/vocab.h>
 
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { UNDEFINED = 6, GENERAL_PROTECTION = 13, APIC_HZ = 1000000000 /* KVM's */ };
 
-struct vmm_hyperv {
-	struct vmm_hyperv_options options;
-	struct gabi_kvm_machine *machine;
-	struct gabi_hv_config config;
-	struct gabi_hv *hv;
-	struct gabi_hv_turn *turn;      /* of each virtual processor, and one for timers */
-	_Atomic uint64_t *timer_100ns;  /* of each virtual processor */
-};
-
-static uint64_t now_100ns(const struct vmm_hyperv *hyperv)
+uint64_t vmm_hyperv_now(const struct vmm_hyperv *hyperv)
 {
 	uint64_t tsc = gabi_kvm_machine_tsc(hyperv->machine), hz = hyperv->config.tsc_hz;
 
@@ -58,14 +47,14 @@ static int write_gpa(void *ctx, uint64_t gpa, const void *buf, size_t len)
 	return 0;
 }
 
-/* The calls that read and write processors' registers are not offered. */
-static int read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
+/* Without trust levels the calls that read and write processors' registers are not offered. */
+static int no_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
 {
 	(void)ctx, (void)vp, (void)vtl, (void)name, (void)ret_value;
 	return GABI_ERR_UNKNOWN;
 }
 
-static int write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
+static int no_reg_to_write(void *ctx, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
 {
 	(void)ctx, (void)vp, (void)vtl, (void)name, (void)value;
 	return GABI_ERR_UNKNOWN;
@@ -87,16 +76,19 @@ static bool is_meant(const struct gabi_hv_act *act, const struct gabi_hv_set *se
 	return set->valid >> vp / 64 & 1 && set->bank[vp / 64] >> vp % 64 & 1;
 }
 
-static void interrupt(const struct vmm_hyperv *hyperv, const struct gabi_hv_act *act, const struct gabi_hv_set *set)
+static void interrupt(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act, const struct gabi_hv_set *set)
 {
 	if (act->vp == GABI_HV_VP_LDR) {
 		interrupt_one(hyperv, act, act->interrupt.ldr, true);
+		for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+			vmm_vsm_sent(hyperv, self, vp, act->vtl); /* whom it reaches the APICs know */
 		return;
 	}
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {
 		if (!is_meant(act, set, vp))
 			continue;
 		interrupt_one(hyperv, act, vp, false);
+		vmm_vsm_sent(hyperv, self, vp, act->vtl);
 		if (act->vp == GABI_HV_VP_ANY)
 			return;
 	}
@@ -113,14 +105,15 @@ static void set_timer(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
  * What is not here cannot come: it belongs to privileges that are not offered. FLUSH comes only of a guest that leaves by the port
  * past the hypercall page, whose code leaves flushes to KVM: it keeps its own stale entries.
  */
-static void carry_out(struct vmm_hyperv *hyperv, const struct gabi_hv_turn *turn)
+void vmm_hyperv_carry_out(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn)
 {
+	vmm_vsm_protect(hyperv, vp, turn);
 	for (unsigned i = 0; i < turn->count; i++) {
 		const struct gabi_hv_act *act = &turn->act[i];
 
 		switch (act->kind) {
 		case GABI_HV_ACT_INTERRUPT:
-			interrupt(hyperv, act, &turn->set);
+			interrupt(hyperv, vp, act, &turn->set);
 			break;
 		case GABI_HV_ACT_OVERLAY:
 			gabi_kvm_machine_overlay(hyperv->machine, act->vtl, act->overlay.gpa, act->overlay.page);
@@ -136,18 +129,23 @@ static void carry_out(struct vmm_hyperv *hyperv, const struct gabi_hv_turn *turn
 			hyperv->options.end(hyperv->options.ctx, act->kind == GABI_HV_ACT_CRASH);
 			break;
 		default:
-			break;
+			vmm_vsm_act(hyperv, vp, act, turn);
 		}
 	}
 }
 
+void vmm_hyperv_fail(struct vmm_hyperv *hyperv, const char *text)
+{
+	hyperv->options.fail(hyperv->options.ctx, text);
+}
+
 /* ---- exits ---- */
 
-static void serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
 	struct gabi_hv_turn *turn = &hyperv->turn[vp];
 	uint32_t msr = (uint32_t)exit->address;
-	uint64_t value = 0, now = now_100ns(hyperv);
+	uint64_t value = 0, now = vmm_hyperv_now(hyperv);
 	int done;
 
 	if (exit->write) {
@@ -157,17 +155,21 @@ static void serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 		done = gabi_hv_rdmsr(hyperv->hv, vp, msr, now, &value, turn);
 		memcpy(exit->data, &value, sizeof(value));
 	}
+	if (done == GABI_ERR_UNKNOWN && vmm_vsm_serve(hyperv, vp, exit))
+		return true;
 	*exit->fault = done != GABI_HV_DONE;
 	if (done != GABI_HV_DONE)
-		return;
+		return true;
 	if (exit->write && msr == GABI_HV_MSR_GUEST_OS_ID) /* KVM takes hypercalls only of a guest that said who it is */
-		gabi_kvm_vp_set_msr(hyperv->machine, vp, 0, msr, value);
-	carry_out(hyperv, turn);
+		gabi_kvm_vp_set_msr(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), msr, value);
+	vmm_hyperv_carry_out(hyperv, vp, turn);
+	return true;
 }
 
 static void put_changed(const struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_regs *from)
 {
-	struct gabi_kvm_registers *to = gabi_kvm_vp_registers(hyperv->machine, vp, 0);
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	struct gabi_kvm_registers *to = gabi_kvm_vp_registers(hyperv->machine, vp, vtl);
 
 	if (from->changed & GABI_HV_CHANGED_RAX)
 		to->rax = from->rax;
@@ -177,7 +179,7 @@ static void put_changed(const struct vmm_hyperv *hyperv, unsigned vp, const stru
 		to->rdx = from->rdx;
 	if (from->changed & GABI_HV_CHANGED_R8)
 		to->r8 = from->r8;
-	gabi_kvm_vp_changed(hyperv->machine, vp, 0);
+	gabi_kvm_vp_changed(hyperv->machine, vp, vtl);
 }
 
 /*
@@ -192,15 +194,14 @@ static bool is_kernel_code(const struct gabi_kvm_registers *regs)
 	return regs->rip >> 63 && !(regs->rflags & IOPL);
 }
 
-/* False if KVM does not say in which mode the processor is. */
-static bool get_regs(const struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_regs *regs)
+bool vmm_hyperv_regs(const struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_regs *ret_regs)
 {
-	const struct gabi_kvm_registers *from = gabi_kvm_vp_registers(hyperv->machine, vp, 0);
-	unsigned bits = 64, cpl = 0;
+	unsigned vtl = vmm_vsm_current(hyperv, vp), bits = 64, cpl = 0;
+	const struct gabi_kvm_registers *from = gabi_kvm_vp_registers(hyperv->machine, vp, vtl);
 
-	if (!is_kernel_code(from) && gabi_kvm_vp_mode(hyperv->machine, vp, 0, &bits, &cpl, NULL))
+	if (!is_kernel_code(from) && gabi_kvm_vp_mode(hyperv->machine, vp, vtl, &bits, &cpl, NULL))
 		return false;
-	*regs = (struct gabi_hv_regs){
+	*ret_regs = (struct gabi_hv_regs){
 		.rax = from->rax, .rbx = from->rbx, .rcx = from->rcx, .rdx = from->rdx, .rsi = from->rsi, .rdi = from->rdi,
 		.r8 = from->r8, .cpl = (uint8_t)cpl,
 		.mode = bits == 64 ? GABI_HV_MODE_64 : bits == 32 ? GABI_HV_MODE_32 : GABI_HV_MODE_REAL,
@@ -214,52 +215,97 @@ static void serve_hypercall(struct vmm_hyperv *hyperv, unsigned vp)
 	struct gabi_hv_regs regs;
 	int done;
 
-	if (!get_regs(hyperv, vp, &regs))
+	if (!vmm_hyperv_regs(hyperv, vp, &regs))
 		return;
-	done = gabi_hv_hypercall(hyperv->hv, vp, &regs, now_100ns(hyperv), turn);
+	done = gabi_hv_hypercall(hyperv->hv, vp, &regs, vmm_hyperv_now(hyperv), turn);
 	if (done == GABI_HV_UD || done == GABI_HV_GP) {
-		gabi_kvm_vp_again(hyperv->machine, vp, 0, done == GABI_HV_UD ? UNDEFINED : GENERAL_PROTECTION, NULL);
+		gabi_kvm_vp_again(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), done == GABI_HV_UD ? UNDEFINED : GENERAL_PROTECTION, NULL);
 		return;
 	}
 	put_changed(hyperv, vp, &regs);
-	carry_out(hyperv, turn);
-	if (done == GABI_HV_AGAIN)
-		gabi_kvm_vp_again(hyperv->machine, vp, 0, GABI_KVM_NO_FAULT, NULL);
+	if (done == GABI_HV_AGAIN) /* before the actions, of which one may leave for another trust level */
+		gabi_kvm_vp_again(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), GABI_KVM_NO_FAULT, NULL);
+	vmm_hyperv_carry_out(hyperv, vp, turn);
 }
 
-/* Without trust levels a VTL call or return is what the TLFS says of one that is not allowed: #UD. */
-bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+static bool serve_port(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
-	if (exit->kind == GABI_KVM_EXIT_MSR) {
-		serve_msr(hyperv, vp, exit);
-		return true;
-	}
-	if (exit->kind != GABI_KVM_EXIT_PORT || !exit->write || exit->address < VMM_HYPERV_PORT || exit->address > VMM_HYPERV_PORT + 2)
-		return false;
+	if (!exit->write || exit->address < VMM_HYPERV_PORT || exit->address > VMM_HYPERV_PORT + 2)
+		return vmm_vsm_serve(hyperv, vp, exit);
 	if (exit->address == VMM_HYPERV_PORT)
 		serve_hypercall(hyperv, vp);
+	else if (exit->address == VMM_HYPERV_PORT + 1)
+		vmm_vsm_call(hyperv, vp);
 	else
-		gabi_kvm_vp_again(hyperv->machine, vp, 0, UNDEFINED, NULL);
+		vmm_vsm_return(hyperv, vp);
 	return true;
+}
+
+bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	switch (exit->kind) {
+	case GABI_KVM_EXIT_MSR:
+		return serve_msr(hyperv, vp, exit);
+	case GABI_KVM_EXIT_PORT:
+		return serve_port(hyperv, vp, exit);
+	default:
+		return vmm_vsm_serve(hyperv, vp, exit);
+	}
+}
+
+bool vmm_hyperv_may(const struct vmm_hyperv *hyperv, uint64_t gpa, uint64_t len, bool writes)
+{
+	uint64_t first = gpa / GABI_HV_PAGE, last = (gpa + len - !!len) / GABI_HV_PAGE;
+
+	for (uint64_t gfn = first; hyperv->vsm && hyperv->hv && gfn <= last; gfn++)
+		if (!(vmm_hyperv_rights(hyperv, 0, gfn * GABI_HV_PAGE) & (writes ? GABI_KVM_WRITE : GABI_KVM_READ)))
+			return false;
+	return true;
+}
+
+bool vmm_hyperv_enter(struct vmm_hyperv *hyperv, unsigned vp, unsigned *ret_vtl)
+{
+	bool ready = vmm_vsm_ready(hyperv, vp);
+
+	*ret_vtl = vmm_vsm_current(hyperv, vp);
+	return ready;
+}
+
+void vmm_hyperv_leave(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	vmm_vsm_left(hyperv, vp, exit->kind != GABI_KVM_EXIT_KICKED);
+}
+
+unsigned vmm_hyperv_vtls(const struct vmm_hyperv *hyperv)
+{
+	return hyperv->config.vtl_count;
+}
+
+unsigned vmm_hyperv_rights(const struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gpa)
+{
+	if (!hyperv->hv)
+		return GABI_KVM_READ | GABI_KVM_WRITE;
+	return gabi_hv_protection(hyperv->hv, vtl, gpa / GABI_HV_PAGE) & (GABI_KVM_READ | GABI_KVM_WRITE);
 }
 
 uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv)
 {
 	struct gabi_hv_turn *turn = &hyperv->turn[hyperv->options.cpus];
-	uint64_t next = GABI_HV_NEVER, now;
+	uint64_t next = GABI_HV_NEVER, look = vmm_vsm_tick(hyperv), now;
 
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {
 		uint64_t due = atomic_load(&hyperv->timer_100ns[vp]);
 
-		if (due <= now_100ns(hyperv) && atomic_compare_exchange_strong(&hyperv->timer_100ns[vp], &due, GABI_HV_NEVER)) {
-			gabi_hv_expire(hyperv->hv, vp, now_100ns(hyperv), turn);
-			carry_out(hyperv, turn);
+		if (due <= vmm_hyperv_now(hyperv) && atomic_compare_exchange_strong(&hyperv->timer_100ns[vp], &due, GABI_HV_NEVER)) {
+			gabi_hv_expire(hyperv->hv, vp, vmm_hyperv_now(hyperv), turn);
+			vmm_hyperv_carry_out(hyperv, hyperv->options.cpus, turn);
 		}
 		due = atomic_load(&hyperv->timer_100ns[vp]);
 		next = due < next ? due : next;
 	}
-	now = now_100ns(hyperv);
-	return next == GABI_HV_NEVER ? UINT64_MAX : next <= now ? 0 : (next - now) * 100;
+	now = vmm_hyperv_now(hyperv);
+	next = next == GABI_HV_NEVER ? UINT64_MAX : next <= now ? 0 : (next - now) * 100;
+	return look < next ? look : next;
 }
 
 /* ---- making ---- */
@@ -283,6 +329,21 @@ static int new_arrays(struct vmm_hyperv *hyperv)
 	return 0;
 }
 
+/* TLFS: VTL 0 and those that the guest may enable. Where all pages differ a store takes half a byte for each. */
+static int choose_vtls(struct vmm_hyperv *hyperv, struct gabi_diag *diag)
+{
+	struct gabi_hv_config *config = &hyperv->config;
+	unsigned wanted = hyperv->options.vtls ? hyperv->options.vtls : config->vtl_count;
+
+	if (wanted > 1 && config->vtl_count < 2)
+		return gabi_fail(diag, GABI_ERR_CONFLICT, "the contract does not promise trust levels: hv-access-vsm and what it needs",
+				 (char *)NULL);
+	config->vtl_count = wanted;
+	config->protect_bytes = config->gpa_pages * config->vtl_count + ((uint64_t)16 << 20);
+	config->dialect = wanted > 1 ? GABI_HV_DIALECT_STOCK_KVM : 0;
+	return 0;
+}
+
 int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv **ret_hyperv, unsigned *ret_overlays,
 		   struct gabi_diag *diag)
 {
@@ -300,9 +361,10 @@ int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv *
 	};
 	err = new_arrays(hyperv) ? gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL) :
 				   gabi_hv_config_from_contract(&hyperv->config, options->contract, diag);
-	if (!err && hyperv->config.vtl_count > 1)
-		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "the contract promises trust levels, which this monitor does not give",
-				(char *)NULL);
+	if (!err)
+		err = choose_vtls(hyperv, diag);
+	if (!err)
+		err = vmm_vsm_new(hyperv, diag);
 	if (err) {
 		vmm_hyperv_free(hyperv);
 		return err;
@@ -326,10 +388,21 @@ static bool tsc_is_reliable(void)
 	return !strcmp(name, "tsc\n");
 }
 
+static int set_ram(const struct vmm_hyperv *hyperv)
+{
+	uint64_t memory = hyperv->options.memory, low = memory < GABI_KVM_LOW_RAM ? memory : GABI_KVM_LOW_RAM;
+	int err = gabi_hv_set_ram(hyperv->hv, 0, low / GABI_HV_PAGE);
+
+	if (!err && memory > low)
+		err = gabi_hv_set_ram(hyperv->hv, GABI_KVM_HIGH_RAM / GABI_HV_PAGE, (memory - low) / GABI_HV_PAGE);
+	return err;
+}
+
 int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 {
 	const struct gabi_hv_ops ops = {
-		.read_gpa = read_gpa, .write_gpa = write_gpa, .read_reg = read_reg, .write_reg = write_reg, .ctx = hyperv,
+		.read_gpa = read_gpa, .write_gpa = write_gpa, .read_reg = hyperv->vsm ? vmm_vsm_read_reg : no_reg,
+		.write_reg = hyperv->vsm ? vmm_vsm_write_reg : no_reg_to_write, .ctx = hyperv,
 	};
 	int err;
 
@@ -337,6 +410,8 @@ int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine
 	hyperv->config.pages = gabi_kvm_machine_overlays(machine);
 	hyperv->config.tsc_hz = gabi_kvm_machine_tsc_hz(machine);
 	err = gabi_hv_new(&hyperv->config, &ops, NULL, &hyperv->hv, diag);
+	if (!err)
+		err = set_ram(hyperv);
 	return err ? err : gabi_hv_set_reference_tsc(hyperv->hv, hyperv->config.tsc_hz, 0, tsc_is_reliable());
 }
 
@@ -362,7 +437,7 @@ static void resume(struct vmm_hyperv *hyperv, unsigned vp)
 
 	for (unsigned vtl = 0; enabled >> vtl; vtl++)
 		if (enabled >> vtl & 1 && !gabi_hv_resume(hyperv->hv, vp, vtl, turn))
-			carry_out(hyperv, turn);
+			vmm_hyperv_carry_out(hyperv, vp, turn);
 }
 
 /* The TSC is by now what the state of the virtual processors made it. */
@@ -374,6 +449,7 @@ int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, st
 		return err;
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
 		resume(hyperv, vp);
+	vmm_vsm_load(hyperv);
 	return 0;
 }
 
@@ -382,6 +458,7 @@ void vmm_hyperv_free(struct vmm_hyperv *hyperv)
 	if (!hyperv)
 		return;
 	gabi_hv_free(hyperv->hv);
+	vmm_vsm_free(hyperv);
 	free(hyperv->turn);
 	free(hyperv->timer_100ns);
 	free(hyperv);

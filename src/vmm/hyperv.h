@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Hyper-V's guest interface: joins the engine of libgabi with a machine of libgabi-kvm. One trust level. */
+/* Hyper-V's guest interface: joins the engine of libgabi with a machine of libgabi-kvm. */
 #ifndef GABI_VMM_HYPERV_H
 #define GABI_VMM_HYPERV_H
 
@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-#define VMM_HYPERV_PORT 0x60u /* and the two after it; a PC has its keyboard there, which this one lacks */
+#define VMM_HYPERV_PORT 0x30u /* and the two after it, where a PC has nothing */
 
 struct vmm_hyperv;
 
@@ -17,8 +17,14 @@ struct vmm_hyperv_options {
 	const struct gabi_contract *contract;
 	unsigned cpus;
 	uint64_t memory;
+	unsigned vtls;                              /* trust levels; 0: 2 if the contract promises them, else 1 */
 	void (*wake)(void *ctx);                    /* vmm_hyperv_next may be earlier than it was */
 	void (*end)(void *ctx, bool crash);         /* the guest wants a reset, or reports a crash */
+	void (*fail)(void *ctx, const char *text);  /* KVM refused what the guest cannot do without */
+	void (*wait_for_devices)(void *ctx);        /* until no device is inside guest memory that it looked up earlier */
+	/* A virtual processor's thread went to another trust level, and set protections of so many runs of pages. */
+	void (*switched)(void *ctx, unsigned vp);
+	void (*protected)(void *ctx, unsigned vp, unsigned runs);
 	void *ctx;
 };
 
@@ -29,6 +35,18 @@ int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv *
 /* Once it is made, and before it runs. */
 int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, struct gabi_diag *diag);
 void vmm_hyperv_free(struct vmm_hyperv *hyperv); /* NULL is fine */
+
+/* How many trust levels there are; and what one may do with a page: enum gabi_kvm_rights. Any thread. */
+unsigned vmm_hyperv_vtls(const struct vmm_hyperv *hyperv);
+unsigned vmm_hyperv_rights(const struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gpa);
+
+/* May a device reach all of that on VTL 0's behalf? Any thread. */
+bool vmm_hyperv_may(const struct vmm_hyperv *hyperv, uint64_t gpa, uint64_t len, bool writes);
+
+/* Before a virtual processor runs, on its thread: in which trust level. False: it waits, and is not to be run now. After true,
+ * vmm_hyperv_leave follows the run; exit is what it ended with. */
+bool vmm_hyperv_enter(struct vmm_hyperv *hyperv, unsigned vp, unsigned *ret_vtl);
+void vmm_hyperv_leave(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit);
 
 /* Takes an exit of a virtual processor, on its thread; false if it is none of Hyper-V's. */
 bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit);

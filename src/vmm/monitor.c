@@ -58,10 +58,13 @@ static void board_line(void *ctx, unsigned line, bool level)
 static void *board_ram(void *ctx, uint64_t gpa, uint64_t len, bool writes)
 {
 	const struct vmm_monitor *monitor = ctx;
+	void *ram = gabi_kvm_machine_ram(monitor->machine, gpa, len);
 
+	if (!ram || (monitor->hyperv && !vmm_hyperv_may(monitor->hyperv, gpa, len, writes)))
+		return NULL;
 	if (writes) /* soon: the caller holds the lock until it has */
 		gabi_kvm_machine_wrote(monitor->machine, gpa, len);
-	return gabi_kvm_machine_ram(monitor->machine, gpa, len);
+	return ram;
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -109,6 +112,45 @@ static void hyperv_end(void *ctx, bool crash)
 	else
 		board_end(monitor, VMM_END_RESET, 0);
 	pthread_mutex_unlock(&monitor->lock);
+}
+
+static void hyperv_fail(void *ctx, const char *text)
+{
+	struct vmm_monitor *monitor = ctx;
+
+	pthread_mutex_lock(&monitor->lock);
+	vmm_end_with(monitor, VMM_END_STUCK, 0, text);
+	pthread_mutex_unlock(&monitor->lock);
+}
+
+/* Devices are inside guest memory only under the lock, and ask for it anew each time. */
+static void wait_for_devices(void *ctx)
+{
+	struct vmm_monitor *monitor = ctx;
+
+	pthread_mutex_lock(&monitor->lock);
+	pthread_mutex_unlock(&monitor->lock);
+}
+
+static void hyperv_switched(void *ctx, unsigned vp)
+{
+	struct vmm_monitor *monitor = ctx;
+
+	vmm_count(&monitor->vp[vp].counts, VMM_COUNT_SWITCH, 1);
+}
+
+static void hyperv_protected(void *ctx, unsigned vp, unsigned runs)
+{
+	struct vmm_monitor *monitor = ctx;
+
+	vmm_count(&monitor->vp[vp].counts, VMM_COUNT_PROTECTION, runs);
+}
+
+static unsigned tell_rights(void *ctx, unsigned vtl, uint64_t gpa)
+{
+	const struct vmm_monitor *monitor = ctx;
+
+	return vmm_hyperv_rights(monitor->hyperv, vtl, gpa);
 }
 
 /* How long the caller's thread may sleep; NULL: for ever. */
@@ -165,7 +207,9 @@ static int make_hyperv(struct vmm_monitor *monitor, unsigned *ret_overlays, stru
 {
 	const struct vmm_hyperv_options hyperv = {
 		.contract = monitor->options.terms->contract, .cpus = monitor->options.cpus, .memory = monitor->options.memory,
-		.wake = hyperv_wake, .end = hyperv_end, .ctx = monitor,
+		.vtls = monitor->options.vtls, .wake = hyperv_wake, .end = hyperv_end, .fail = hyperv_fail, .wait_for_devices = wait_for_devices,
+		.switched = hyperv_switched, .protected = hyperv_protected,
+		.ctx = monitor,
 	};
 
 	return monitor->options.hyperv ? vmm_hyperv_new(&hyperv, &monitor->hyperv, ret_overlays, diag) : 0;
@@ -185,6 +229,10 @@ static int make_machine(struct vmm_monitor *monitor, struct gabi_diag *diag)
 		return gabi_fail(diag, GABI_ERR_ARG, "a guest has at least 4 MiB of memory, in whole pages", (char *)NULL);
 	sigaction(SIGRTMIN, &action, NULL);
 	err = make_hyperv(monitor, &machine.overlays, diag);
+	if (!err && monitor->hyperv) {
+		machine.vtls = vmm_hyperv_vtls(monitor->hyperv);
+		machine.rights = tell_rights;
+	}
 	if (!err)
 		err = gabi_kvm_machine_new(options->terms->contract, options->terms->plan, &machine, NULL, &monitor->machine, diag);
 	return err || !monitor->hyperv ? err : vmm_hyperv_start(monitor->hyperv, monitor->machine, diag);

@@ -28,6 +28,7 @@ struct vmm_terms {
 struct vmm_wishes {
 	unsigned cpus;
 	bool hyperv, forced;
+	bool vsm; /* with hyperv: and trust levels */
 };
 int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, const struct vmm_wishes *wishes,
 		     struct gabi_diag *diag);
@@ -43,6 +44,7 @@ struct vmm_options {
 	uint64_t memory;    /* bytes */
 	unsigned cpus;
 	bool hyperv;        /* the monitor provides Hyper-V's interface, as the contract promises it */
+	unsigned vtls;      /* with trust levels, that many; 0: 2 if the contract promises them, else 1 */
 	bool forced;        /* run even if KVM shows something else than was set */
 	int in, out;        /* the console; in -1: nothing comes in */
 };

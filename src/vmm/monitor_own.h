@@ -48,7 +48,7 @@ struct vmm_monitor {
 	struct vmm_vp {
 		struct vmm_monitor *monitor;
 		pthread_t thread;
-		unsigned index;
+		unsigned index, vtl;
 		bool started;
 		struct vmm_counts counts;
 	} *vp;

@@ -60,7 +60,7 @@ static int hide_others(const struct gabi_host *host, struct gabi_host *offer, st
 
 static int add_hyperv(unsigned cpus, struct gabi_host *offer, struct gabi_diag *diag)
 {
-	const struct gabi_hv_config config = { .size = sizeof(config), .vp_count = cpus, .vtl_count = 1 };
+	const struct gabi_hv_config config = { .size = sizeof(config), .vp_count = cpus, .vtl_count = 2 };
 	struct gabi_host *engine = NULL;
 	size_t count = 0;
 	const struct gabi_word *words = NULL;
@@ -105,16 +105,18 @@ static int make_host(const struct vmm_wishes *wishes, struct gabi_host **ret_hos
 static const char *const beyond[] = {
 	"kvm",
 	"hv-access-partition-id", /* Linux 6.12 dies of it: it has an output page for that call only as a root partition */
-	"hv-access-vp-registers", "hv-start-virtual-processor", "hv-guest-idle-msr", "hv-guest-idle-state", "hv-debugging",
+	"hv-guest-idle-msr", "hv-guest-idle-state", "hv-debugging",
 	"hv-guest-debugging", "hv-reenlightenment", "hv-npiep", "hv-tlbflush-ext", "hv-xmm-input", "hv-xmm-output", "hv-tsc-invariant",
+	"hv-access-vsm", "hv-access-vp-registers", "hv-start-virtual-processor", /* from here on: but with trust levels */
 };
+enum { ONLY_WITH_VSM = 3 };
 static const char *const no_hyperv[] = { "hyperv" };
 
 static int pin(struct vmm_terms *terms, const struct vmm_wishes *wishes, struct gabi_diag *diag)
 {
 	const struct gabi_pin_options options = {
 		.size = sizeof(options), .minus = wishes->hyperv ? beyond : no_hyperv,
-		.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) : GABI_COUNT_OF(no_hyperv),
+		.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) - (wishes->vsm ? ONLY_WITH_VSM : 0) : GABI_COUNT_OF(no_hyperv),
 	};
 
 	return gabi_contract_pin(terms->host, &options, NULL, &terms->contract, diag);

@@ -38,7 +38,7 @@ static void crashed(struct vmm_vp *vp)
 	char text[120];
 
 	snprintf(text, sizeof(text), "the guest crashed: a triple fault of processor %u at 0x%llx", vp->index,
-		 (unsigned long long)gabi_kvm_vp_registers(vp->monitor->machine, vp->index, 0)->rip);
+		 (unsigned long long)gabi_kvm_vp_registers(vp->monitor->machine, vp->index, vp->vtl)->rip);
 	vmm_end_with(vp->monitor, VMM_END_CRASH, 0, text);
 }
 
@@ -52,7 +52,7 @@ static void count(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 	static const unsigned char ids[] = {
 		[GABI_KVM_EXIT_KICKED] = VMM_COUNT_KICKED, [GABI_KVM_EXIT_PORT] = VMM_COUNT_PORT, [GABI_KVM_EXIT_MMIO] = VMM_COUNT_MMIO,
 		[GABI_KVM_EXIT_MSR] = VMM_COUNT_MSR, [GABI_KVM_EXIT_CRASHED] = VMM_COUNT_OTHER, [GABI_KVM_EXIT_RESET] = VMM_COUNT_OTHER,
-		[GABI_KVM_EXIT_STUCK] = VMM_COUNT_OTHER,
+		[GABI_KVM_EXIT_STUCK] = VMM_COUNT_OTHER, [GABI_KVM_EXIT_PROTECTED] = VMM_COUNT_INTERCEPT,
 	};
 
 	vmm_count(&vp->counts, exit->kind == GABI_KVM_EXIT_PORT && is_hypercall(vp->monitor, exit) ? VMM_COUNT_HYPERCALL : ids[exit->kind], 1);
@@ -178,6 +178,21 @@ static void stand_still(struct vmm_vp *vp)
 	enter_and_wait(monitor);
 }
 
+/* In the trust level that it is in. */
+static int run_once(struct vmm_vp *vp, struct gabi_kvm_exit *exit, struct gabi_diag *diag)
+{
+	struct vmm_monitor *monitor = vp->monitor;
+	int err;
+
+	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
+	if (monitor->hyperv && !vmm_hyperv_enter(monitor->hyperv, vp->index, &vp->vtl))
+		return 0;
+	err = gabi_kvm_vp_run(monitor->machine, vp->index, vp->vtl, exit, diag);
+	if (monitor->hyperv)
+		vmm_hyperv_leave(monitor->hyperv, vp->index, exit);
+	return err;
+}
+
 /* A kick ends a run only when nothing of the last exit is open any more, so that is where one may stand still. */
 static void *run_vp(void *ctx)
 {
@@ -190,7 +205,7 @@ static void *run_vp(void *ctx)
 	while (!atomic_load(&monitor->ending)) {
 		if (exit.kind == GABI_KVM_EXIT_KICKED && atomic_load(&monitor->gate.holds))
 			stand_still(vp);
-		else if (!gabi_kvm_vp_run(monitor->machine, vp->index, 0, &exit, &diag))
+		else if (!run_once(vp, &exit, &diag))
 			serve(vp, &exit);
 		else
 			stuck(monitor, &diag);

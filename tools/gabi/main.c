@@ -35,6 +35,12 @@ static const struct {
 
 #define FIRST_LONG 256 /* what getopt returns for option n is FIRST_LONG + n, or its letter */
 
+/* An argument in brackets may be left out: --vsm[=VTLS]. */
+static bool may_lack_argument(size_t option)
+{
+	return options[option].arg && options[option].arg[0] == '[';
+}
+
 static const struct command *command_find(const char *name)
 {
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
@@ -68,7 +74,7 @@ static enum status help_print_command(const struct command *command)
 
 		if (!takes(command, i))
 			continue;
-		snprintf(left, sizeof(left), "%s%s%s", options[i].name, options[i].arg ? " " : "",
+		snprintf(left, sizeof(left), "%s%s%s", options[i].name, options[i].arg && !may_lack_argument(i) ? " " : "",
 			 options[i].arg ? options[i].arg : "");
 		if (options[i].letter)
 			printf("  -%c, --%-18s %s\n", options[i].letter, left, options[i].what);
@@ -92,7 +98,7 @@ enum status run_help(const struct args *args)
 		printf("%s\n", commands[i].name);
 	for (size_t i = 0; command && i < OPTION_COUNT; i++)
 		if (takes(command, i))
-			printf("--%s%s\n", options[i].name, options[i].arg ? "=" : "");
+			printf("--%s%s\n", options[i].name, options[i].arg && !may_lack_argument(i) ? "=" : "");
 	return STATUS_YES;
 }
 
@@ -111,7 +117,7 @@ static void getopt_tables(const struct command *command, struct option *longs, c
 		if (!takes(command, i))
 			continue;
 		*longs++ = (struct option){ .name = options[i].name,
-					    .has_arg = options[i].arg ? required_argument : no_argument,
+					    .has_arg = !options[i].arg ? no_argument : may_lack_argument(i) ? optional_argument : required_argument,
 					    .val = FIRST_LONG + (int)i };
 		if (!options[i].letter)
 			continue;

@@ -50,12 +50,25 @@ static bool read_memory(const char *text, uint64_t *ret_memory)
 	return true;
 }
 
+/* Without a number: 2. */
+static bool read_vtls(const char *text, struct vmm_options *options)
+{
+	options->hyperv = true;
+	options->vtls = *text ? (unsigned)(*text - '0') : 2;
+	if (!*text || ((*text == '2' || *text == '3') && !text[1]))
+		return true;
+	complain("run: '%s' is no number of trust levels: 2 or 3", text);
+	return false;
+}
+
 static enum status read_options(const struct args *args, struct vmm_options *options)
 {
 	options->append = args->option[OPTION_APPEND];
 	options->disk = args->option[OPTION_DISK];
 	options->hyperv = args->option[OPTION_HYPERV] != NULL;
 	options->forced = args->option[OPTION_FORCE] != NULL;
+	if (args->option[OPTION_VSM] && !read_vtls(args->option[OPTION_VSM], options))
+		return STATUS_USAGE;
 	if (args->option[OPTION_CPUS] && !read_cpus(args->option[OPTION_CPUS], &options->cpus))
 		return STATUS_USAGE;
 	if (args->option[OPTION_MEMORY] && !read_memory(args->option[OPTION_MEMORY], &options->memory))
@@ -155,7 +168,7 @@ static enum status run_placed(struct guest *guest)
 
 static enum status settle(const struct args *args, const struct vmm_options *options, struct vmm_terms *terms)
 {
-	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced };
+	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced, options->vtls > 1 };
 	struct gabi_contract *contract = NULL;
 	const char *path = args->option[OPTION_CONTRACT];
 	struct gabi_diag diag = { 0 };

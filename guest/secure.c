@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A guest that uses trust levels as a secure kernel does: it enables VTL 1, calls it, and keeps memory from itself. Its command line:
+ * "cpus=4".
+ */
+#include "bare.h"
+
+#include <gabi/hv_call.h>
+#include <gabi/hv_msr.h>
+#include <gabi/hv_vsm.h>
+
+enum {
+	PAGE = 4096, VECTOR_INTERCEPT = 0x60, FAST = 1 << 16, STACK = 4 * PAGE,
+};
+#define MESSAGE_MEMORY 0x80000001u /* HvMessageTypeGpaIntercept */
+#define SELF      UINT64_MAX
+#define VP_SELF   0xfffffffeu
+#define REP(n)    ((uint64_t)(n) << 32)
+#define EVERYTHING 15u
+
+struct level {
+	uint8_t hypercall[PAGE] __attribute__((aligned(4096)));
+	uint8_t assist[PAGE] __attribute__((aligned(4096)));
+	volatile uint8_t messages[PAGE] __attribute__((aligned(4096)));
+	uint64_t in[PAGE / 8] __attribute__((aligned(4096)));
+	uint64_t out[PAGE / 8] __attribute__((aligned(4096)));
+};
+static struct level level[2];
+static uint8_t stack1[STACK] __attribute__((aligned(4096)));
+static uint64_t offsets; /* HvRegisterVsmCodePageOffsets */
+static volatile uint64_t exceptions;
+
+/* ---- hypercalls of the level that makes them ---- */
+
+static uint64_t hypercall(unsigned vtl, uint64_t control, const void *in, const void *out)
+{
+	register uint64_t r8 __asm__("r8") = (uint64_t)out;
+	uint64_t status, input = (uint64_t)in;
+
+	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(input), "+r"(r8) : [page] "r"(level[vtl].hypercall)
+			 : "r9", "r10", "r11", "cc", "memory");
+	return status;
+}
+
+/* HvCallGetVpRegisters and HvCallSetVpRegisters of this processor; input_vtl: 0, or 0x10 and a VTL. */
+static uint64_t get_register(unsigned vtl, unsigned input_vtl, uint32_t name, uint64_t *ret)
+{
+	uint64_t *in = level[vtl].in, status;
+
+	in[0] = SELF;
+	in[1] = VP_SELF | (uint64_t)input_vtl << 32;
+	in[2] = name;
+	status = hypercall(vtl, GABI_HV_CALL_GetVpRegisters | REP(1), in, level[vtl].out);
+	*ret = level[vtl].out[0];
+	return status & 0xffff;
+}
+
+static uint64_t set_register(unsigned vtl, unsigned input_vtl, uint32_t name, uint64_t value)
+{
+	uint64_t *in = level[vtl].in;
+
+	in[0] = SELF;
+	in[1] = VP_SELF | (uint64_t)input_vtl << 32;
+	in[2] = name;
+	in[3] = 0;
+	in[4] = value;
+	in[5] = 0;
+	return hypercall(vtl, GABI_HV_CALL_SetVpRegisters | REP(1), in, 0) & 0xffff;
+}
+
+static uint64_t protect(const void *page, unsigned count, unsigned rights)
+{
+	uint64_t *in = level[1].in;
+
+	in[0] = SELF;
+	in[1] = rights | 0x10ull << 32;
+	for (unsigned i = 0; i < count; i++)
+		in[2 + i] = (uint64_t)page / PAGE + i;
+	return hypercall(1, GABI_HV_CALL_ModifyVtlProtectionMask | REP(count), in, 0) & 0xffff;
+}
+
+static void open_level(unsigned vtl)
+{
+	wrmsr(GABI_HV_MSR_GUEST_OS_ID, 0x8100000000000000 | vtl);
+	wrmsr(GABI_HV_MSR_HYPERCALL, (uint64_t)level[vtl].hypercall | 1);
+	wrmsr(GABI_HV_MSR_VP_ASSIST_PAGE, (uint64_t)level[vtl].assist | 1);
+}
+
+/* ---- VTL 1 ---- */
+
+/* What VTL 0 asks for, and what VTL 1 did and saw. */
+static volatile struct {
+	uint64_t (*command)(void);
+	uint64_t result, calls, intercepts, interrupts;
+	uint64_t gpa, access, rip, lstar;
+	unsigned rights_after; /* of the page, when an intercept was told */
+	uint64_t skip;         /* bytes by which VTL 0's RIP is moved on instead, if that is not 0 */
+} secure;
+
+static void take_message(void)
+{
+	volatile uint32_t *type = (volatile uint32_t *)level[1].messages;
+	volatile uint8_t *payload = level[1].messages + 16;
+	uint64_t rip;
+
+	if (*type != MESSAGE_MEMORY)
+		return;
+	secure.intercepts++;
+	secure.access = payload[5];
+	secure.rip = *(volatile uint64_t *)(payload + 24);
+	secure.gpa = *(volatile uint64_t *)(payload + 56);
+	*type = 0;
+	wrmsr(GABI_HV_MSR_EOM, 0);
+	if (secure.skip) {
+		get_register(1, 0x10, GABI_HV_REG_Rip, &rip);
+		set_register(1, 0x10, GABI_HV_REG_Rip, rip + secure.skip);
+	} else {
+		protect((const void *)(secure.gpa & ~0xfffull), 1, secure.rights_after);
+	}
+}
+
+/* General registers are shared: those of VTL 0 are kept over what VTL 1 does, which is in C, and go back as they came. */
+__asm__(".globl secure_entry\n"
+	"secure_entry:\n"
+	"	mov %rdx, saved_rdx\n mov %rbx, saved_rbx\n mov %rbp, saved_rbp\n mov %rsi, saved_rsi\n mov %rdi, saved_rdi\n"
+	"	mov %r8, saved_r8\n mov %r9, saved_r9\n mov %r10, saved_r10\n mov %r11, saved_r11\n"
+	"	mov %r12, saved_r12\n mov %r13, saved_r13\n mov %r14, saved_r14\n mov %r15, saved_r15\n"
+	"	call secure_begin\n"
+	"1:	mov secure_return, %rax\n"
+	"	xor %ecx, %ecx\n" /* a slow return: RAX and RCX come from the assist page */
+	"	mov saved_rdx, %rdx\n mov saved_rbx, %rbx\n mov saved_rbp, %rbp\n mov saved_rsi, %rsi\n mov saved_rdi, %rdi\n"
+	"	mov saved_r8, %r8\n mov saved_r9, %r9\n mov saved_r10, %r10\n mov saved_r11, %r11\n"
+	"	mov saved_r12, %r12\n mov saved_r13, %r13\n mov saved_r14, %r14\n mov saved_r15, %r15\n"
+	"	call *%rax\n"
+	"	mov %rax, saved_rax\n mov %rcx, saved_rcx\n"
+	"	mov %rdx, saved_rdx\n mov %rbx, saved_rbx\n mov %rbp, saved_rbp\n mov %rsi, saved_rsi\n mov %rdi, saved_rdi\n"
+	"	mov %r8, saved_r8\n mov %r9, saved_r9\n mov %r10, saved_r10\n mov %r11, saved_r11\n"
+	"	mov %r12, saved_r12\n mov %r13, saved_r13\n mov %r14, saved_r14\n mov %r15, saved_r15\n"
+	"	call secure_serve\n"
+	"	jmp 1b\n");
+void secure_entry(void);
+uint64_t secure_return;
+uint64_t saved_rax, saved_rcx, saved_rdx, saved_rbx, saved_rbp, saved_rsi, saved_rdi, saved_r8, saved_r9, saved_r10, saved_r11, saved_r12,
+	saved_r13, saved_r14, saved_r15;
+
+void secure_begin(void);
+void secure_serve(void);
+
+void secure_begin(void)
+{
+	mmio(APIC_GPA)[APIC_SPURIOUS / 4] = 0x1ff;
+	open_level(1);
+	wrmsr(GABI_HV_MSR_SCONTROL, 1);
+	wrmsr(GABI_HV_MSR_SIMP, (uint64_t)level[1].messages | 1);
+	wrmsr(GABI_HV_MSR_SINT0, VECTOR_INTERCEPT);
+	secure.lstar = rdmsr(0xc0000082);
+	wrmsr(0xc0000082, 0x1111000);
+	set_register(1, 0, GABI_HV_REG_VsmPartitionConfig, 1 | EVERYTHING << 1); /* EnableVtlProtection */
+	secure_return = (uint64_t)level[1].hypercall + (offsets >> 12 & 0xfff);
+}
+
+void secure_serve(void)
+{
+	volatile uint64_t *assist = (volatile uint64_t *)level[1].assist;
+
+	switch ((uint32_t)assist[1]) {
+	case 1:
+		secure.calls++;
+		if (secure.command)
+			secure.result = secure.command();
+		break;
+	case 2:
+		secure.interrupts++;
+		break;
+	case 3:
+		break;
+	}
+	take_message();
+	__asm__ volatile("sti; nop; cli"); /* what waits comes now */
+	assist[2] = saved_rax;
+	assist[3] = saved_rcx;
+}
+
+void guest_interrupt(struct guest_frame *frame)
+{
+	exceptions++;
+	if (frame->vector != VECTOR_INTERCEPT) {
+		check("no exception", frame->vector, 256);
+		check("its address", frame->rip, 0);
+		finish();
+	}
+	mmio(APIC_GPA)[APIC_EOI / 4] = 0;
+}
+
+void guest_other(uint32_t number)
+{
+	(void)number;
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+/* ---- VTL 0 ---- */
+
+/* By the calling convention a function may lose all but RBX, RBP and R12 to R15; VTL 1 gives them all back. */
+static void vtl_call(void)
+{
+	uint64_t entry = (uint64_t)level[0].hypercall + (offsets & 0xfff), zero = 0;
+
+	__asm__ volatile("call *%1" : "+c"(zero) : "r"(entry) : "rax", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+}
+
+static uint64_t ask(uint64_t (*command)(void))
+{
+	secure.command = command;
+	vtl_call();
+	secure.command = 0;
+	return secure.result;
+}
+
+static struct gabi_hv_segment segment(uint16_t selector, uint16_t attributes)
+{
+	return (struct gabi_hv_segment){ .limit = UINT32_MAX, .selector = selector, .attributes = attributes };
+}
+
+static uint64_t enable_level(void)
+{
+	uint64_t *in = level[0].in, cr0, cr3, cr4;
+	struct gabi_hv_context *context = (struct gabi_hv_context *)(in + 2);
+	struct { uint16_t limit; uint64_t base; } __attribute__((packed)) idt, gdt;
+
+	__asm__ volatile("mov %%cr0, %0; mov %%cr3, %1; mov %%cr4, %2" : "=r"(cr0), "=r"(cr3), "=r"(cr4));
+	__asm__ volatile("sidt %0; sgdt %1" : "=m"(idt), "=m"(gdt));
+	*context = (struct gabi_hv_context){
+		.rip = (uint64_t)secure_entry, .rsp = (uint64_t)stack1 + STACK - 8, .rflags = 2, .cs = segment(8, 0xa09b),
+		.ds = segment(16, 0xc093), .es = segment(16, 0xc093), .fs = segment(16, 0xc093), .gs = segment(16, 0xc093), .ss = segment(16, 0xc093),
+		.tr = { .limit = 0x67, .selector = 0, .attributes = 0x8b }, .ldtr = { .attributes = 0x82 },
+		.idtr = { .limit = idt.limit, .base = idt.base }, .gdtr = { .limit = gdt.limit, .base = gdt.base },
+		.efer = 0x500, .cr0 = cr0, .cr3 = cr3, .cr4 = cr4, .pat = 0x0007040600070406,
+	};
+	in[0] = SELF;
+	in[1] = VP_SELF | 1ull << 32;
+	return hypercall(0, GABI_HV_CALL_EnableVpVtl, in, 0) & 0xffff;
+}
+
+static void look_at_enabling(void)
+{
+	uint64_t value, *in = level[0].in;
+	uint32_t regs[4];
+
+	cpuid(0x40000003, 0, regs);
+	check("CPUID: AccessVsm and AccessVpRegisters", regs[1] >> 16 & 3, 3);
+	open_level(0);
+	check("VsmPartitionStatus: is read", get_register(0, 0, GABI_HV_REG_VsmPartitionStatus, &value), 0);
+	check("VsmPartitionStatus: VTL 0 alone, and there may be another", value >> 16 & 15 ? value & 0xffff : 0, 1);
+	check("VsmCodePageOffsets: is read", get_register(0, 0, GABI_HV_REG_VsmCodePageOffsets, &offsets), 0);
+	in[0] = SELF;
+	in[1] = 1;
+	check("EnablePartitionVtl", hypercall(0, GABI_HV_CALL_EnablePartitionVtl, in, 0) & 0xffff, 0);
+	check("EnableVpVtl", enable_level(), 0);
+	get_register(0, 0, GABI_HV_REG_VsmVpStatus, &value);
+	check("VsmVpStatus: in VTL 0, both are enabled", value, 3 << 16);
+}
+
+static uint64_t shared_rbx, shared_r12, shared_r15;
+
+static void look_at_calls(void)
+{
+	uint64_t value;
+
+	wrmsr(0xc0000082, 0x2222000);
+	vtl_call();
+	check("the first call runs VTL 1 from its first instruction", secure.calls, 0);
+	vtl_call();
+	check("VTL call: VTL 1 goes on", secure.calls, 1);
+	check("an MSR of its own: VTL 1's LSTAR was 0", secure.lstar, 0);
+	check("an MSR of its own: VTL 0's LSTAR is untouched", rdmsr(0xc0000082), 0x2222000);
+	shared_rbx = 0x1122334455667788;
+	__asm__ volatile("mov %[bits], %%rbx; mov %[bits], %%r12; not %%r12; mov %[bits], %%r15; rol $9, %%r15; movq %[bits], %%xmm5; mov %[bits], %%cr2;"
+			 "xor %%ecx, %%ecx; call *%[entry]; mov %%rbx, %[rbx]; mov %%r12, %[r12]; mov %%r15, %[r15]"
+			 : [rbx] "=m"(shared_rbx), [r12] "=m"(shared_r12), [r15] "=m"(shared_r15)
+			 : [bits] "r"(shared_rbx), [entry] "r"((uint64_t)level[0].hypercall + (offsets & 0xfff))
+			 : "rbx", "r12", "r15", "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
+	check("general registers come back: RBX", shared_rbx, 0x1122334455667788);
+	check("general registers come back: R12", shared_r12, ~0x1122334455667788ull);
+	check("general registers come back: R15", shared_r15, 0x1122334455667788ull << 9 | 0x1122334455667788ull >> 55);
+	check("VTL 1 saw RBX", saved_rbx, 0x1122334455667788);
+	__asm__ volatile("movq %%xmm5, %0" : "=r"(value));
+	check("XMM registers come back", value, 0x1122334455667788);
+	__asm__ volatile("mov %%cr2, %0" : "=r"(value));
+	check("CR2 comes back", value, 0x1122334455667788);
+}
+
+/* ---- protections ---- */
+
+static uint8_t shot[2 * PAGE] __attribute__((aligned(4096))); /* what is protected; instructions too */
+static uint8_t source[64], walked[PAGE] __attribute__((aligned(4096)));
+static unsigned wanted_rights;
+
+enum { EITHER = 3, NONE = 0, READ = GABI_HV_READ | GABI_HV_KERNEL_EXECUTE | GABI_HV_USER_EXECUTE };
+#define WINDOW 0x40000000ull /* mapped by a page table that is protected */
+
+static uint64_t protect_shot(void)
+{
+	return protect(shot, 1, wanted_rights);
+}
+
+static uint64_t unprotect_shot(void)
+{
+	return protect(shot, 1, EVERYTHING);
+}
+
+static uint64_t *word(unsigned at)
+{
+	return (uint64_t *)(void *)shot + at;
+}
+
+static uint64_t do_store(void)
+{
+	*(volatile uint64_t *)word(1) = 0xabcd;
+	return *word(1) == 0xabcd;
+}
+
+static uint64_t do_load(void)
+{
+	return *(volatile uint64_t *)word(0) == 0x1010101010101010;
+}
+
+static uint64_t do_add(void)
+{
+	__asm__ volatile("addq $3, %0" : "+m"(*word(1)) : : "cc");
+	return *word(1) == 0x1010101010101013;
+}
+
+static uint64_t do_xadd(void)
+{
+	uint64_t value = 1;
+
+	__asm__ volatile("lock xaddq %0, %1" : "+r"(value), "+m"(*word(1)) : : "cc");
+	return value == 0x1010101010101010 && *word(1) == 0x1010101010101011;
+}
+
+static uint64_t do_sse(void)
+{
+	__asm__ volatile("movq %1, %%xmm1; movaps %%xmm1, %0" : "=m"(*word(2)) : "r"(0x4242ull) : "memory");
+	return *word(2) == 0x4242 && *word(3) == 0;
+}
+
+static uint64_t do_push(void)
+{
+	__asm__ volatile("mov %%rsp, %%rbx; mov %0, %%rsp; pushq $0x55; mov %%rbx, %%rsp" : : "r"(word(4)) : "rbx", "memory");
+	return *word(3) == 0x55;
+}
+
+static uint64_t do_movs(void)
+{
+	void *to = shot;
+	const void *from = source;
+	uint64_t count = sizeof(source);
+
+	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
+	return *word(0) == 0x5a5a5a5a5a5a5a5a && *word(7) == *word(0);
+}
+
+/* mov $0x77, %eax; ret */
+static uint64_t do_execute(void)
+{
+	uint64_t result;
+
+	__asm__ volatile("call *%1" : "=a"(result) : "r"(shot) : "memory");
+	return result == 0x77;
+}
+
+static uint64_t *entry_of(uint64_t gva)
+{
+	uint64_t cr3, *at;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	at = (uint64_t *)(cr3 & ~0xfffull);
+	for (unsigned shift = 39; shift > 21; shift -= 9)
+		at = (uint64_t *)(at[gva >> shift & 511] & ~0xfffull);
+	return &at[gva >> 21 & 511];
+}
+
+/* Through the table in the protected page: the processor sets its accessed and dirty bits. */
+static uint64_t do_walk(void)
+{
+	*(volatile uint64_t *)WINDOW = 0x99;
+	return *(uint64_t *)(void *)walked == 0x99 && (*word(0) & 0x60) == 0x60;
+}
+
+static uint64_t do_locked_exchange(void)
+{
+	uint64_t value = 0x1234;
+
+	__asm__ volatile("xchgq %0, %1" : "+r"(value), "+m"(*word(5)));
+	return value == 0x1010101010101010 && *word(5) == 0x1234;
+}
+
+static uint64_t do_compare(void)
+{
+	uint64_t value = 0x1010101010101010;
+
+	__asm__ volatile("lock cmpxchgq %2, %1" : "+a"(value), "+m"(*word(6)) : "r"(0x4321ull) : "cc");
+	return *word(6) == 0x4321;
+}
+
+static const struct {
+	const char *name;
+	uint64_t (*act)(void);
+	unsigned rights, access; /* GABI_HV_ACCESS_..., or EITHER: the processor may begin with reading */
+} accesses[] = {
+	{ "store to a read-only page", do_store, READ, GABI_HV_ACCESS_WRITE },
+	{ "store to a page without access", do_store, NONE, GABI_HV_ACCESS_WRITE },
+	{ "load from a page without access", do_load, NONE, GABI_HV_ACCESS_READ },
+	{ "addition to a read-only page", do_add, READ, GABI_HV_ACCESS_WRITE },
+	{ "addition to a page without access", do_add, NONE, EITHER },
+	{ "lock xadd to a read-only page", do_xadd, READ, GABI_HV_ACCESS_WRITE },
+	{ "xchg with a read-only page", do_locked_exchange, READ, GABI_HV_ACCESS_WRITE },
+	{ "lock cmpxchg in a read-only page", do_compare, READ, GABI_HV_ACCESS_WRITE },
+	{ "movaps to a read-only page", do_sse, READ, GABI_HV_ACCESS_WRITE },
+	{ "push to a read-only page", do_push, READ, GABI_HV_ACCESS_WRITE },
+	{ "rep movsb to a read-only page", do_movs, READ, GABI_HV_ACCESS_WRITE },
+	{ "execution of a page without access", do_execute, NONE, GABI_HV_ACCESS_EXECUTE },
+	{ "walk through a read-only page table", do_walk, READ, GABI_HV_ACCESS_WRITE },
+	{ "walk through a page table without access", do_walk, NONE, EITHER },
+};
+
+static void fill_shot(uint64_t (*act)(void))
+{
+	static const uint8_t code[] = { 0xb8, 0x77, 0, 0, 0, 0xc3 };
+
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		*word(i) = 0x1010101010101010;
+	for (unsigned i = 0; i < sizeof(code) && act == do_execute; i++)
+		shot[i] = code[i];
+	if (act == do_walk) {
+		*word(0) = (uint64_t)walked | 3;
+		*entry_of(WINDOW) = (uint64_t)shot | 3;
+		__asm__ volatile("invlpg (%0)" : : "r"(WINDOW) : "memory");
+	}
+}
+
+static void say_name(const char *name, const char *what)
+{
+	say("# ");
+	say(name);
+	say(what);
+	say("\n");
+}
+
+static void look_at_accesses(void)
+{
+	for (unsigned i = 0; i < sizeof(source); i++)
+		source[i] = 0x5a;
+	secure.rights_after = EVERYTHING;
+	for (unsigned i = 0; i < sizeof(accesses) / sizeof(accesses[0]); i++) {
+		uint64_t before = secure.intercepts, right;
+
+		say_name(accesses[i].name, "");
+		fill_shot(accesses[i].act);
+		wanted_rights = accesses[i].rights;
+		check("protection: is taken", ask(protect_shot), 0);
+		right = accesses[i].act();
+		check("the access: made once more, it has its effect", right, 1);
+		check("the intercept: one", secure.intercepts - before, 1);
+		check("the intercept: the page", secure.gpa & ~0xfffull, (uint64_t)shot);
+		if (accesses[i].access != EITHER)
+			check("the intercept: the access", secure.access, accesses[i].access);
+	}
+	*entry_of(WINDOW) = WINDOW | 0x83;
+}
+
+static void look_at_reading(void)
+{
+	uint64_t before = secure.intercepts;
+
+	fill_shot(do_load);
+	wanted_rights = READ;
+	ask(protect_shot);
+	check("a read-only page: is read without an intercept", do_load() && secure.intercepts == before, 1);
+	ask(unprotect_shot);
+	*(volatile uint64_t *)word(1) = 1;
+	check("without protection: is written without an intercept", secure.intercepts, before);
+}
+
+/* VTL 1 does not give the page back, and passes over the instruction. */
+static void look_at_skipping(void)
+{
+	uint64_t before = secure.intercepts, to = 1;
+
+	fill_shot(do_load);
+	wanted_rights = READ;
+	ask(protect_shot);
+	secure.skip = 3;
+	__asm__ volatile("mov %1, (%0)" : : "r"(word(1)), "r"(to) : "memory"); /* 48 89 xx */
+	secure.skip = 0;
+	check("an access that VTL 1 passes over: is told once", secure.intercepts - before, 1);
+	check("an access that VTL 1 passes over: has no effect", *word(1), 0x1010101010101010);
+	ask(unprotect_shot);
+}
+
+static uint64_t forbid_execution(void)
+{
+	return protect(shot, 1, GABI_HV_READ);
+}
+
+static uint64_t trap_cr4(void)
+{
+	return set_register(1, 0, GABI_HV_REG_CrInterceptControl, 2);
+}
+
+static void look_at_what_is_not_there(void)
+{
+	check("no KVM keeps readable pages from being executed: refused", ask(forbid_execution), GABI_HV_STATUS_INVALID_PARAMETER);
+	check("no KVM stops at CR4: refused", ask(trap_cr4), GABI_HV_STATUS_INVALID_REGISTER_VALUE);
+}
+
+void guest_first(uint32_t magic, const uint32_t *info)
+{
+	uint64_t cr4;
+
+	(void)magic;
+	(void)info;
+	set_up_interrupts();
+	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
+	look_at_enabling();
+	look_at_calls();
+	look_at_reading();
+	look_at_accesses();
+	look_at_skipping();
+	look_at_what_is_not_there();
+	finish();
+}

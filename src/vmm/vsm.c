@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Trust levels: what the engine decides of them is done to a machine that has a VM for each. A virtual processor is one thread, which
+ * runs the VM of the level that its registers are in.
+ *
+ * A level that does not run has a local APIC in the kernel that nobody hears. It is looked at when the engine sent it an interrupt,
+ * when its timer is due, and from time to time as long as a higher level runs anywhere, for only those send interrupts past the engine.
+ */
+#include "hyperv_own.h"
+
+#include "base/base.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_NS 1000000u /* how often, as long as levels may send each other interrupts that nobody hears */
+
+enum { GENERAL_PROTECTION = 13, NOT_HELD = -1, INSTRUCTION = 16 };
+
+struct vsm_vp {
+	pthread_mutex_t lock;   /* its holder touches the registers; KVM_RUN is inside it */
+	atomic_uint wanted;     /* others that wait for the lock */
+	atomic_uint vtl;        /* whose registers are the guest's now; of its own thread, others look */
+	atomic_uint look;       /* VTLs whose local APIC is to be looked at */
+	unsigned told;          /* VTLs of which the engine knows that an interrupt is pending; of its own thread */
+	atomic_uint wakes;      /* actions WAKE that named it */
+	unsigned wakes_seen;    /* when the turn began; of its own thread */
+	atomic_int held;        /* the VTL that must not run, or NOT_HELD */
+	bool ran;               /* of its own thread: the engine knows that it was started */
+	_Atomic uint64_t timer_at[GABI_KVM_VTLS_MAX]; /* host's ns, of each local APIC; UINT64_MAX: none */
+};
+
+struct vmm_vsm {
+	struct vsm_vp *vp;
+	atomic_bool busy;        /* a higher level ran since the last look */
+	uint64_t look_at;        /* when to look because of that, host's ns; 0: not yet known; of the thread of timers */
+	atomic_bool ports[GABI_KVM_VTLS_MAX]; /* accesses of ports are intercepted in that VTL */
+	pthread_mutex_t traps;   /* one after the other sets what is intercepted */
+};
+
+static struct vsm_vp *vp_of(const struct vmm_hyperv *hyperv, unsigned vp)
+{
+	return &hyperv->vsm->vp[vp];
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+unsigned vmm_vsm_current(const struct vmm_hyperv *hyperv, unsigned vp)
+{
+	return hyperv->vsm ? atomic_load_explicit(&vp_of(hyperv, vp)->vtl, memory_order_relaxed) : 0;
+}
+
+/* ---- the registers of any virtual processor ---- */
+
+static void take(const struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+
+	atomic_fetch_add(&me->wanted, 1);
+	if (pthread_mutex_trylock(&me->lock)) {
+		gabi_kvm_vp_kick(hyperv->machine, vp);
+		pthread_mutex_lock(&me->lock);
+	}
+	atomic_fetch_sub(&me->wanted, 1);
+}
+
+static void give(const struct vmm_hyperv *hyperv, unsigned vp)
+{
+	pthread_mutex_unlock(&vp_of(hyperv, vp)->lock);
+}
+
+/* What the levels share is in the one that the processor is in. */
+static unsigned holder_of(const struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, uint32_t name)
+{
+	const struct gabi_hv_reg_info *info;
+
+	for (size_t i = 0; (info = gabi_hv_reg_info(i)); i++)
+		if (info->number == name)
+			return info->share == GABI_HV_SHARED ? vmm_vsm_current(hyperv, vp) : vtl;
+	return vtl;
+}
+
+int vmm_vsm_read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
+{
+	const struct vmm_hyperv *hyperv = ctx;
+	int err;
+
+	take(hyperv, vp);
+	err = gabi_kvm_vp_get_register(hyperv->machine, vp, holder_of(hyperv, vp, vtl, name), name, ret_value);
+	give(hyperv, vp);
+	return err;
+}
+
+int vmm_vsm_write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
+{
+	const struct vmm_hyperv *hyperv = ctx;
+	int err;
+
+	take(hyperv, vp);
+	err = gabi_kvm_vp_set_register(hyperv->machine, vp, holder_of(hyperv, vp, vtl, name), name, value);
+	give(hyperv, vp);
+	return err;
+}
+
+/* ---- what the engine wants done ---- */
+
+static void restore(const struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_act *act)
+{
+	struct gabi_kvm_registers *regs = gabi_kvm_vp_registers(hyperv->machine, vp, act->change.to);
+
+	if (act->change.restore == GABI_HV_RESTORE_NOTHING)
+		return;
+	regs->rax = act->change.rax;
+	regs->rcx = act->change.rcx;
+	if (act->change.restore == GABI_HV_RESTORE_32)
+		regs->rdx = act->change.rdx;
+	gabi_kvm_vp_changed(hyperv->machine, vp, act->change.to);
+}
+
+static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
+{
+	struct vsm_vp *me = vp_of(hyperv, act->vp);
+	struct gabi_diag diag = { 0 };
+
+	take(hyperv, act->vp);
+	if (gabi_kvm_vp_switch(hyperv->machine, act->vp, act->vtl, act->change.to, &diag))
+		vmm_hyperv_fail(hyperv, diag.text);
+	restore(hyperv, act->vp, act);
+	atomic_store(&me->vtl, act->change.to);
+	give(hyperv, act->vp);
+	hyperv->options.switched(hyperv->options.ctx, act->vp);
+	if (act->change.to > act->vtl && !atomic_exchange(&hyperv->vsm->busy, true))
+		hyperv->options.wake(hyperv->options.ctx);
+}
+
+static void give_context(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
+{
+	struct gabi_diag diag = { 0 };
+
+	take(hyperv, act->vp);
+	if (gabi_kvm_vp_start(hyperv->machine, act->vp, act->vtl, act->context, NULL, &diag))
+		vmm_hyperv_fail(hyperv, diag.text);
+	give(hyperv, act->vp);
+}
+
+static void start(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
+{
+	atomic_store(&vp_of(hyperv, act->vp)->vtl, act->vtl);
+	gabi_kvm_vp_kick(hyperv->machine, act->vp);
+}
+
+static void hold(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
+{
+	struct vsm_vp *me = vp_of(hyperv, act->vp);
+
+	atomic_store(&me->held, act->vtl);
+	if (atomic_load(&me->wakes) != me->wakes_seen)
+		atomic_store(&me->held, NOT_HELD);
+}
+
+static void wake(struct vmm_hyperv *hyperv, const struct gabi_hv_set *set)
+{
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {
+		if (!(set->valid >> vp / 64 & 1) || !(set->bank[vp / 64] >> vp % 64 & 1))
+			continue;
+		atomic_fetch_add(&vp_of(hyperv, vp)->wakes, 1);
+		atomic_store(&vp_of(hyperv, vp)->held, NOT_HELD);
+	}
+}
+
+/* ---- intercepts ---- */
+
+enum { REG, MSR };
+enum { ACCESS_READ, ACCESS_WRITE };
+
+static const struct trap {
+	uint32_t msr;
+	uint8_t form, write;
+} traps[] = {
+#define GABI_HV_TRAP_ROW(bit, name, reg, form, access, msr, mask, source) [bit] = { msr, form, ACCESS_##access },
+#include <gabi/hv_trap.def>
+};
+
+enum { TAKEN_MAX = 128 };
+
+static size_t add_traps(const struct vmm_hyperv *hyperv, unsigned vtl, struct gabi_kvm_msrs *msrs, size_t count)
+{
+	uint64_t all = 0;
+
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+		all |= gabi_hv_traps(hyperv->hv, vp, vtl);
+	for (size_t i = 0; i < GABI_COUNT_OF(traps) && count < TAKEN_MAX; i++)
+		if (all >> i & 1 && traps[i].form == MSR)
+			msrs[count++] = (struct gabi_kvm_msrs){ traps[i].msr, 1, !traps[i].write, traps[i].write };
+	return count;
+}
+
+static size_t add_installed(struct vmm_hyperv *hyperv, unsigned vtl, struct gabi_kvm_msrs *msrs, size_t count)
+{
+	struct gabi_hv_installed one;
+	bool ports = false;
+
+	for (size_t i = 0; gabi_hv_installed(hyperv->hv, vtl, i, &one); i++) {
+		ports = ports || one.type == GABI_HV_INTERCEPT_IO_PORT_RANGE;
+		if (one.type == GABI_HV_INTERCEPT_MSR && count < TAKEN_MAX)
+			msrs[count++] = (struct gabi_kvm_msrs){ one.first, 1, one.access & 1, one.access >> 1 & 1 };
+	}
+	atomic_store(&hyperv->vsm->ports[vtl], ports);
+	return count;
+}
+
+/* One VM has one filter for all its virtual processors; whom an access concerns the engine knows. */
+static void set_traps(struct vmm_hyperv *hyperv, unsigned above)
+{
+	struct gabi_kvm_msrs msrs[TAKEN_MAX];
+	struct gabi_diag diag = { 0 };
+
+	pthread_mutex_lock(&hyperv->vsm->traps);
+	for (unsigned vtl = 0; vtl < above; vtl++) {
+		size_t count = add_installed(hyperv, vtl, msrs, add_traps(hyperv, vtl, msrs, 0));
+
+		if (gabi_kvm_machine_take_msrs(hyperv->machine, vtl, msrs, count, &diag))
+			vmm_hyperv_fail(hyperv, diag.text);
+	}
+	pthread_mutex_unlock(&hyperv->vsm->traps);
+}
+
+void vmm_vsm_act(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_act *act, const struct gabi_hv_turn *turn)
+{
+	(void)vp;
+	if (!hyperv->vsm)
+		return;
+	switch (act->kind) {
+	case GABI_HV_ACT_SWITCH:
+		change_level(hyperv, act);
+		break;
+	case GABI_HV_ACT_CONTEXT:
+		give_context(hyperv, act);
+		break;
+	case GABI_HV_ACT_START:
+		start(hyperv, act);
+		break;
+	case GABI_HV_ACT_HOLD:
+		hold(hyperv, act);
+		break;
+	case GABI_HV_ACT_WAKE:
+		wake(hyperv, &turn->wake);
+		break;
+	case GABI_HV_ACT_TRAPS:
+		set_traps(hyperv, act->vtl);
+		break;
+	default:
+		break;
+	}
+}
+
+static void protect(struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot)
+{
+	uint64_t low = hyperv->options.memory < GABI_KVM_LOW_RAM ? hyperv->options.memory : GABI_KVM_LOW_RAM;
+	const uint64_t part[2][2] = { { 0, low }, { GABI_KVM_HIGH_RAM, GABI_KVM_HIGH_RAM + hyperv->options.memory - low } };
+	struct gabi_diag diag = { 0 };
+
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t from = gfn * GABI_HV_PAGE, to = from + count * GABI_HV_PAGE;
+
+		from = from > part[i][0] ? from : part[i][0];
+		to = to < part[i][1] ? to : part[i][1];
+		if (from < to && gabi_kvm_machine_protect(hyperv->machine, vtl, from, to - from, prot & (GABI_KVM_READ | GABI_KVM_WRITE), &diag))
+			vmm_hyperv_fail(hyperv, diag.text);
+	}
+}
+
+/* The devices look at the rights of a page before each access, so that one that began earlier has to end before the guest goes on. */
+void vmm_vsm_protect(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn)
+{
+	if (!hyperv->vsm || !turn->changes)
+		return;
+	for (uint32_t i = 0; i < turn->changes; i++) {
+		const struct gabi_hv_change *change = &turn->change[i];
+
+		protect(hyperv, change->vtl, change->gfn, change->count, change->prot);
+	}
+	hyperv->options.protected(hyperv->options.ctx, vp, turn->changes);
+	hyperv->options.wait_for_devices(hyperv->options.ctx);
+}
+
+static void load_protections(struct vmm_hyperv *hyperv, unsigned vtl)
+{
+	uint64_t count;
+	unsigned prot;
+
+	for (uint64_t gfn = 0; (count = gabi_hv_protection_run(hyperv->hv, vtl, gfn, &prot)); gfn += count)
+		if (prot != GABI_HV_ALL_ACCESS)
+			protect(hyperv, vtl, gfn, count, prot);
+}
+
+/* What is pending in a local APIC is told anew, once it has been looked at. */
+void vmm_vsm_load(struct vmm_hyperv *hyperv)
+{
+	for (unsigned vp = 0; hyperv->vsm && vp < hyperv->options.cpus; vp++) {
+		struct vsm_vp *me = vp_of(hyperv, vp);
+
+		atomic_store(&me->vtl, gabi_hv_active_vtl(hyperv->hv, vp));
+		me->told = 0;
+		for (unsigned vtl = 0; vtl < hyperv->config.vtl_count; vtl++)
+			gabi_hv_interrupt(hyperv->hv, vp, vtl, false, &hyperv->turn[vp]);
+		atomic_store(&me->look, gabi_hv_enabled_vtls(hyperv->hv, vp));
+	}
+	for (unsigned vtl = 0; hyperv->vsm && vtl + 1 < hyperv->config.vtl_count; vtl++)
+		load_protections(hyperv, vtl);
+	if (hyperv->vsm)
+		set_traps(hyperv, hyperv->config.vtl_count - 1);
+}
+
+/* ---- interrupts ---- */
+
+/* The interrupt first, then the wish to look, then the level that runs: whoever changes the level looks behind that. */
+void vmm_vsm_sent(struct vmm_hyperv *hyperv, unsigned self, unsigned vp, unsigned vtl)
+{
+	struct vsm_vp *other;
+
+	if (!hyperv->vsm)
+		return;
+	other = vp_of(hyperv, vp);
+	atomic_fetch_or(&other->look, 1u << vtl);
+	if (vp != self && atomic_load(&other->vtl) != vtl)
+		gabi_kvm_vp_kick(hyperv->machine, vp);
+}
+
+static void tell(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, bool pending)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+
+	if ((me->told >> vtl & 1) == pending)
+		return;
+	me->told ^= 1u << vtl;
+	me->wakes_seen = atomic_load(&me->wakes);
+	gabi_hv_interrupt(hyperv->hv, vp, vtl, pending, &hyperv->turn[vp]);
+	vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
+}
+
+static void look(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+	struct gabi_diag diag = { 0 };
+	uint64_t timer_ns;
+	int pending, err;
+
+	atomic_fetch_and(&me->look, ~(1u << vtl));
+	take(hyperv, vp);
+	err = gabi_kvm_vp_interrupt(hyperv->machine, vp, vtl, &pending, &timer_ns, &diag);
+	give(hyperv, vp);
+	if (err) {
+		vmm_hyperv_fail(hyperv, diag.text);
+		return;
+	}
+	atomic_store(&me->timer_at[vtl], timer_ns == UINT64_MAX ? UINT64_MAX : now_ns() + timer_ns);
+	if (timer_ns != UINT64_MAX)
+		hyperv->options.wake(hyperv->options.ctx);
+	tell(hyperv, vp, vtl, pending);
+}
+
+/* Of levels that it is not in; the own APIC is looked at when the level is left. */
+static void look_at_others(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+	unsigned wanted;
+
+	while ((wanted = atomic_load(&me->look) & gabi_hv_enabled_vtls(hyperv->hv, vp) & ~(1u << vmm_vsm_current(hyperv, vp))))
+		look(hyperv, vp, (unsigned)(31 - __builtin_clz(wanted)));
+}
+
+static bool is_held(const struct vmm_hyperv *hyperv, unsigned vp)
+{
+	return atomic_load(&vp_of(hyperv, vp)->held) == (int)vmm_vsm_current(hyperv, vp);
+}
+
+bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	static const struct timespec moment = { .tv_nsec = 100000 };
+	struct vsm_vp *me;
+
+	if (!hyperv->vsm)
+		return true;
+	me = vp_of(hyperv, vp);
+	look_at_others(hyperv, vp);
+	if (is_held(hyperv, vp)) {
+		nanosleep(&moment, NULL);
+		return false;
+	}
+	while (atomic_load(&me->wanted))
+		sched_yield();
+	pthread_mutex_lock(&me->lock);
+	me->wakes_seen = atomic_load(&me->wakes);
+	return true;
+}
+
+void vmm_vsm_left(struct vmm_hyperv *hyperv, unsigned vp, bool runs)
+{
+	struct vsm_vp *me;
+
+	if (!hyperv->vsm)
+		return;
+	me = vp_of(hyperv, vp);
+	pthread_mutex_unlock(&me->lock);
+	if (runs && !me->ran) {
+		me->ran = true;
+		gabi_hv_accepts_init(hyperv->hv, vp, 0);
+	}
+}
+
+static bool is_due(struct vsm_vp *vp, uint64_t now, uint64_t *ret_next)
+{
+	bool due = false;
+
+	for (unsigned vtl = 0; vtl < GABI_KVM_VTLS_MAX; vtl++) {
+		uint64_t at = atomic_load(&vp->timer_at[vtl]);
+
+		if (at <= now && atomic_compare_exchange_strong(&vp->timer_at[vtl], &at, UINT64_MAX)) {
+			atomic_fetch_or(&vp->look, 1u << vtl);
+			due = true;
+		} else if (at > now && at - now < *ret_next) {
+			*ret_next = at - now;
+		}
+	}
+	return due;
+}
+
+/* Is it time to look at all, because higher levels ran? */
+static bool is_look_due(struct vmm_vsm *vsm, uint64_t now)
+{
+	if (!atomic_load(&vsm->busy))
+		return false;
+	if (!vsm->look_at)
+		vsm->look_at = now + LOOK_NS;
+	if (now < vsm->look_at)
+		return false;
+	vsm->look_at = 0;
+	atomic_store(&vsm->busy, false);
+	return true;
+}
+
+uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
+{
+	struct vmm_vsm *vsm = hyperv->vsm;
+	uint64_t next = UINT64_MAX, now = now_ns();
+	bool looks;
+
+	if (!vsm)
+		return next;
+	looks = is_look_due(vsm, now);
+	for (unsigned i = 0; i < hyperv->options.cpus; i++) {
+		struct vsm_vp *vp = vp_of(hyperv, i);
+		unsigned enabled = gabi_hv_enabled_vtls(hyperv->hv, i);
+
+		if (looks)
+			atomic_fetch_or(&vp->look, enabled);
+		if (looks && atomic_load(&vp->vtl))
+			atomic_store(&vsm->busy, true);
+		if (is_due(vp, now, &next) || (looks && enabled > 1))
+			gabi_kvm_vp_kick(hyperv->machine, i);
+	}
+	if (atomic_load(&vsm->busy) && !vsm->look_at)
+		vsm->look_at = now + LOOK_NS;
+	return vsm->look_at && vsm->look_at - now < next ? vsm->look_at - now : next;
+}
+
+/* ---- calls between levels ---- */
+
+static void finish(struct vmm_hyperv *hyperv, unsigned vp, int done, const struct gabi_hv_turn *turn)
+{
+	enum { UNDEFINED = 6 };
+
+	if (done != GABI_HV_DONE) {
+		take(hyperv, vp);
+		gabi_kvm_vp_again(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), UNDEFINED, NULL);
+		give(hyperv, vp);
+		return;
+	}
+	vmm_hyperv_carry_out(hyperv, vp, turn);
+}
+
+void vmm_vsm_call(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[vp];
+	struct gabi_hv_regs regs;
+
+	if (vmm_hyperv_regs(hyperv, vp, &regs))
+		finish(hyperv, vp, gabi_hv_vtl_call(hyperv->hv, vp, &regs, vmm_hyperv_now(hyperv), turn), turn);
+}
+
+/* What the level leaves pending takes the processor back at once: so it is looked at, if there can be anything. */
+void vmm_vsm_return(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[vp];
+	struct vsm_vp *me = hyperv->vsm ? vp_of(hyperv, vp) : NULL;
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	struct gabi_hv_regs regs;
+
+	if (me && vtl && ((atomic_load(&me->look) | me->told) >> vtl & 1))
+		look(hyperv, vp, vtl);
+	if (vmm_hyperv_regs(hyperv, vp, &regs))
+		finish(hyperv, vp, gabi_hv_vtl_return(hyperv->hv, vp, &regs, vmm_hyperv_now(hyperv), turn), turn);
+}
+
+/* ---- exits ---- */
+
+/* An intercept: the instruction has not been executed, and will be when its level goes on. */
+static bool intercepted(struct vmm_hyperv *hyperv, unsigned vp, int done)
+{
+	if (done == GABI_HV_DONE)
+		return false;
+	take(hyperv, vp);
+	gabi_kvm_vp_again(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), done == GABI_HV_GP ? GENERAL_PROTECTION : GABI_KVM_NO_FAULT, NULL);
+	give(hyperv, vp);
+	vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
+	return true;
+}
+
+/* The bytes at RIP, as far as they lie in one page of RAM; and where that is. */
+static unsigned fetch(const struct vmm_hyperv *hyperv, unsigned vp, uint8_t bytes[INSTRUCTION], uint64_t *ret_gpa)
+{
+	unsigned vtl = vmm_vsm_current(hyperv, vp), len;
+	uint64_t rip, gpa;
+	const void *from;
+	struct gabi_hv_value base = { 0, 0 };
+	int err;
+
+	take(hyperv, vp);
+	rip = gabi_kvm_vp_registers(hyperv->machine, vp, vtl)->rip;
+	err = gabi_kvm_vp_get_register(hyperv->machine, vp, vtl, GABI_HV_REG_Cs, &base);
+	if (!err && !(base.high >> 61 & 1)) /* not 64-bit code: CS has a base */
+		rip = (uint32_t)(rip + base.low);
+	err = err ? err : gabi_kvm_vp_translate(hyperv->machine, vp, vtl, rip, &gpa);
+	give(hyperv, vp);
+	if (err)
+		return 0;
+	len = (unsigned)(GABI_HV_PAGE - gpa % GABI_HV_PAGE);
+	len = len < INSTRUCTION ? len : INSTRUCTION;
+	from = gabi_kvm_machine_ram(hyperv->machine, gpa, len);
+	*ret_gpa = gpa;
+	if (!from)
+		return 0;
+	memcpy(bytes, from, len);
+	return len;
+}
+
+/* IN, OUT, INS and OUTS, behind their prefixes. 0: none of those. */
+static unsigned io_length(const uint8_t *bytes, unsigned len, bool *ret_string, bool *ret_rep)
+{
+	unsigned at = 0;
+
+	*ret_rep = *ret_string = false;
+	while (at < len && (bytes[at] == 0x66 || bytes[at] == 0x67 || bytes[at] == 0xf2 || bytes[at] == 0xf3 || (bytes[at] & 0xf0) == 0x40 ||
+			    (bytes[at] & 0xe7) == 0x26 || (bytes[at] & 0xfe) == 0x64))
+		*ret_rep = bytes[at++] >> 1 == 0x79 || *ret_rep;
+	if (at == len)
+		return 0;
+	*ret_string = (bytes[at] & 0xfc) == 0x6c;
+	*ret_rep = *ret_rep && *ret_string;
+	if (*ret_string || (bytes[at] & 0xfc) == 0xec)
+		return at + 1;
+	return (bytes[at] & 0xfc) == 0xe4 ? at + 2 : 0;
+}
+
+static bool serve_port(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	struct gabi_hv_io io = { .port = (uint16_t)exit->address, .size = exit->size, .write = exit->write };
+	bool string, rep;
+	uint64_t gpa;
+
+	if (!atomic_load(&hyperv->vsm->ports[vmm_vsm_current(hyperv, vp)]))
+		return false;
+	io.bytes = (uint8_t)fetch(hyperv, vp, io.instruction, &gpa);
+	io.instruction_len = (uint8_t)io_length(io.instruction, io.bytes, &string, &rep);
+	io.string = string;
+	io.rep = rep;
+	return intercepted(hyperv, vp, gabi_hv_io(hyperv->hv, vp, &io, vmm_hyperv_now(hyperv), &hyperv->turn[vp]));
+}
+
+/* Where execution cannot be forbidden on its own, an access of the page that RIP is in can only be the fetch of an instruction. */
+static bool is_fetch(uint64_t page, uint64_t rip_gpa, unsigned bytes)
+{
+	return rip_gpa / GABI_HV_PAGE == page / GABI_HV_PAGE && bytes;
+}
+
+static int judge(struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, bool write)
+{
+	struct gabi_hv_fault fault = { .gpa = gpa, .access = write ? GABI_HV_ACCESS_WRITE : GABI_HV_ACCESS_READ };
+	uint64_t rip_gpa = 0;
+
+	fault.bytes = (uint8_t)fetch(hyperv, vp, fault.instruction, &rip_gpa);
+	if (!write && is_fetch(gpa, rip_gpa, fault.bytes)) {
+		fault.access = GABI_HV_ACCESS_EXECUTE;
+		fault.gpa = rip_gpa;
+		fault.gva = gabi_kvm_vp_registers(hyperv->machine, vp, vmm_vsm_current(hyperv, vp))->rip;
+		fault.gva_valid = fault.gva_is_of_gpa = 1;
+		fault.bytes = 0;
+		memset(fault.instruction, 0, sizeof(fault.instruction));
+	}
+	return gabi_hv_memory_fault(hyperv->hv, vp, &fault, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
+}
+
+static bool serve_protected(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	intercepted(hyperv, vp, judge(hyperv, vp, exit->address, exit->write));
+	return true;
+}
+
+static bool may(const struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gpa, bool write)
+{
+	return gabi_hv_protection(hyperv->hv, vtl, gpa / GABI_HV_PAGE) & (write ? GABI_HV_WRITE : GABI_HV_READ);
+}
+
+/*
+ * KVM emulates some instructions, and what those cannot reach in RAM comes as if there were a device. What is allowed is done here. What is
+ * not is told to the level that forbids it; but it cannot be tried again: a write is lost, and a read gives ones.
+ */
+static bool serve_memory(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	void *ram = gabi_kvm_machine_ram(hyperv->machine, exit->address, exit->size);
+
+	if (!ram)
+		return false;
+	if (may(hyperv, vmm_vsm_current(hyperv, vp), exit->address, exit->write)) {
+		memcpy(exit->write ? ram : exit->data, exit->write ? exit->data : ram, exit->size);
+		return true;
+	}
+	if (!exit->write)
+		memset(exit->data, 0xff, exit->size);
+	if (judge(hyperv, vp, exit->address, exit->write) == GABI_HV_AGAIN)
+		vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
+	return true;
+}
+
+static int trap_msr(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr, bool write, uint64_t value)
+{
+	const struct gabi_hv_value wide = { value, 0 };
+	uint64_t wanted = gabi_hv_traps(hyperv->hv, vp, vmm_vsm_current(hyperv, vp));
+	int done = GABI_HV_DONE;
+
+	for (unsigned i = 0; done == GABI_HV_DONE && i < GABI_COUNT_OF(traps); i++)
+		if (wanted >> i & 1 && traps[i].form == MSR && traps[i].msr == msr && traps[i].write == write)
+			done = gabi_hv_trap(hyperv->hv, vp, i, &wide, 2, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
+	return done != GABI_HV_DONE ? done :
+				      gabi_hv_msr_intercept(hyperv->hv, vp, msr, write, 2, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
+}
+
+/* An MSR that is KVM's, and is here because of an intercept. */
+static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	uint32_t msr = (uint32_t)exit->address;
+	uint64_t value;
+	int err;
+
+	memcpy(&value, exit->data, sizeof(value));
+	if (intercepted(hyperv, vp, trap_msr(hyperv, vp, msr, exit->write, value)))
+		return true;
+	err = exit->write ? gabi_kvm_vp_set_msr(hyperv->machine, vp, vtl, msr, value) :
+			    gabi_kvm_vp_get_msr(hyperv->machine, vp, vtl, msr, &value);
+	memcpy(exit->data, &value, sizeof(value));
+	*exit->fault = err != 0;
+	return true;
+}
+
+bool vmm_vsm_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
+{
+	if (!hyperv->vsm)
+		return false;
+	switch (exit->kind) {
+	case GABI_KVM_EXIT_PORT:
+		return serve_port(hyperv, vp, exit);
+	case GABI_KVM_EXIT_MMIO:
+		return serve_memory(hyperv, vp, exit);
+	case GABI_KVM_EXIT_MSR:
+		return serve_msr(hyperv, vp, exit);
+	case GABI_KVM_EXIT_PROTECTED:
+		return serve_protected(hyperv, vp, exit);
+	default:
+		return false;
+	}
+}
+
+/* ---- making ---- */
+
+static void init_vp(struct vsm_vp *vp)
+{
+	pthread_mutex_init(&vp->lock, NULL);
+	atomic_init(&vp->held, NOT_HELD);
+	for (unsigned vtl = 0; vtl < GABI_KVM_VTLS_MAX; vtl++)
+		atomic_init(&vp->timer_at[vtl], UINT64_MAX);
+}
+
+int vmm_vsm_new(struct vmm_hyperv *hyperv, struct gabi_diag *diag)
+{
+	struct vmm_vsm *vsm;
+
+	if (hyperv->config.vtl_count < 2)
+		return 0;
+	vsm = calloc(1, sizeof(*vsm));
+	if (vsm)
+		vsm->vp = calloc(hyperv->options.cpus, sizeof(*vsm->vp));
+	if (!vsm || !vsm->vp) {
+		free(vsm);
+		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	}
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+		init_vp(&vsm->vp[vp]);
+	pthread_mutex_init(&vsm->traps, NULL);
+	hyperv->vsm = vsm;
+	return 0;
+}
+
+void vmm_vsm_free(struct vmm_hyperv *hyperv)
+{
+	if (!hyperv->vsm)
+		return;
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+		pthread_mutex_destroy(&hyperv->vsm->vp[vp].lock);
+	pthread_mutex_destroy(&hyperv->vsm->traps);
+	free(hyperv->vsm->vp);
+	free(hyperv->vsm);
+}
