@@ -19,7 +19,8 @@ struct gabi_model {
 	const char *parent;  /* the model that its row differs from; "" if it stands alone */
 	const char *changes; /* what the row says: "name", "-name" and "name=value", parted by spaces */
 	const char *model_id; /* the text of CPUID 0x80000002 to 0x80000004; "" for the parent's */
-	const char *source;  /* "QEMU 7.2": the oldest release that was seen to have it; "gabi": a composite of our own; "user": of a set */
+	const char *source;  /* "QEMU 7.2", "libvirt 9.0": the oldest release that was seen to have it; "gabi": a composite of our own; "user": of a set */
+	enum gabi_arch arch;
 };
 
 /* A second name of a model: "Cascadelake-Server" is Cascadelake-Server-v1. */
@@ -28,7 +29,7 @@ struct gabi_model_alias {
 	const char *source;
 };
 
-/* All models; a parent stands before its children. */
+/* All models, those of x86 first; a parent stands before its children. */
 GABI_API const struct gabi_model *gabi_models(size_t *ret_count);
 GABI_API const struct gabi_model_alias *gabi_model_aliases(size_t *ret_count);
 
@@ -36,7 +37,7 @@ GABI_API const struct gabi_model_alias *gabi_model_aliases(size_t *ret_count);
 GABI_API const struct gabi_model *gabi_model_find(const char *name);
 
 /*
- * What the model's names set, sorted by key: CPUID and feature MSRs, with vp GABI_VP_ALL. A bit that is not set is off.
+ * What the model's names set, sorted by key: CPUID and feature MSRs, or ID registers, with vp GABI_VP_ALL. A bit that is not set is off.
  * Of the VMX control MSRs these are the may-be-1 bits of the names alone: what must be 1 is of the CPU, not of a model.
  * vmx itself is not among a model's names (QEMU has it off unless asked for), its VMX features are.
  */
@@ -54,7 +55,7 @@ GABI_API int gabi_model_set_new(const struct gabi_mem *mem, struct gabi_model_se
 GABI_API void gabi_model_set_free(struct gabi_model_set *set); /* NULL is fine */
 
 /*
- * Adds a copy of the row, whose source does not matter. Its parent is built in or was added before. changes are "name", "-name" and "name=value" for
+ * Adds a copy of the row, whose source and arch do not matter. Its parent is built in or was added before. changes are "name", "-name" and "name=value" for
  * anything that -cpu has a property for, hv-relaxed as well as avx2; level is the least, as in the built-in rows.
  *
  * GABI_ERR_DUPLICATE: the name, or one of the changes, is taken; GABI_ERR_UNKNOWN: there is no such parent or property, with the nearest

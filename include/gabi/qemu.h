@@ -3,8 +3,8 @@
  * What a guest of a QEMU command line sees on a host with KVM.
  *
  * The line says what is asked for, the host what there is, and QEMU what becomes of both: it takes from a guest what the host
- * lacks, sets what its machine types and KVM want, and fills leaves by itself. QEMU 7.2 to 11.1, machines pc-i440fx and pc-q35
- * of 4.1 and later. The order of what QEMU does is followed step by step; the facts are rows of data/models.
+ * lacks, sets what its machine types and KVM want, and fills leaves by itself. QEMU 7.2 to 11.1, machines pc-i440fx, pc-q35 and
+ * virt (arm64) of 4.1 and later. The order of what QEMU does is followed step by step; the facts are rows of data/models.
  */
 #ifndef GABI_QEMU_H
 #define GABI_QEMU_H
@@ -29,6 +29,7 @@ GABI_API int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mod
 			     struct gabi_qemu **ret_line, struct gabi_diag *diag);
 GABI_API void gabi_qemu_free(struct gabi_qemu *line); /* NULL is fine */
 
+GABI_API enum gabi_arch gabi_qemu_arch(const struct gabi_qemu *line);  /* of the machine */
 GABI_API const char *gabi_qemu_machine(const struct gabi_qemu *line); /* "pc-q35-7.2" */
 GABI_API const char *gabi_qemu_cpu(const struct gabi_qemu *line);     /* the argument of -cpu, as QEMU would be given it */
 
@@ -45,8 +46,8 @@ struct gabi_qemu_loss {
 };
 
 /*
- * The guest of the line on that host. A manifest that is not of view KVM, or not of x86, or does not cover CPUID, is
- * GABI_ERR_ARG. That QEMU would refuse to start is a result.
+ * The guest of the line on that host. A manifest that is not of view KVM, or not of the machine's architecture, or does not cover
+ * CPUID or the ID registers, is GABI_ERR_ARG. That QEMU would refuse to start is a result.
  */
 GABI_API int gabi_qemu_start(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_mem *mem,
 			     struct gabi_qemu_guest **ret_guest, struct gabi_diag *diag);

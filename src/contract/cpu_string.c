@@ -5,6 +5,7 @@
 
 #include "base/nearest.h"
 #include "contract/cpu.h"
+#include "contract/cpu_arm64.h"
 #include "contract/named.h"
 
 #include <string.h>
@@ -507,6 +508,13 @@ static void drop_zeros(struct gabi_words *words)
 	words->count = kept;
 }
 
+static void settle(struct gabi_cpu *cpu)
+{
+	drop_zeros(&cpu->words);
+	gabi_words_sort(&cpu->words, NULL);
+	gabi_words_sort(&cpu->named, NULL);
+}
+
 static int take_model(struct gabi_cpu *cpu, const char *name, struct gabi_diag *diag)
 {
 	size_t count;
@@ -587,9 +595,7 @@ static int apply(struct gabi_cpu *cpu, const struct gabi_cpu_frame *frame, struc
 		err = check_hyperv(cpu, diag);
 	if (!err && raise_levels(cpu))
 		err = nomem(diag);
-	drop_zeros(&cpu->words);
-	gabi_words_sort(&cpu->words, NULL);
-	gabi_words_sort(&cpu->named, NULL);
+	settle(cpu);
 	return err;
 }
 
@@ -603,7 +609,11 @@ static int parse(struct gabi_cpu *cpu, const char *argument, const struct gabi_c
 	err = cut(cpu, strlen(argument), diag);
 	if (!err)
 		err = take_model(cpu, cpu->text, diag);
-	return err ? err : apply(cpu, frame, diag);
+	if (err || !cpu->model || cpu->model->arch == GABI_ARCH_X86)
+		return err ? err : apply(cpu, frame, diag);
+	err = gabi_arm64_apply(&cpu->words, &cpu->mem, argument + strlen(cpu->text), diag);
+	settle(cpu);
+	return err;
 }
 
 int gabi_cpu_parse(const char *text, size_t len, const struct gabi_model_set *own, const struct gabi_mem *mem, struct gabi_cpu **ret_cpu,

@@ -9,11 +9,14 @@
 
 struct row {
 	const char *name, *parent, *model_id, *changes;
+	enum gabi_arch arch;
 };
 
 static const struct row rows[] = {
-#define GABI_MODEL_ROW(name, parent, source, model_id, changes) { name, parent, model_id, changes },
+#define GABI_MODEL_ROW(name, parent, source, model_id, changes) { name, parent, model_id, changes, GABI_ARCH_X86 },
 #include <models/x86.def>
+#define GABI_MODEL_ROW(name, parent, source, model_id, changes) { name, parent, model_id, changes, GABI_ARCH_ARM64 },
+#include <models/arm64.def>
 };
 
 #define ROW_COUNT (sizeof(rows) / sizeof(rows)[0])
@@ -36,7 +39,9 @@ static void change(const struct row *row, struct gabi_words *words, char *text)
 
 	if (value)
 		*value++ = '\0';
-	if (!strcmp(text, "vendor"))
+	if (row->arch == GABI_ARCH_ARM64)
+		require(row, text, gabi_words_set_arm64(words, &mem, text + (*text == '-'), value ? strtoull(value, NULL, 0) : *text != '-'));
+	else if (!strcmp(text, "vendor"))
 		require(row, text, value ? gabi_words_set_text(words, &mem, text, value, strlen(value)) : GABI_ERR_SYNTAX);
 	else if (value)
 		require(row, text, gabi_words_set_named(words, &mem, text, strtoull(value, NULL, 0)));

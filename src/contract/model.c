@@ -5,10 +5,14 @@
 
 #include <string.h>
 
+#define ROW(model, from, seen, id, row, of_arch) \
+	{ .name = model, .parent = from, .changes = row, .model_id = id, .source = seen, .arch = of_arch }
+
 static const struct gabi_model models[] = {
-#define GABI_MODEL_ROW(model, from, seen, id, row) \
-	{ .name = model, .parent = from, .changes = row, .model_id = id, .source = seen },
+#define GABI_MODEL_ROW(model, from, seen, id, row) ROW(model, from, seen, id, row, GABI_ARCH_X86),
 #include <models/x86.def>
+#define GABI_MODEL_ROW(model, from, seen, id, row) ROW(model, from, seen, id, row, GABI_ARCH_ARM64),
+#include <models/arm64.def>
 };
 
 static const struct gabi_model_alias aliases[] = {

@@ -52,7 +52,7 @@ const struct gabi_field *gabi_qemu_field(const struct gabi_qemu_name *name)
 /* The word of that key, added as 0 if it is not there; NULL if memory is short. */
 static struct gabi_word *word_at(struct gabi_words *words, const struct gabi_mem *mem, const struct gabi_key *key)
 {
-	struct gabi_word word = { .key = *key, .vp = GABI_VP_ALL, .bits = key->space == GABI_SPACE_MSR ? 64 : 32 };
+	struct gabi_word word = { .key = *key, .vp = GABI_VP_ALL, .bits = gabi_space_has_leaves(key->space) ? 32 : 64 };
 
 	for (size_t i = 0; i < words->count; i++)
 		if (!gabi_key_compare(&words->at[i].key, key))
@@ -138,6 +138,13 @@ int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, c
 	if (!strcmp(name, "model"))
 		return set_model(words, mem, value);
 	return set_fields(words, mem, name, &value);
+}
+
+int gabi_words_set_arm64(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value)
+{
+	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_ARM64);
+
+	return field ? set_field(words, mem, field, &value) : GABI_ERR_UNKNOWN;
 }
 
 int gabi_words_set_ones(struct gabi_words *words, const struct gabi_mem *mem, const char *name)

@@ -28,6 +28,9 @@ const struct gabi_field *gabi_qemu_field(const struct gabi_qemu_name *name);
  */
 int gabi_words_set_named(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value);
 
+/* The same for a field of an arm64 register. */
+int gabi_words_set_arm64(struct gabi_words *words, const struct gabi_mem *mem, const char *name, uint64_t value);
+
 /* Sets all bits that the name stands for. */
 int gabi_words_set_ones(struct gabi_words *words, const struct gabi_mem *mem, const char *name);
 

@@ -98,9 +98,10 @@ static bool is_no_model(const char *name)
 	return !strcmp(name, "host") || !strcmp(name, "max") || !strcmp(name, "base");
 }
 
-static bool is_of_qemu(const struct gabi_model *model)
+/* Is it a name for others, or one that is told as it is? */
+static bool is_ours(const struct gabi_model *model)
 {
-	return !strncmp(model->source, "QEMU", 4);
+	return !strcmp(model->source, "gabi") || !strcmp(model->source, "user");
 }
 
 /* A row's level is the model's least, which features raise; QEMU has another property for that. */
@@ -120,7 +121,7 @@ static void out_change(struct gabi_out *out, const char *change, size_t len)
 /* "name=on" and not "+name": what stands behind the model's name has the last word. Parents stand before their children. */
 static void out_model(struct gabi_out *out, const struct gabi_model_set *own, const struct gabi_model *model)
 {
-	if (is_of_qemu(model)) {
+	if (!is_ours(model)) {
 		gabi_out_text(out, model->name);
 		return;
 	}
@@ -168,7 +169,7 @@ static int write_argument(const struct gabi_model_set *own, const char *text, si
 	model = is_no_model(buf) ? NULL : gabi_model_set_find(own, buf);
 	if (!model && !is_no_model(buf))
 		return gabi_model_unknown(own, buf, diag);
-	if (model && !is_of_qemu(model)) {
+	if (model && is_ours(model)) {
 		out = gabi_out_to(buf, cap);
 		out_model(&out, own, model);
 	}
@@ -291,7 +292,8 @@ static int copy_row(struct gabi_model_set *set, const struct gabi_model *row)
 		gabi_mem_put(&set->mem, texts);
 		return GABI_ERR_NOMEM;
 	}
-	set->at[set->count] = (struct gabi_model){ .name = put(&texts, row->name), .source = "user" };
+	set->at[set->count] = (struct gabi_model){ .name = put(&texts, row->name), .source = "user",
+						   .arch = gabi_model_set_find(set, row->parent)->arch };
 	set->at[set->count].parent = put(&texts, row->parent);
 	set->at[set->count].changes = put(&texts, row->changes);
 	set->at[set->count].model_id = put(&texts, row->model_id);

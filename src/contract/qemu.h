@@ -24,6 +24,7 @@ struct gabi_qemu {
 	char *cpu;        /* the argument of -cpu */
 	char machine[24]; /* "pc-q35-7.2" */
 	unsigned major, minor;
+	bool arm64, mte; /* -machine virt */
 	enum gabi_irqchip irqchip;
 	unsigned dies, threads_per_package, threads_per_die;
 	struct gabi_notes notes;
@@ -83,7 +84,10 @@ uint64_t gabi_qemu_supported(const struct gabi_qemu *line, const struct gabi_hos
 /* Refuses a manifest from which no guest of QEMU can be foretold. */
 int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag);
 
-/* The parts of a guest, in the order in which they are made. Each returns 0, GABI_REFUSED or an error. */
+/* The whole guest of arm64. */
+int gabi_guest_arm64(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, struct gabi_diag *diag);
+
+/* The parts of a guest of x86, in the order in which they are made. Each returns 0, GABI_REFUSED or an error. */
 int gabi_guest_features(struct gabi_qemu_guest *guest, struct gabi_diag *diag); /* the CPU, and what is taken from it */
 int gabi_guest_leaves(struct gabi_qemu_guest *guest);     /* what QEMU fills by itself: caches, XSAVE, addresses, details */
 int gabi_guest_hypervisor(struct gabi_qemu_guest *guest); /* leaves 0x40000000: Hyper-V's and KVM's */

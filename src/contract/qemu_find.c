@@ -424,7 +424,8 @@ static void keep_nearest(struct nearest *nearest, const struct gabi_model *model
 /* The models that this machine's QEMU has. */
 static bool is_known(const struct gabi_model *model, const char *machine)
 {
-	return !strcmp(model->source, "QEMU 7.2") || (is_new(machine) && !strncmp(model->source, "QEMU", 4));
+	return model->arch == GABI_ARCH_X86 &&
+	       (!strcmp(model->source, "QEMU 7.2") || (is_new(machine) && !strncmp(model->source, "QEMU", 4)));
 }
 
 static bool is_better(const struct search *search, const struct search *best)

@@ -175,14 +175,12 @@ static int make(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, struc
 		err = make_contract(guest, mem, diag);
 	if (err == GABI_ERR_NOMEM)
 		gabi_fail(diag, err, "out of memory", (char *)NULL);
-	return err == GABI_REFUSED ? 0 : err;
+	return err;
 }
 
-int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag)
+static int check_view(const struct gabi_host *host, unsigned space, struct gabi_diag *diag)
 {
-	if (gabi_host_arch(host) != GABI_ARCH_X86)
-		return gabi_fail(diag, GABI_ERR_ARG, "the manifest is not of x86", (char *)NULL);
-	if (gabi_host_view(host) != GABI_VIEW_KVM || !gabi_host_covers(host, GABI_SPACE_CPUID))
+	if (gabi_host_view(host) != GABI_VIEW_KVM || !gabi_host_covers(host, space))
 		return gabi_fail(
 			diag, GABI_ERR_ARG,
 			"what QEMU takes away from a guest is known only of all that a host's KVM offers: the manifest "
@@ -191,12 +189,31 @@ int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag)
 	return 0;
 }
 
+int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag)
+{
+	if (gabi_host_arch(host) != GABI_ARCH_X86)
+		return gabi_fail(diag, GABI_ERR_ARG, "the manifest is not of x86", (char *)NULL);
+	return check_view(host, GABI_SPACE_CPUID, diag);
+}
+
+static int check_arch(const struct gabi_qemu *line, const struct gabi_host *host, struct gabi_diag *diag)
+{
+	if (!line->arm64)
+		return gabi_host_arch(host) == GABI_ARCH_ARM64 ?
+			       gabi_fail(diag, GABI_ERR_ARG, "the manifest is of arm64, whose guests are of -machine virt, and the line is of ",
+					 line->machine, (char *)NULL) :
+			       gabi_qemu_check_host(host, diag);
+	if (gabi_host_arch(host) != GABI_ARCH_ARM64)
+		return gabi_fail(diag, GABI_ERR_ARG, "the manifest is not of arm64, and the line is of ", line->machine, (char *)NULL);
+	return check_view(host, GABI_SPACE_ARM64, diag);
+}
+
 int gabi_qemu_start(const struct gabi_qemu *line, const struct gabi_host *host, const struct gabi_mem *mem,
 		    struct gabi_qemu_guest **ret_guest, struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	struct gabi_qemu_guest *guest;
-	int err = gabi_qemu_check_host(host, diag);
+	int err = check_arch(line, host, diag);
 
 	if (err)
 		return err;
@@ -206,7 +223,8 @@ int gabi_qemu_start(const struct gabi_qemu *line, const struct gabi_host *host, 
 	guest->mem = own;
 	guest->line = line;
 	guest->host = host;
-	err = make(guest, mem, diag);
+	err = line->arm64 ? gabi_guest_arm64(guest, mem, diag) : make(guest, mem, diag);
+	err = err == GABI_REFUSED ? 0 : err;
 	gabi_cpu_free(guest->cpu);
 	gabi_words_free(&guest->words, &own);
 	guest->cpu = NULL;

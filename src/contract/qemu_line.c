@@ -19,7 +19,7 @@ struct reader {
 	char *at, *end;     /* the text that is left; words are cut out in place */
 	const struct gabi_model_set *own; /* models beside the built-in ones */
 	const char *cpu;    /* the last -cpu */
-	const char *family; /* "pc-q35" or "pc-i440fx" */
+	const char *family; /* "pc-q35", "pc-i440fx" or "virt" */
 	const char *unversioned; /* the alias that was given, or NULL */
 	bool kvm, other_accelerator, passed;
 	uint64_t smp[8];    /* by enum smp; 0: not given */
@@ -236,12 +236,15 @@ static bool is_older(unsigned major, unsigned minor, unsigned than_major, unsign
 
 static int take_machine_type(struct reader *reader, const char *name)
 {
-	static const char *const families[] = { "pc-q35", "pc-i440fx" };
+	static const char *const families[] = { "pc-q35", "pc-i440fx", "virt" };
+	static const char *const unversioned[] = { "q35", "pc", "virt" };
 	unsigned major, minor;
 
 	reader->unversioned = NULL;
-	if (!strcmp(name, "q35") || !strcmp(name, "pc")) {
-		reader->family = families[*name == 'p'];
+	for (size_t i = 0; i < GABI_COUNT_OF(families); i++) {
+		if (strcmp(name, unversioned[i]))
+			continue;
+		reader->family = families[i];
 		reader->unversioned = name;
 		return 0;
 	}
@@ -269,6 +272,10 @@ static int take_machine_pair(struct reader *reader, const char *name, const char
 		return take_accelerators(reader, value);
 	if (!strcmp(name, "kernel-irqchip"))
 		return take_irqchip(reader, value);
+	if (!strcmp(name, "mte"))
+		reader->line->mte = value && gabi_switch_of(value) > 0;
+	if ((!strcmp(name, "virtualization") || !strcmp(name, "secure")) && value && gabi_switch_of(value) > 0)
+		return unforeseen(reader, name);
 	if (!strcmp(name, "confidential-guest-support") || !strcmp(name, "memory-encryption") || !strncmp(name, "sgx-epc", 7))
 		return unforeseen(reader, name);
 	return 0; /* devices, memory, firmware */
@@ -556,6 +563,18 @@ static int note(struct reader *reader, const char *text, const char *name, const
 													: 0;
 }
 
+/* Whose CPU the argument names; GABI_ARCH_ANY where that is the host's or is not known. */
+static enum gabi_arch arch_of(const char *cpu)
+{
+	char name[64];
+	struct gabi_out out = gabi_out_to(name, sizeof(name));
+	const struct gabi_model *model;
+
+	gabi_out_bytes(&out, cpu ? cpu : "", cpu ? strcspn(cpu, ",") : 0);
+	model = gabi_model_find(name);
+	return model ? model->arch : GABI_ARCH_ANY;
+}
+
 static int finish_machine(struct reader *reader)
 {
 	struct gabi_qemu *line = reader->line;
@@ -563,7 +582,8 @@ static int finish_machine(struct reader *reader)
 	bool is_versioned = reader->family && !reader->unversioned;
 
 	if (!reader->family)
-		reader->family = "pc-i440fx";
+		reader->family = arch_of(reader->cpu) == GABI_ARCH_ARM64 ? "virt" : "pc-i440fx";
+	line->arm64 = !strcmp(reader->family, "virt");
 	if (!is_versioned) {
 		line->major = NEWEST_MAJOR;
 		line->minor = NEWEST_MINOR;
@@ -586,6 +606,9 @@ static int take_cpu(struct reader *reader, const char *cpu)
 	size_t len = strcspn(cpu, ",");
 	int err = gabi_model_set_argument(reader->own, cpu, strlen(cpu), &line->mem, &line->cpu, reader->diag);
 
+	if (!err && arch_of(line->cpu) != GABI_ARCH_ANY && arch_of(line->cpu) != gabi_qemu_arch(line))
+		err = gabi_fail(reader->diag, GABI_ERR_CONFLICT, line->machine, " is no machine of a CPU of ", gabi_arch_text(arch_of(line->cpu)),
+				(char *)NULL);
 	if (err || !strncmp(line->cpu, cpu, len + 1))
 		return err;
 	return note(reader, "QEMU has no model of that name, and is told -cpu '", line->cpu, "'");
@@ -604,6 +627,8 @@ static int finish(struct reader *reader, bool is_part)
 				(char *)NULL);
 	if (!err && !reader->kvm)
 		err = note(reader, "assumed KVM", "", "");
+	if (!err && !reader->cpu && reader->line->arm64)
+		err = gabi_fail(reader->diag, GABI_ERR_UNSUPPORTED, "no -cpu is given, and virt's own is not one of KVM's: -cpu host is", (char *)NULL);
 	if (!err && !reader->cpu)
 		err = note(reader, "assumed CPU qemu64", "", ": no -cpu is given");
 	if (!err && reader->passed)
@@ -690,6 +715,11 @@ void gabi_qemu_free(struct gabi_qemu *line)
 	gabi_notes_free(&line->notes, &mem);
 	gabi_mem_put(&mem, line->cpu);
 	gabi_mem_put(&mem, line);
+}
+
+enum gabi_arch gabi_qemu_arch(const struct gabi_qemu *line)
+{
+	return line->arm64 ? GABI_ARCH_ARM64 : GABI_ARCH_X86;
 }
 
 const char *gabi_qemu_machine(const struct gabi_qemu *line)

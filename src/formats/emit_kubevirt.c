@@ -292,7 +292,8 @@ static void write_models(struct gabi_emission *emission)
 	const struct gabi_model_alias *alias;
 
 	for (size_t i = 0; i < count; i++)
-		write_model(emission, model[i].name, &model[i]);
+		if (model[i].arch == GABI_ARCH_X86)
+			write_model(emission, model[i].name, &model[i]);
 	alias = gabi_model_aliases(&count);
 	for (size_t i = 0; i < count; i++)
 		write_model(emission, alias[i].name, gabi_model_find(alias[i].model));

@@ -101,7 +101,7 @@ static void try_models(const char *name, const struct gabi_host *host, size_t sh
 		char text[160], what[320];
 		struct gabi_qemu_guest *guest;
 
-		if (strncmp(model[i].source, "QEMU", 4))
+		if (model[i].arch != GABI_ARCH_X86 || strncmp(model[i].source, "QEMU", 4))
 			continue;
 		snprintf(text, sizeof(text), "-machine %s -cpu %s%s",
 			 strcmp(model[i].source, "QEMU 7.2") ? "pc-q35-11.1" : "pc-q35-7.2", model[i].name,

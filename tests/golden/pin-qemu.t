@@ -34,8 +34,8 @@ CPU: EPYC-Rome
 Beside the first host
 GUEST       HOST                      WHERE
 same guest  amd-epyc-rome-linux-6.1
-differs     amd-epyc-rome-linux-6.12  8 saved MSRs
-differs     amd-epyc-rome-linux-7.2   cpuid-fault, 14 saved MSRs
+differs     amd-epyc-rome-linux-6.12  8 saved registers
+differs     amd-epyc-rome-linux-7.2   cpuid-fault, 14 saved registers
 refused     arm64-max-linux-6.1       another architecture
 1
 4
@@ -46,7 +46,7 @@ refused     arm64-max-linux-6.1       another architecture
 2
 2
 2
-the manifest is not of x86
+the manifest is of arm64, whose guests are of -machine virt, and the line is of pc-i440fx-11.1
 === err
 gabi: note: passed over: -name, -m, -drive
 gabi: note: the host lacks what is asked for: vme rdseed sha-ni rdpid xsavec xsaves misalignsse 3dnowprefetch osvw perfctr-core fxsr-opt clzero xsaveerptr wbnoinvd ibpb amd-stibp; QEMU starts without it, unless enforce is on

@@ -32,12 +32,13 @@ def expansions(qemu, names):
     return dict(zip(names, (answer['model']['props'] for answer in qmp(qemu, NONE, commands)[0])))
 
 
-def our_models(print_models):
+def our_models(print_models, kind_wanted='model'):
     models, aliases = {}, {}
     for line in subprocess.run([print_models], check=True, capture_output=True, text=True).stdout.splitlines():
         kind, name, *cell = line.split('\t')
         if kind == 'alias':
             aliases[name] = cell
+        if kind != kind_wanted:
             continue
         words = {}
         for word in cell[1].split():

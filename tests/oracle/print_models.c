@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CPU models, one a line and parted by tabs, for the oracle that holds them against QEMU's:
- *   model NAME SOURCE SPACE:INDEX:SUB:PART=VALUE...      alias NAME MODEL SOURCE
+ *   model NAME SOURCE SPACE:INDEX:SUB:PART=VALUE...      arm64 as model      alias NAME MODEL SOURCE
  * The levels are raised to what the features want, as QEMU raises them before it tells a model. */
 #include <gabi/model.h>
 
@@ -19,7 +19,7 @@ static void print_model(const struct gabi_model *model, const struct gabi_mem *m
 		err = gabi_words_add(&words, mem, &word[i]);
 	if (err || gabi_words_raise_levels(&words, mem))
 		return;
-	printf("model\t%s\t%s\t", model->name, model->source);
+	printf("%s\t%s\t%s\t", model->arch == GABI_ARCH_X86 ? "model" : "arm64", model->name, model->source);
 	for (size_t i = 0; i < words.count; i++)
 		printf("%s:%#llx:%u:%u=%#llx ", gabi_space_text(words.at[i].key.space), (unsigned long long)words.at[i].key.index,
 		       words.at[i].key.sub, words.at[i].key.part, (unsigned long long)words.at[i].value);

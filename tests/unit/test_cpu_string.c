@@ -113,6 +113,20 @@ static const struct {
 	{ "host,hv-evmcs", GABI_ERR_CONFLICT, "hv-evmcs needs hv-vapic" },
 	{ "qemu64,hv-stimer,hv-synic,hv-vpindex", GABI_ERR_CONFLICT, "hv-stimer needs hv-time" },
 	{ "qemu64,hv-ipi", GABI_ERR_CONFLICT, "hv-ipi needs hv-vpindex" },
+	{ "cortex-a57,+pmu", GABI_ERR_SYNTAX, "take name=value, and not \"+pmu\"" },
+	{ "cortex-a57,pmu=1", GABI_ERR_RANGE, "wants on or off" },
+	{ "cortex-a57,pmuv=on", GABI_ERR_UNKNOWN, "near it is pmu" },
+	{ "cortex-a57,sve=off", GABI_ERR_UNKNOWN, "without that" },
+	{ "cortex-a57,aarch64=off", GABI_ERR_UNSUPPORTED, "32-bit" },
+	{ "cortex-a57,kvm-steal-time=off", GABI_ERR_UNKNOWN, "no property" },
+	{ "a64fx,sve384=on", GABI_ERR_CONFLICT, "cannot enable sve384" },
+	{ "a64fx,sve512=on,sve256=off", GABI_ERR_CONFLICT, "cannot disable sve256" },
+	{ "a64fx,sve128=off", GABI_ERR_CONFLICT, "cannot disable sve128" },
+	{ "a64fx,sve=off,sve128=on", GABI_ERR_CONFLICT, "without SVE" },
+	{ "a64fx,sve130=on", GABI_ERR_UNKNOWN, "no property \"sve130\"" },
+	{ "a64fx,sve0128=on", GABI_ERR_UNKNOWN, "no property" },
+	{ "a64fx,sve18446744073709551616=on", GABI_ERR_UNKNOWN, "no property" },
+	{ "neoverse-v1,pauth=off,pauth-impdef=on", GABI_ERR_CONFLICT, "want pauth" },
 };
 
 static void parse__refuses_in_one_sentence(void **state)

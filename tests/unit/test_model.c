@@ -60,7 +60,7 @@ static void models__are_sorted_words_of_named_bits(void **state)
 		size_t count, fields;
 		const struct gabi_word *word = gabi_model_words(&model[m], &count);
 
-		assert_true(count > 4);
+		assert_true(count > 4 || !strncmp(model[m].source, "libvirt", 7));
 		for (size_t i = 0; i < count; i++) {
 			uint64_t named = 0;
 			const struct gabi_field *field = gabi_fields_of(&word[i].key, &fields);

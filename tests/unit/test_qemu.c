@@ -52,6 +52,8 @@ static void line__of_any_form__means_the_same(void **state)
 		  "# a comment\n[machine]\n  type = \"pc-q35-7.2\"\n\n[smp-opts]\n cpus = \"2\"\n[drive \"d\"]\n file = "
 		  "\"-cpu\"\n",
 		  "pc-q35-7.2", "qemu64" },
+		{ "an arm64 machine", "-M virt,mte=on,gic-version=3 -cpu host,sve=off", "virt-11.1", "host,sve=off" },
+		{ "an arm64 model alone", "cortex-a57,pmu=off", "virt-11.1", "cortex-a57,pmu=off" },
 		{ "KVM, then the emulator", "qemu -accel kvm -accel tcg -cpu EPYC", "pc-i440fx-11.1", "EPYC" },
 	};
 
@@ -92,6 +94,10 @@ static void line__that_is_wrong__is_refused_in_one_sentence(void **state)
 		{ "an interrupt controller", "-machine q35,kernel-irqchip=maybe", "irqchip", GABI_ERR_RANGE },
 		{ "a line of no file", "[machine]\ntype: q35\n", "key = ", GABI_ERR_SYNTAX },
 		{ "no group", "[\n", "[group]", GABI_ERR_SYNTAX },
+		{ "a CPU of the other architecture", "-M virt -cpu EPYC", "no machine of a CPU of x86", GABI_ERR_CONFLICT },
+		{ "and the other way", "-M q35 -cpu cortex-a57", "no machine of a CPU of arm64", GABI_ERR_CONFLICT },
+		{ "no CPU on arm64", "-M virt-7.2", "-cpu host is", GABI_ERR_UNSUPPORTED },
+		{ "nested on arm64", "-M virt,virtualization=on -cpu host", "not foreseen", GABI_ERR_UNSUPPORTED },
 	};
 
 	(void)state;
@@ -353,6 +359,119 @@ static void guest__every_allocation_fails_in_turn__is_out_of_memory_and_no_leak(
 	gabi_host_free(host);
 }
 
+/* ---- arm64 ---- */
+
+/* A host with the PMU, pointer authentication, and SVE of up to 512 bits but not of 384. */
+static struct gabi_host *arm64_host(void)
+{
+	static const struct {
+		const char *field;
+		uint64_t value;
+	} fields[] = {
+		{ "midr.implementer", 0x41 },    { "midr.partnum", 0xd07 },       { "id-aa64dfr0.pmuver", 5 }, { "id-aa64pfr0.sve", 1 },
+		{ "id-aa64isar1.api", 1 },       { "id-aa64isar1.gpi", 1 },       { "id-aa64pfr1.mte", 2 },    { "sve-lengths", 0xb },
+	};
+	struct gabi_host *host = gabi_host_new(GABI_ARCH_ARM64, GABI_VIEW_KVM, NULL);
+	struct gabi_word words[16] = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		const struct gabi_field *field = gabi_field_by_name(fields[i].field, GABI_ARCH_ARM64);
+		size_t at = 0;
+
+		assert_non_null(field);
+		while (at < count && gabi_key_compare(&words[at].key, &field->key))
+			at++;
+		count += at == count;
+		words[at].key = field->key;
+		words[at].vp = GABI_VP_ALL;
+		words[at].bits = 64;
+		words[at].value |= fields[i].value << field->lo;
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(gabi_host_add(host, &words[i], NULL), 0);
+	assert_int_equal(gabi_host_cover(host, GABI_SPACE_ARM64), 0);
+	assert_int_equal(gabi_host_seal(host, NULL), 0);
+	return host;
+}
+
+static uint64_t field_in(const struct gabi_contract *contract, const char *name)
+{
+	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_ARM64);
+	const struct gabi_word *word = gabi_contract_find(contract, &field->key, GABI_VP_ALL);
+
+	return word ? word->value >> field->lo & (((uint64_t)1 << field->bits) - 1) : 0;
+}
+
+static void arm64_guest__is_the_host_less_what_is_off(void **state)
+{
+	static const struct {
+		const char *text, *refusal; /* part of why QEMU would not start */
+		unsigned pmu, sve, pauth, mte, lengths;
+	} cases[] = {
+		{ "-M virt -cpu host", NULL, 5, 1, 1, 0, 0xb },
+		{ "-M virt,mte=on -cpu max", NULL, 5, 1, 1, 2, 0xb },
+		{ "-M virt -cpu host,pmu=off", NULL, 0, 1, 1, 0, 0xb },
+		{ "-M virt -cpu host,sve=off", NULL, 5, 0, 1, 0, 0 },
+		{ "-M virt -cpu host,pauth=off,kvm-steal-time=off", NULL, 5, 1, 0, 0, 0xb },
+		{ "-M virt -cpu host,sve512=off", NULL, 5, 1, 1, 0, 3 },
+		{ "-M virt -cpu host,sve256=off", NULL, 5, 1, 1, 0, 1 },
+		{ "-M virt -cpu host,sve256=on", NULL, 5, 1, 1, 0, 3 },
+		{ "-M virt -cpu host,sve384=off", NULL, 5, 1, 1, 0, 0xb },
+		{ "-M virt -cpu cortex-a57", NULL, 5, 1, 1, 0, 0xb },
+		{ "-M virt -cpu cortex-a53", "on that CPU alone", 0, 0, 0, 0, 0 },
+		{ "-M virt -cpu neoverse-n1", "no way to ask KVM", 0, 0, 0, 0, 0 },
+		{ "-M virt -cpu host,sve384=on", "cannot enable sve384", 0, 0, 0, 0, 0 },
+		{ "-M virt -cpu host,sve512=on,sve128=off", "every length that the host has", 0, 0, 0, 0, 0 },
+		{ "-M virt -cpu host,sve128=off", "no vector length", 0, 0, 0, 0, 0 },
+	};
+	struct gabi_host *host = arm64_host();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct gabi_diag diag = { 0 };
+		struct gabi_qemu *line = line_of(cases[i].text);
+		struct gabi_qemu_guest *guest;
+		const struct gabi_contract *contract;
+
+		if (gabi_qemu_start(line, host, NULL, &guest, &diag))
+			fail_msg("%s: %s", cases[i].text, diag.text);
+		contract = gabi_qemu_guest_contract(guest);
+		if (cases[i].refusal) {
+			const char *refusal = gabi_qemu_guest_refusal(guest);
+
+			if (contract || !refusal || !strstr(refusal, cases[i].refusal))
+				fail_msg("%s: %s", cases[i].text, refusal ? refusal : "started");
+		} else if (field_in(contract, "id-aa64dfr0.pmuver") != cases[i].pmu || field_in(contract, "id-aa64pfr0.sve") != cases[i].sve ||
+			   field_in(contract, "id-aa64isar1.api") != cases[i].pauth || field_in(contract, "id-aa64isar1.gpi") != cases[i].pauth ||
+			   field_in(contract, "id-aa64pfr1.mte") != cases[i].mte || field_in(contract, "sve-lengths") != cases[i].lengths) {
+			fail_msg("%s: another guest", cases[i].text);
+		}
+		gabi_qemu_guest_free(guest);
+		gabi_qemu_free(line);
+	}
+	gabi_host_free(host);
+}
+
+static void arm64_line__on_a_host_of_x86__is_an_error_and_the_other_way(void **state)
+{
+	struct gabi_host *arm64 = arm64_host(), *x86 = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_KVM, NULL);
+	struct gabi_qemu *virt = line_of("-M virt -cpu host"), *pc = line_of("-M q35 -cpu host");
+	struct gabi_qemu_guest *guest = NULL;
+	struct gabi_diag diag = { 0 };
+
+	(void)state;
+	assert_int_equal(gabi_host_seal(x86, NULL), 0);
+	assert_int_equal(gabi_qemu_start(pc, arm64, NULL, &guest, &diag), GABI_ERR_ARG);
+	assert_non_null(strstr(diag.text, "-machine virt"));
+	assert_int_equal(gabi_qemu_start(virt, x86, NULL, &guest, &diag), GABI_ERR_ARG);
+	assert_null(guest);
+	gabi_qemu_free(virt);
+	gabi_qemu_free(pc);
+	gabi_host_free(arm64);
+	gabi_host_free(x86);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +482,8 @@ int main(void)
 		cmocka_unit_test(guest__that_cannot_be__is_refused_with_the_reason),
 		cmocka_unit_test(guest__losses__are_what_was_asked_for_and_is_not_there),
 		cmocka_unit_test(guest__of_a_manifest_that_is_no_kvm__is_an_error),
+		cmocka_unit_test(arm64_guest__is_the_host_less_what_is_off),
+		cmocka_unit_test(arm64_line__on_a_host_of_x86__is_an_error_and_the_other_way),
 		cmocka_unit_test(guest__every_allocation_fails_in_turn__is_out_of_memory_and_no_leak),
 	};
 

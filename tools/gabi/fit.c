@@ -60,6 +60,39 @@ static bool is_given(const struct gabi_field *field)
 	return !strcmp(field->name, "hypervisor");
 }
 
+/* A field of an ID register that a host can have more of, or less. */
+static bool is_level(const struct gabi_field *field)
+{
+	return field->key.space == GABI_SPACE_ARM64 && (field->rule == GABI_RULE_AT_MOST || field->rule == GABI_RULE_SUBSET);
+}
+
+static bool is_same_part(const struct gabi_field *field)
+{
+	return !strcmp(field->name, "midr.implementer") || !strcmp(field->name, "midr.partnum");
+}
+
+/* The same for arm64: a model of the host's own part first. Of a part alone, which is all that libvirt's models are, no more is known. */
+static struct fit fit_arm64(const char *name, const struct set *own, const struct set *host)
+{
+	struct fit fit = { .name = name, .same_vendor = true };
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		int64_t mine, theirs;
+
+		if (is_same_part(&field[i]) && value_of(own, &field[i]) != value_of(host, &field[i]))
+			fit.same_vendor = false;
+		if (!is_level(&field[i]))
+			continue;
+		mine = (int64_t)value_of(own, &field[i]);
+		theirs = (int64_t)value_of(host, &field[i]);
+		fit.lacks += mine > theirs;
+		fit.beyond += theirs > mine;
+	}
+	return fit;
+}
+
 static struct fit fit_of(const char *name, const struct set *own, const struct set *host)
 {
 	struct fit fit = { .name = name, .same_vendor = true };
@@ -127,20 +160,20 @@ struct fits {
 
 /* Measures the models of one list that QEMU can be told: its own by their words, a user's by what they stand for. */
 static enum status measure(struct fits *fits, const struct gabi_model *model, size_t count, const struct gabi_model_set *own,
-			   const struct set *host)
+			   enum gabi_arch arch, const struct set *host)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct gabi_cpu *cpu;
 		struct set words;
 		enum status status;
 
-		if (!strcmp(model[i].source, "gabi"))
+		if (!strcmp(model[i].source, "gabi") || model[i].arch != arch)
 			continue;
 		status = cpu_parse(model[i].name, own, &cpu);
 		if (status)
 			return status;
 		words.word = gabi_cpu_words(cpu, &words.count);
-		fits->at[fits->count] = fit_of(model[i].name, &words, host);
+		fits->at[fits->count] = (arch == GABI_ARCH_X86 ? fit_of : fit_arm64)(model[i].name, &words, host);
 		fits->at[fits->count].order = fits->count;
 		fits->count++;
 		gabi_cpu_free(cpu);
@@ -148,7 +181,8 @@ static enum status measure(struct fits *fits, const struct gabi_model *model, si
 	return STATUS_YES;
 }
 
-static enum status show_nearest(const struct args *args, const struct gabi_model_set *own, const struct fits *fits, const struct set *host)
+static enum status show_nearest(const struct args *args, const struct gabi_model_set *own, const struct fits *fits, enum gabi_arch arch,
+				const struct set *host)
 {
 	char *text = NULL;
 	size_t len;
@@ -160,7 +194,10 @@ static enum status show_nearest(const struct args *args, const struct gabi_model
 
 	if (!status) {
 		words.word = gabi_cpu_words(cpu, &words.count);
-		print_argument(out, fits->at[0].name, &words, host);
+		if (arch == GABI_ARCH_X86)
+			print_argument(out, fits->at[0].name, &words, host);
+		else
+			fputs("host: with KVM the CPU is the host's own", out);
 		gabi_cpu_free(cpu);
 	}
 	if (out)
@@ -177,20 +214,20 @@ static enum status show_nearest(const struct args *args, const struct gabi_model
 	return status;
 }
 
-static enum status fit_host(const struct args *args, const struct gabi_model_set *own, const struct set *host)
+static enum status fit_host(const struct args *args, const struct gabi_model_set *own, enum gabi_arch arch, const struct set *host)
 {
 	size_t count, more;
 	const struct gabi_model *model = gabi_models(&count), *users = gabi_model_set_models(own, &more);
 	struct fits fits = { .at = calloc(count + more, sizeof(*fits.at)) };
-	enum status status = fits.at ? measure(&fits, model, count, own, host) : STATUS_REFUSED;
+	enum status status = fits.at ? measure(&fits, model, count, own, arch, host) : STATUS_REFUSED;
 
 	if (!fits.at)
 		complain("out of memory");
 	if (!status)
-		status = measure(&fits, users, more, own, host);
+		status = measure(&fits, users, more, own, arch, host);
 	if (!status) {
 		qsort(fits.at, fits.count, sizeof(*fits.at), by_distance);
-		status = show_nearest(args, own, &fits, host);
+		status = show_nearest(args, own, &fits, arch, host);
 	}
 	free(fits.at);
 	return status;
@@ -205,13 +242,8 @@ enum status model_fit(const struct args *args, const struct gabi_model_set *own)
 
 	if (status)
 		return status;
-	if ((contract ? gabi_contract_arch(contract) : gabi_host_arch(host)) == GABI_ARCH_X86) {
-		set.word = contract ? gabi_contract_words(contract, &set.count) : gabi_host_words(host, &set.count);
-		status = fit_host(args, own, &set);
-	} else {
-		complain("%s: is not of x86; the named models are", args->file[0]);
-		status = STATUS_INPUT;
-	}
+	set.word = contract ? gabi_contract_words(contract, &set.count) : gabi_host_words(host, &set.count);
+	status = fit_host(args, own, contract ? gabi_contract_arch(contract) : gabi_host_arch(host), &set);
 	gabi_contract_free(contract);
 	gabi_host_free(host);
 	return status;

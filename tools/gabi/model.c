@@ -126,7 +126,7 @@ static void print_field(FILE *out, const struct gabi_field *field, uint64_t valu
 	else if (field->kind == GABI_KIND_TEXT)
 		print_text(out, value, field->bits);
 	else
-		fprintf(out, "%s=%" PRIu64, field->name, value);
+		fprintf(out, "%s=%" PRId64, field->name, (int64_t)value); /* as every printer has them: signed where the field is */
 }
 
 static void add_word(struct rows *rows, const struct gabi_word *word)
@@ -196,7 +196,7 @@ static const char *value_text(const struct gabi_field *field, uint64_t value, ch
 {
 	if (field->kind == GABI_KIND_FLAG)
 		return value ? "on" : "off";
-	snprintf(out, cap, field->kind == GABI_KIND_TEXT || value > 0xffff ? "0x%" PRIx64 : "%" PRIu64, value);
+	snprintf(out, cap, field->kind == GABI_KIND_TEXT || (int64_t)value > 0xffff ? "0x%" PRIx64 : "%" PRId64, value);
 	return out;
 }
 
@@ -226,7 +226,7 @@ static size_t compare(struct rows *rows, const struct gabi_cpu *a, const struct 
 		uint64_t one, two;
 		char left[24], right[24];
 
-		if (gabi_space_arch(field[i].key.space) != GABI_ARCH_X86 || is_text_piece(&field[i]))
+		if (is_text_piece(&field[i]))
 			continue;
 		one = value_in(a, &field[i]);
 		two = value_in(b, &field[i]);

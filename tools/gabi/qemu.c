@@ -181,7 +181,7 @@ static uint64_t value_in(const struct gabi_contract *contract, const struct gabi
 	return word ? word->value : 0;
 }
 
-/* What differs; saved MSRs, of which a kernel brings many at once, are counted and not named. */
+/* What differs; saved state, of which a kernel brings many registers at once, is counted and not named. */
 struct differences {
 	FILE *out;
 	size_t printed, saved;
@@ -189,7 +189,7 @@ struct differences {
 
 static void add_difference(struct differences *differences, const struct gabi_key *key, uint64_t bits)
 {
-	if (key->space == GABI_SPACE_MSR_STATE)
+	if (key->space == GABI_SPACE_MSR_STATE || key->space == GABI_SPACE_ARM64_STATE)
 		differences->saved += bits != 0;
 	else if (bits)
 		differences->printed = print_bits(differences->out, key, bits, differences->printed);
@@ -209,7 +209,7 @@ static size_t print_differences(FILE *out, const struct gabi_contract *here, con
 		if (!gabi_contract_find(here, &word[i].key, GABI_VP_ALL))
 			add_difference(&differences, &word[i].key, word[i].value);
 	if (differences.saved)
-		fprintf(out, "%s%zu saved MSR%s", differences.printed ? ", " : "", differences.saved,
+		fprintf(out, "%s%zu saved register%s", differences.printed ? ", " : "", differences.saved,
 			differences.saved == 1 ? "" : "s");
 	return differences.printed + differences.saved;
 }
@@ -250,7 +250,7 @@ static enum status compare_host(struct comparison *comparison, const struct flee
 	struct gabi_qemu_guest *guest;
 	enum status status;
 
-	if (gabi_host_arch(host->host) != GABI_ARCH_X86) {
+	if (gabi_host_arch(host->host) != gabi_qemu_arch(comparison->line)) {
 		rows_add(&comparison->rows, COLOR_DIM, (const char *[]){ "refused", host->title, "another architecture" });
 		return STATUS_YES;
 	}
