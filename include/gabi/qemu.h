@@ -30,6 +30,7 @@ GABI_API int gabi_qemu_parse(const char *text, size_t len, const struct gabi_mod
 GABI_API void gabi_qemu_free(struct gabi_qemu *line); /* NULL is fine */
 
 GABI_API enum gabi_arch gabi_qemu_arch(const struct gabi_qemu *line);  /* of the machine */
+GABI_API unsigned gabi_qemu_release(const struct gabi_qemu *line);     /* the major number of the machine's release */
 GABI_API const char *gabi_qemu_machine(const struct gabi_qemu *line); /* "pc-q35-7.2" */
 GABI_API const char *gabi_qemu_cpu(const struct gabi_qemu *line);     /* the argument of -cpu, as QEMU would be given it */
 

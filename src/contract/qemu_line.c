@@ -722,6 +722,11 @@ enum gabi_arch gabi_qemu_arch(const struct gabi_qemu *line)
 	return line->arm64 ? GABI_ARCH_ARM64 : GABI_ARCH_X86;
 }
 
+unsigned gabi_qemu_release(const struct gabi_qemu *line)
+{
+	return line->major;
+}
+
 const char *gabi_qemu_machine(const struct gabi_qemu *line)
 {
 	return line->machine;

@@ -15,8 +15,8 @@ import rows
 
 # What we refuse and libvirt does not: it asks the host, which is not there to be asked.
 REFUSED = {
-    'name no CPU by themselves': 'the model comes from the host',
-    'is decided by the host': 'the policy is decided by the host',
+    'is decided by the host': 'the policy, or the model, is decided by the host',
+    'on arm64 libvirt has no': 'host-model, which libvirt refuses there too once the domain is started',
     'gives QEMU a -cpu of its own': 'the domain overrides its CPU',
     'gabi knows x86_64, i686 and aarch64': 'a 32-bit Arm',
 }
