@@ -5,7 +5,8 @@
  *
  * bench_vmcs count CASE PATH makes COUNTED calls of that case and nothing else, for callgrind; PATH may be "kernel".
  *
- * One JSON line a case. Times are the best of many short rounds, since whatever else the machine does can only add; cold ones are medians.
+ * One JSON line a case. Times are the best of many short rounds, since whatever else the machine does can only add; cold ones are medians. What is
+ * compared takes turns.
  */
 #include <gabi/evmcs.h>
 #include <gabi/vmcs.h>
@@ -20,9 +21,9 @@
 #include <time.h>
 
 /* Rounds so short that most are not interrupted, and many of them. */
-#define ROUNDS 6000
-#define CALLS  1024
-#define WORDS  4096 /* clean-fields words, gone through in turn */
+#define ROUNDS 20000
+#define CALLS  128
+#define WORDS  65536 /* clean-fields words, gone through in turn */
 
 static uint8_t pages[2][GABI_VMCS_PAGE] __attribute__((aligned(4096)));
 static uint32_t words[WORDS];
@@ -35,12 +36,13 @@ static double now_ns(void)
 	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* Something that copies: a translation, or a function of the kernel's. */
+/* Something that copies: a translation, or a function of another's. */
 struct copier {
 	const char *name;
 	struct gabi_translation *translation;
 	peer_copy *peer;
 	bool dirty; /* goes by the clean-fields word */
+	double best;
 };
 
 static inline void copy(const struct copier *copier, const void *from, void *to, uint32_t clean)
@@ -54,39 +56,46 @@ static inline void copy(const struct copier *copier, const void *from, void *to,
 	__asm__ volatile("" : : "r"(to) : "memory");
 }
 
-/* The best of the rounds of a call, in ns. Each kind of copier has a loop of its own, with nothing in it but the call. */
-#define BEST_OF(call)                                                                                                  \
-	do {                                                                                                           \
-		for (unsigned round = 0; round < ROUNDS; round++) {                                                    \
-			const uint32_t *word = words + round * CALLS % WORDS;                                          \
-			double start = now_ns(), took;                                                                 \
-                                                                                                                       \
-			for (unsigned i = 0; i < CALLS; i++) {                                                         \
-				call;                                                                                  \
-				__asm__ volatile("" : : "r"(word) : "memory");                                         \
-			}                                                                                              \
-			took = (now_ns() - start) / CALLS;                                                             \
-			best = took < best ? took : best;                                                              \
-		}                                                                                                      \
+/* One round, in ns a call. Each kind of copier has a loop of its own, with nothing in it but the call. */
+#define ROUND(call)                                                        \
+	do {                                                               \
+		start = now_ns();                                          \
+		for (unsigned i = 0; i < CALLS; i++) {                     \
+			call;                                              \
+			__asm__ volatile("" : : "r"(word) : "memory");     \
+		}                                                          \
+		took = (now_ns() - start) / CALLS;                         \
 	} while (0)
 
-static double hot(const struct copier *copier)
+static void round_of(struct copier *copier, const uint32_t *word)
 {
 	const struct gabi_translation *translation = copier->translation;
 	peer_copy *peer = copier->peer;
-	double best = 1e18;
+	double start, took;
 
 	if (peer)
-		BEST_OF(peer(pages[0], pages[1], word[i]));
+		ROUND(peer(pages[0], pages[1], word[i]));
 	else if (copier->dirty)
-		BEST_OF(gabi_translation_run_dirty(translation, pages[0], pages[1], word[i]));
+		ROUND(gabi_translation_run_dirty(translation, pages[0], pages[1], word[i]));
 	else
-		BEST_OF(gabi_translation_run(translation, pages[0], pages[1]));
-	return best;
+		ROUND(gabi_translation_run(translation, pages[0], pages[1]));
+	if (took < copier->best)
+		copier->best = took;
+}
+
+/* All in turn, so that each has the machine as the others have it; and each time with other words, which the processor's branch
+ * predictor has not just learned from the one before. */
+static void hot(struct copier *copiers, size_t count)
+{
+	for (size_t round = 0; round < ROUNDS; round++)
+		for (size_t i = 0; i < count; i++)
+			round_of(&copiers[i], words + (round * count + i) * CALLS % WORDS);
 }
 
 #if defined(__x86_64__)
 #include <x86intrin.h>
+
+enum { TIMES = 2001 };
 
 static int compare(const void *a, const void *b)
 {
@@ -101,53 +110,51 @@ static uint64_t median(uint64_t *at, size_t count)
 	return at[count / 2];
 }
 
-/* Both pages out of every cache before each call; the clock's own time is taken off. */
-static double cold(const struct copier *copier)
+/* Ticks of one copy, with both pages out of every cache; of none if copier is NULL. */
+static uint64_t cold_ticks(const struct copier *copier)
 {
-	enum { TIMES = 2001 };
-	static uint64_t took[TIMES], empty[TIMES];
-	double start_ns = now_ns();
-	uint64_t start = __rdtsc();
+	uint64_t before;
 	unsigned aux;
 
-	for (unsigned i = 0; i < TIMES; i++) {
-		uint64_t before;
-
-		for (size_t at = 0; at < 2 * GABI_VMCS_PAGE; at += 64)
-			_mm_clflush((uint8_t *)pages + at);
-		_mm_mfence();
-		_mm_lfence();
-		before = __rdtsc();
-		_mm_lfence();
+	for (size_t at = 0; at < 2 * GABI_VMCS_PAGE; at += 64)
+		_mm_clflush((uint8_t *)pages + at);
+	_mm_mfence();
+	_mm_lfence();
+	before = __rdtsc();
+	_mm_lfence();
+	if (copier)
 		copy(copier, pages[0], pages[1], 0);
-		_mm_lfence();
-		took[i] = __rdtscp(&aux) - before;
-		_mm_mfence();
-		_mm_lfence();
-		before = __rdtsc();
-		_mm_lfence();
-		_mm_lfence();
-		empty[i] = __rdtscp(&aux) - before;
-	}
-	{
-		double ns_per_tick = (now_ns() - start_ns) / (double)(__rdtsc() - start);
-		double ticks = (double)median(took, TIMES) - (double)median(empty, TIMES);
+	_mm_lfence();
+	return __rdtscp(&aux) - before;
+}
 
-		return ticks * ns_per_tick;
+static void cold(struct copier *copiers, size_t count)
+{
+	static uint64_t took[16][TIMES], nothing[TIMES];
+	double start_ns = now_ns(), ns_per_tick;
+	uint64_t start = __rdtsc();
+
+	for (size_t round = 0; round < TIMES; round++) {
+		nothing[round] = cold_ticks(NULL);
+		for (size_t i = 0; i < count; i++)
+			took[i][round] = cold_ticks(&copiers[i]);
 	}
+	ns_per_tick = (now_ns() - start_ns) / (double)(__rdtsc() - start);
+	for (size_t i = 0; i < count; i++)
+		copiers[i].best = ((double)median(took[i], TIMES) - (double)median(nothing, TIMES)) * ns_per_tick;
 }
 #else
-static double cold(const struct copier *copier)
+static void cold(struct copier *copiers, size_t count)
 {
-	return hot(copier);
+	hot(copiers, count);
 }
 #endif
 
-static void print(const char *name, const char *path, size_t bytes, double ns, const char *peer, double peer_ns)
+static void print(const char *name, size_t bytes, const struct copier *ours, const struct copier *peer)
 {
-	printf("{\"bench\":\"vmcs\",\"case\":\"%s\",\"path\":\"%s\",\"n\":%zu,\"ns_per_op\":%.4g", name, path, bytes, ns);
+	printf("{\"bench\":\"vmcs\",\"case\":\"%s\",\"path\":\"%s\",\"n\":%zu,\"ns_per_op\":%.4g", name, ours->name, bytes, ours->best);
 	if (peer)
-		printf(",\"peer\":\"%s\",\"peer_ns\":%.4g,\"ratio\":%.3g", peer, peer_ns, ns / peer_ns);
+		printf(",\"peer\":\"%s\",\"peer_ns\":%.4g,\"ratio\":%.3g", peer->name, peer->best, ours->best / peer->best);
 	printf("}\n");
 	fflush(stdout);
 }
@@ -155,10 +162,10 @@ static void print(const char *name, const char *path, size_t bytes, double ns, c
 enum direction { IN, OUT };
 
 /*
- * A load waits for a store to the same offset of another page. The copies store to the first KiB of a page; what else the loop
+ * A load waits for a store to the same offset of another page. Most copies store to the first KiBs of a page; what else the loop
  * reads, the translation and the stack, is kept out of there, or where the linker and the kernel put it would decide the figures.
  */
-enum { ASIDE = 2048 };
+enum { ASIDE = 3072 };
 
 /* gabi_translation_new never makes a block larger. */
 static void *resize_aside(void *ctx, void *block, size_t len)
@@ -181,15 +188,24 @@ static struct gabi_translation *make(const char *from, const char *to, enum gabi
 	return translation;
 }
 
-static void peer_memcpy(const void *from, void *to, uint32_t bytes)
-{
-	memcpy(to, from, bytes);
-}
+/* The floor: as many bytes, all in one place. */
+static size_t moved;
 
-static void peer_memcpy_1k(const void *from, void *to, uint32_t clean)
+static void peer_memcpy(const void *from, void *to, uint32_t clean)
 {
 	(void)clean;
-	memcpy(to, from, 1024);
+	memcpy(to, from, moved);
+}
+
+/* The floor of what is cold: one load of each line that a copy needs, all on their way at once. */
+static void peer_lines(const void *from, void *to, uint32_t clean)
+{
+	const volatile uint8_t *line = from;
+
+	(void)to;
+	(void)clean;
+	for (size_t at = 0; at < 1024; at += 64)
+		(void)line[at];
 }
 
 static struct gabi_translation *make_hot(enum direction direction)
@@ -197,55 +213,65 @@ static struct gabi_translation *make_hot(enum direction direction)
 	return direction == IN ? make("evmcs-7.2", "kvm-7.2", GABI_VMCS_SET_IN) : make("kvm-7.2", "evmcs-7.2", GABI_VMCS_SET_OUT);
 }
 
-/* One case: every path of ours, beside both builds of the kernel's. */
-static void measure(const char *name, enum direction direction, bool dirty, double (*clock)(const struct copier *))
+typedef void measure_fn(struct copier *copiers, size_t count);
+
+/* Measures ours in turn with the peers, and prints each beside each. */
+static void compare_all(const char *name, struct copier *copiers, size_t ours, size_t all, size_t bytes, measure_fn *measure)
 {
-	static const char *const paths[] = { "avx512", "avx2", "direct", "runs" };
-	struct gabi_translation *translation = make_hot(direction);
-	const struct copier as_built = { .peer = direction == IN ? peer_kernel_in : peer_kernel_out };
-	const struct copier at_best = { .peer = direction == IN ? peer_native_in : peer_native_out };
-	size_t bytes;
-	double built = 0, best = 0, plain = 0;
-
-	gabi_translation_runs(translation, &bytes);
-	if (as_built.peer) {
-		built = clock(&as_built);
-		best = clock(&at_best);
+	for (size_t i = 0; i < all; i++)
+		copiers[i].best = 1e18;
+	measure(copiers, all);
+	for (size_t i = 0; i < ours; i++) {
+		for (size_t k = ours; k < all; k++)
+			print(name, bytes, &copiers[i], &copiers[k]);
+		if (ours == all)
+			print(name, bytes, &copiers[i], NULL);
+		gabi_translation_free(copiers[i].translation);
 	}
-	if (clock == cold)
-		plain = cold(&(struct copier){ .peer = peer_memcpy_1k });
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		struct copier ours = { .translation = translation, .dirty = dirty };
-		double ns;
-
-		if (gabi_translation_use(translation, paths[i]))
-			continue;
-		ns = clock(&ours);
-		print(name, paths[i], bytes, ns, built ? "kernel -O2" : NULL, built);
-		if (best)
-			print(name, paths[i], bytes, ns, "kernel -O3 -march=native", best);
-		if (plain > 0)
-			print(name, paths[i], bytes, ns, "memcpy of 1 KiB", plain);
-	}
-	gabi_translation_free(translation);
 }
 
-/* Any other pair, against a memcpy of as many bytes. */
+/* One case: every path of ours, beside both builds of the kernel's and the floor. */
+static void measure(const char *name, enum direction direction, bool dirty, measure_fn *how)
+{
+	static const char *const paths[] = { "avx512", "avx2", "direct", "runs" };
+	struct copier copiers[9];
+	size_t count = 0, ours;
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct gabi_translation *translation = make_hot(direction);
+
+		gabi_translation_runs(translation, &moved);
+		if (gabi_translation_use(translation, paths[i]))
+			gabi_translation_free(translation);
+		else
+			copiers[count++] = (struct copier){ .name = paths[i], .translation = translation, .dirty = dirty };
+	}
+	ours = count;
+	if (peer_kernel_in) {
+		copiers[count++] = (struct copier){ "kernel -O2", .peer = direction == IN ? peer_kernel_in : peer_kernel_out };
+		copiers[count++] = (struct copier){ "kernel -O3 -march=native", .peer = direction == IN ? peer_native_in : peer_native_out };
+	}
+	if (!dirty)
+		copiers[count++] = (struct copier){ "memcpy of as many", .peer = peer_memcpy };
+	if (how == cold)
+		copiers[count++] = (struct copier){ "a load of each line", .peer = peer_lines };
+	compare_all(name, copiers, ours, count, moved, how);
+}
+
+/* Any other pair, beside a memcpy of as many bytes. */
 static void measure_pair(const char *from, const char *to)
 {
-	struct gabi_translation *translation = make(from, to, GABI_VMCS_SET_ALL);
-	const struct copier ours = { .translation = translation }, plain = { .peer = peer_memcpy };
+	struct copier copiers[3] = { { .translation = make(from, to, GABI_VMCS_SET_ALL) },
+				     { .translation = make(from, to, GABI_VMCS_SET_ALL) },
+				     { "memcpy of as many", .peer = peer_memcpy } };
 	char name[64];
-	size_t bytes;
 
-	gabi_translation_runs(translation, &bytes);
-	for (size_t i = 0; i < WORDS; i++)
-		words[i] = (uint32_t)bytes;
+	gabi_translation_runs(copiers[0].translation, &moved);
+	gabi_translation_use(copiers[1].translation, "runs");
+	copiers[0].name = gabi_translation_path(copiers[0].translation);
+	copiers[1].name = "runs";
 	snprintf(name, sizeof(name), "%s to %s", from, to);
-	print(name, gabi_translation_path(translation), bytes, hot(&ours), "memcpy", hot(&plain));
-	if (!gabi_translation_use(translation, "runs"))
-		print(name, "runs", bytes, hot(&ours), "memcpy", hot(&plain));
-	gabi_translation_free(translation);
+	compare_all(name, copiers, 2, 3, moved, hot);
 }
 
 /* ---- cases ---- */
@@ -277,13 +303,13 @@ static void set_words(uint32_t clean)
 	}
 }
 
-static void measure_case(size_t i, const char *heat, double (*clock)(const struct copier *))
+static void measure_case(size_t i, const char *heat, measure_fn *how)
 {
 	char name[64];
 
 	set_words(cases[i].clean);
 	snprintf(name, sizeof(name), "%s%s", cases[i].name, heat);
-	measure(name, cases[i].direction, cases[i].dirty, clock);
+	measure(name, cases[i].direction, cases[i].dirty, how);
 }
 
 __attribute__((noinline)) static void measure_all(void)
@@ -295,9 +321,16 @@ __attribute__((noinline)) static void measure_all(void)
 	measure_pair("kvm-7.2", "kvm-4.14");
 	measure_pair("kvm-4.14", "kvm-7.2");
 	measure_pair("kvm-7.2", "virtualbox");
+	measure_pair("virtualbox", "kvm-7.2");
 	measure_pair("kvm-7.2", "acrn");
+	measure_pair("acrn", "kvm-7.2");
 	measure_pair("kvm-7.2", "xen");
+	measure_pair("xen", "kvm-7.2");
 	measure_pair("kvm-7.2", "bochs");
+	measure_pair("bochs", "kvm-7.2");
+	measure_pair("kvm-7.2", "kvm-rfc2017");
+	measure_pair("kvm-7.2", "evmcs-7.2");
+	measure_pair("evmcs-7.2", "kvm-7.2");
 	measure_pair("evmcs-tlfs", "virtualbox");
 }
 

@@ -24,11 +24,9 @@ enum {
 #define FAST
 #endif
 #if defined(__GNUC__)
-#define INLINE    static inline __attribute__((always_inline))
-#define RARELY(x) __builtin_expect(x, 0)
+#define INLINE static inline __attribute__((always_inline))
 #else
-#define INLINE    static inline
-#define RARELY(x) (x)
+#define INLINE static inline
 #endif
 
 /* NOLINTNEXTLINE(readability-function-size): a statement a row */
@@ -71,27 +69,68 @@ INLINE void all_out(const uint8_t *restrict vmcs12, uint8_t *restrict evmcs)
 	_Static_assert(GABI_EVMCS_##group != GABI_EVMCS_ALL || !((in) || (out)), #name " would be forgotten below");
 #include <gabi/evmcs1.def>
 
-/* What is in no group, then each dirty one. No field that is in all of them is copied on entry or exit. */
-INLINE void dirty_in(const void *from, void *to, uint32_t clean)
+/* So few dirty groups that a branch for each costs less than `many`, which looks at all of them. */
+enum { FEW = 3 };
+
+/* What is in no group, then each dirty one. No field that is in all of them is copied on entry or exit. `many` may be NULL. */
+/* Four groups from `first` on: where none of them is dirty, that is one branch. */
+INLINE void four_in(unsigned first, uint32_t dirty, const void *from, void *to)
 {
-	group_in(GABI_EVMCS_NONE, from, to);
-	if ((clean & GABI_EVMCS_ALL_CLEAN) == GABI_EVMCS_ALL_CLEAN)
+	if (!(dirty >> first & 15))
 		return;
-#define GABI_EVMCS_GROUP_ROW(name, bit, text)                          \
-	if (GABI_EVMCS_##name < GABI_EVMCS_ALL && RARELY(!(clean >> (bit) & 1))) \
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)                                                            \
+	if ((bit) >= first && (bit) < first + 4 && GABI_EVMCS_##name < GABI_EVMCS_NONE && (dirty >> (bit) & 1)) \
 		group_in(bit, from, to);
 #include <gabi/evmcs_group.def>
 }
 
-INLINE void dirty_out(const void *from, void *to, uint32_t clean)
+/* Four groups from `first` on: where none of them is dirty, that is one branch. */
+INLINE void four_out(unsigned first, uint32_t dirty, const void *from, void *to)
 {
-	group_out(GABI_EVMCS_NONE, from, to);
-	if ((clean & GABI_EVMCS_ALL_CLEAN) == GABI_EVMCS_ALL_CLEAN)
+	if (!(dirty >> first & 15))
 		return;
-#define GABI_EVMCS_GROUP_ROW(name, bit, text)                          \
-	if (GABI_EVMCS_##name < GABI_EVMCS_ALL && RARELY(!(clean >> (bit) & 1))) \
+#define GABI_EVMCS_GROUP_ROW(name, bit, text)                                                            \
+	if ((bit) >= first && (bit) < first + 4 && GABI_EVMCS_##name < GABI_EVMCS_NONE && (dirty >> (bit) & 1)) \
 		group_out(bit, from, to);
 #include <gabi/evmcs_group.def>
+}
+
+INLINE void dirty_in(const struct gabi_translation *t, const void *from, void *to, uint32_t clean, gabi_run_dirty *many)
+{
+	uint32_t dirty = ~clean & GABI_EVMCS_ALL_CLEAN;
+
+	group_in(GABI_EVMCS_NONE, from, to);
+	if (!dirty)
+		return;
+	if (many && __builtin_popcount(dirty) > FEW) {
+		many(t, from, to, clean);
+	} else if (!many && dirty == GABI_EVMCS_ALL_CLEAN) {
+		all_in(from, to);
+	} else {
+		four_in(0, dirty, from, to);
+		four_in(4, dirty, from, to);
+		four_in(8, dirty, from, to);
+		four_in(12, dirty, from, to);
+	}
+}
+
+INLINE void dirty_out(const struct gabi_translation *t, const void *from, void *to, uint32_t clean, gabi_run_dirty *many)
+{
+	uint32_t dirty = ~clean & GABI_EVMCS_ALL_CLEAN;
+
+	group_out(GABI_EVMCS_NONE, from, to);
+	if (!dirty)
+		return;
+	if (many && __builtin_popcount(dirty) > FEW) {
+		many(t, from, to, clean);
+	} else if (!many && dirty == GABI_EVMCS_ALL_CLEAN) {
+		all_out(from, to);
+	} else {
+		four_out(0, dirty, from, to);
+		four_out(4, dirty, from, to);
+		four_out(8, dirty, from, to);
+		four_out(12, dirty, from, to);
+	}
 }
 
 bool gabi_direct_has(const struct gabi_translation *t)
@@ -104,7 +143,7 @@ bool gabi_direct_has(const struct gabi_translation *t)
 	       vmcs12->offset[GABI_VMCS_TSC_MULTIPLIER] == frozen[GABI_VMCS_TSC_MULTIPLIER];
 }
 
-/* The full copies for two kinds of CPU: groups are too small to gain by wider moves. */
+/* The full copies for two kinds of CPU, and those by groups, which are too small to gain by wider moves. */
 #define DIRECT(name, attributes)                                                                        \
 	attributes void gabi_##name##_in(const struct gabi_translation *t, const void *from, void *to)  \
 	{                                                                                               \
@@ -119,20 +158,21 @@ bool gabi_direct_has(const struct gabi_translation *t)
 
 DIRECT(direct, FAST)
 
-FAST void gabi_direct_in_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
-{
-	(void)t;
-	dirty_in(from, to, clean);
-}
+#define DIRTY(name, attributes, in_many, out_many)                                                                            \
+	attributes void gabi_##name##_in_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)  \
+	{                                                                                                                     \
+		dirty_in(t, from, to, clean, in_many);                                                                        \
+	}                                                                                                                     \
+	attributes void gabi_##name##_out_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean) \
+	{                                                                                                                     \
+		dirty_out(t, from, to, clean, out_many);                                                                      \
+	}
 
-FAST void gabi_direct_out_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)
-{
-	(void)t;
-	dirty_out(from, to, clean);
-}
+DIRTY(direct, FAST, NULL, NULL)
 
 #if defined(__x86_64__) && defined(__GNUC__)
 DIRECT(avx2, FAST __attribute__((target("avx2"))))
+DIRTY(wide, FAST __attribute__((target("popcnt"))), gabi_wide_in_many, gabi_wide_out_many)
 
 bool gabi_avx2_here(void)
 {
@@ -140,6 +180,7 @@ bool gabi_avx2_here(void)
 }
 #else
 DIRECT(avx2, FAST)
+DIRTY(wide, FAST, NULL, NULL)
 
 bool gabi_avx2_here(void)
 {

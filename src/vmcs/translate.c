@@ -8,22 +8,10 @@
 
 /* ---- what there is to copy ---- */
 
-struct item {
-	uint16_t from, to, len;
-	uint8_t group;
-};
-
-#define ITEMS_MAX (GABI_VMCS_COUNT + 8u)
-
-struct items {
-	struct item at[ITEMS_MAX];
-	size_t count;
-};
-
-static void item_add(struct items *items, size_t from, size_t to, size_t len, unsigned group)
+static void item_add(struct gabi_items *items, size_t from, size_t to, size_t len, unsigned group)
 {
 	items->at[items->count++] =
-		(struct item){ .from = (uint16_t)from, .to = (uint16_t)to, .len = (uint16_t)len, .group = (uint8_t)group };
+		(struct gabi_item){ .from = (uint16_t)from, .to = (uint16_t)to, .len = (uint16_t)len, .group = (uint8_t)group };
 }
 
 static bool in_set(enum gabi_vmcs_set set, unsigned id)
@@ -31,10 +19,10 @@ static bool in_set(enum gabi_vmcs_set set, unsigned id)
 	return set == GABI_VMCS_SET_ALL || (set == GABI_VMCS_SET_IN ? gabi_evmcs_fields[id].in : gabi_evmcs_fields[id].out);
 }
 
-static void items_sort(struct items *items)
+static void items_sort(struct gabi_items *items)
 {
 	for (size_t i = 1; i < items->count; i++) {
-		struct item held = items->at[i];
+		struct gabi_item held = items->at[i];
 		size_t at = i;
 
 		for (; at > 0 && items->at[at - 1].to > held.to; at--)
@@ -43,7 +31,7 @@ static void items_sort(struct items *items)
 	}
 }
 
-static void items_gather(const struct gabi_translation *t, struct items *items)
+static void items_gather(const struct gabi_translation *t, struct gabi_items *items)
 {
 	bool both_evmcs = t->from->family == GABI_VMCS_FAMILY_EVMCS && t->to->family == GABI_VMCS_FAMILY_EVMCS;
 
@@ -65,12 +53,12 @@ static void items_gather(const struct gabi_translation *t, struct items *items)
 /* ---- runs ---- */
 
 /* Appends the items of `group`, or all if it is GROUPS, as runs as long as they get. */
-static size_t runs_make(const struct items *items, unsigned group, struct gabi_run *out)
+static size_t runs_make(const struct gabi_items *items, unsigned group, struct gabi_run *out)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < items->count; i++) {
-		const struct item *item = &items->at[i];
+		const struct gabi_item *item = &items->at[i];
 		struct gabi_run *last = count ? &out[count - 1] : NULL;
 
 		if (group != GROUPS && item->group != group)
@@ -83,6 +71,7 @@ static size_t runs_make(const struct items *items, unsigned group, struct gabi_r
 	return count;
 }
 
+/* Two loads and stores are faster than one of each: fewer of them are across two lines. */
 static inline void copy16(const uint8_t *from, uint8_t *to)
 {
 	uint64_t low, high;
@@ -117,122 +106,6 @@ void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, 
 {
 	for (size_t i = 0; i < count; i++)
 		copy_run((const uint8_t *)from + run[i].from, (uint8_t *)to + run[i].to, run[i].len);
-}
-
-/* ---- 64 bytes at a time ---- */
-
-/* One 16-bit word to move; every field of every layout begins at an even offset. */
-struct word {
-	uint16_t from, to, group;
-};
-
-static size_t words_make(const struct items *items, struct word *out)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < items->count; i++) {
-		unsigned group = items->at[i].group;
-		/* NONE is copied whatever is clean, by its runs. */
-		unsigned mask = group == GABI_EVMCS_ALL ? GABI_EVMCS_ALL_CLEAN : group == GABI_EVMCS_NONE ? 0 : 1u << group;
-
-		for (unsigned at = 0; at < items->at[i].len; at += 2)
-			out[count++] = (struct word) { (uint16_t)(items->at[i].from + at), (uint16_t)(items->at[i].to + at),
-						       (uint16_t)mask };
-	}
-	return count;
-}
-
-/* How one block is put together. */
-struct plan {
-	struct gabi_wide_load loads[WIDE_WORDS];
-	struct gabi_wide_pick picks[WIDE_WORDS];
-	unsigned count;
-};
-
-/* One load more, of 64 bytes from `window` on, and which of the block's missing words it brings. What is there already stays:
- * before the second load that is the first one's 64 bytes as they were loaded. */
-static uint32_t load_add(const struct word *word, size_t count, uint32_t done, unsigned window, struct plan *plan)
-{
-	unsigned second = plan->count ? WIDE_WORDS : 0;
-	struct gabi_wide_pick pick = { { 0 } };
-	uint32_t brings = 0;
-
-	for (unsigned lane = 0; lane < WIDE_WORDS; lane++)
-		pick.word[lane] = (uint16_t)(plan->count == 1 ? plan->picks[0].word[lane] : lane);
-	for (size_t i = 0; i < count; i++) {
-		unsigned lane = word[i].to % WIDE_BYTES / 2;
-
-		if (done >> lane & 1 || word[i].from < window || word[i].from + 2u > window + WIDE_BYTES)
-			continue;
-		pick.word[lane] = (uint16_t)(second + (word[i].from - window) / 2);
-		brings |= UINT32_C(1) << lane;
-	}
-	plan->loads[plan->count].from = (uint16_t)window;
-	plan->picks[plan->count++] = pick;
-	return brings;
-}
-
-/* The loads that put a block together. Windows on cache lines are more, but each costs half as much as one across two lines;
- * the permutation costs the same in either. */
-static void loads_make(const struct word *word, size_t count, uint32_t mask, bool on_lines, struct plan *plan)
-{
-	plan->count = 0;
-	for (uint32_t done = 0; done != mask;) {
-		unsigned lowest = GABI_VMCS_PAGE - WIDE_BYTES;
-
-		for (size_t i = 0; i < count; i++)
-			if (!(done >> word[i].to % WIDE_BYTES / 2 & 1) && word[i].from < lowest)
-				lowest = word[i].from;
-		done |= load_add(word, count, done, on_lines ? lowest / WIDE_BYTES * WIDE_BYTES : lowest, plan);
-	}
-}
-
-static void block_make(const struct word *word, size_t count, struct gabi_wide_block *block, struct plan *plan)
-{
-	struct plan lines;
-
-	*block = (struct gabi_wide_block){ .to = (uint16_t)(word[0].to / WIDE_BYTES * WIDE_BYTES) };
-	for (size_t i = 0; i < count; i++) {
-		block->mask |= UINT32_C(1) << word[i].to % WIDE_BYTES / 2;
-		block->group[word[i].to % WIDE_BYTES / 2] = word[i].group;
-	}
-	loads_make(word, count, block->mask, false, plan);
-	loads_make(word, count, block->mask, true, &lines);
-	if (2 * lines.count <= 3 * plan->count)
-		*plan = lines;
-}
-
-/* Blocks in order of the loads that they take, so that carrying them out needs one branch a number and not one a block. Counts
- * what it makes, and writes it where there is room (blocks, loads and picks not NULL). */
-static void wide_make(const struct word *word, size_t count, struct gabi_translation *t)
-{
-	uint8_t takes[GABI_VMCS_PAGE / WIDE_BYTES] = { 0 }; /* loads, by line of the target; 0: not known yet */
-
-	t->block_count = t->load_count = 0;
-	for (unsigned n = 1; n <= WIDE_WORDS; n++) {
-		for (size_t first = 0, next; first < count; first = next) {
-			uint8_t *known = &takes[word[first].to / WIDE_BYTES];
-			struct gabi_wide_block block;
-			struct plan plan;
-
-			for (next = first; next < count && word[next].to / WIDE_BYTES == word[first].to / WIDE_BYTES;)
-				next++;
-			if (*known && *known != n)
-				continue;
-			block_make(word + first, next - first, &block, &plan);
-			*known = (uint8_t)plan.count;
-			if (*known != n)
-				continue;
-			if (t->blocks && t->loads && t->picks) {
-				t->blocks[t->block_count] = block;
-				memcpy(t->loads + t->load_count, plan.loads, n * sizeof(*plan.loads));
-				memcpy(t->picks + t->load_count, plan.picks, n * sizeof(*plan.picks));
-			}
-			t->block_count++;
-			t->load_count = (uint16_t)(t->load_count + n);
-		}
-		t->blocks_upto[n] = t->block_count;
-	}
 }
 
 /* ---- making one ---- */
@@ -278,51 +151,35 @@ static bool path_here(const struct gabi_translation *t, unsigned path)
 	}
 }
 
-/* The widest there is; but layouts that differ in few places move as a few long runs, and those are cheaper than many
- * permutations. */
+/* The widest there is. */
 static enum path path_choose(const struct gabi_translation *t)
 {
 	unsigned path = PATH_COUNT - 1;
 
-	if (!t->is_hot && 2u * t->run_count <= t->load_count)
-		return PATH_RUNS;
 	while (!path_here(t, path))
 		path--;
 	return path;
 }
 
-static int fill(struct gabi_translation *t, const struct items *items)
+static int fill(struct gabi_translation *t, const struct gabi_items *items)
 {
 	struct gabi_run runs[ITEMS_MAX];
-	struct word *words = gabi_mem_get(&t->mem, GABI_VMCS_PAGE / 2 * sizeof(*words));
-	size_t count, word_count;
+	size_t count = 0;
 
-	if (!words)
-		return GABI_ERR_NOMEM;
-	word_count = words_make(items, words);
-	wide_make(words, word_count, t);
-	t->bytes = (uint16_t)(2 * word_count);
-	t->blocks = gabi_mem_get(&t->mem, t->block_count * sizeof(*t->blocks) + 1);
-	t->loads = gabi_mem_get(&t->mem, t->load_count * sizeof(*t->loads) + 1);
-	t->picks_store = gabi_mem_get(&t->mem, t->load_count * sizeof(*t->picks) + WIDE_BYTES);
-	if (t->picks_store)
-		t->picks = (struct gabi_wide_pick *)(((uintptr_t)t->picks_store + WIDE_BYTES - 1) / WIDE_BYTES * WIDE_BYTES);
 	t->run_count = (uint16_t)runs_make(items, GROUPS, runs);
 	t->runs = gabi_mem_get(&t->mem, t->run_count * sizeof(*t->runs) + 1);
 	t->group_runs = gabi_mem_get(&t->mem, items->count * sizeof(*t->group_runs) + 1);
-	if (t->blocks && t->loads && t->picks)
-		wide_make(words, word_count, t);
-	gabi_mem_put(&t->mem, words);
-	if (!t->blocks || !t->loads || !t->picks || !t->runs || !t->group_runs)
+	if (!t->runs || !t->group_runs)
 		return GABI_ERR_NOMEM;
 	memcpy(t->runs, runs, t->run_count * sizeof(*runs));
-	count = 0;
+	for (size_t i = 0; i < items->count; i++)
+		t->bytes = (uint16_t)(t->bytes + items->at[i].len);
 	for (unsigned group = 0; group < GROUPS; group++) {
 		t->group_first[group] = (uint16_t)count;
 		count += runs_make(items, group, t->group_runs + count);
 	}
 	t->group_first[GROUPS] = (uint16_t)count;
-	return 0;
+	return gabi_wide_plan(t, items);
 }
 
 int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, enum gabi_vmcs_set set,
@@ -331,7 +188,7 @@ int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_
 	struct gabi_mem own = gabi_mem_or_default(mem);
 	bool from_evmcs = from->family == GABI_VMCS_FAMILY_EVMCS, to_evmcs = to->family == GABI_VMCS_FAMILY_EVMCS;
 	struct gabi_translation *t;
-	struct items items;
+	struct gabi_items items;
 
 	if (set != GABI_VMCS_SET_ALL && from_evmcs == to_evmcs)
 		return gabi_fail(
@@ -367,7 +224,7 @@ void gabi_translation_free(struct gabi_translation *t)
 	gabi_mem_put(&mem, t->runs);
 	gabi_mem_put(&mem, t->group_runs);
 	gabi_mem_put(&mem, t->blocks);
-	gabi_mem_put(&mem, t->loads);
+	gabi_mem_put(&mem, t->groups);
 	gabi_mem_put(&mem, t->picks_store);
 	gabi_mem_put(&mem, t);
 }

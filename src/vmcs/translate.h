@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A compiled translation, and the three ways to carry it out. */
+/* A compiled translation, and the ways to carry it out. */
 #ifndef GABI_TRANSLATE_H
 #define GABI_TRANSLATE_H
 
@@ -13,21 +13,38 @@ struct gabi_run {
 #define WIDE_BYTES 64u
 #define WIDE_WORDS (WIDE_BYTES / 2)
 
-/* One load of 64 bytes. A pick says where each word of the block is then to be taken from: of a block's only load, in that; else
- * of two, what is there so far (to begin with, the first load) and, from 32 on, this load. The first of several is not used. The
- * picks have an array of their own, so that each is one cache line. */
-struct gabi_wide_load {
-	uint16_t from;
+/* One field or more that lie together in both layouts. */
+struct gabi_item {
+	uint16_t from, to, len;
+	uint8_t group;
 };
-struct gabi_wide_pick {
+
+#define ITEMS_MAX (GABI_VMCS_COUNT + 8u)
+
+struct gabi_items {
+	struct gabi_item at[ITEMS_MAX];
+	size_t count;
+};
+
+/*
+ * One store of 64 bytes, of which those in a mask. Its kind is how many windows of 64 bytes of the source it is put together of, by a
+ * permutation each, but by one of the first two; of kind 0 there is one, whose words lie as they should. What a block takes is
+ * packed, since to load it costs as much as to load what is to be copied.
+ */
+enum { WIDE_WINDOWS = 5, WIDE_KINDS = WIDE_WINDOWS + 1 };
+struct gabi_wide_block {
+	uint64_t head; /* bits 63:48 first window, 47:32 where to, 31:0 the mask */
+	uint64_t more; /* further windows, 16 bits each, the second lowest */
+};
+
+/* Word i is wanted if any of these groups is dirty. Apart from its block, which is looked at each time. */
+struct gabi_wide_groups {
 	uint16_t word[WIDE_WORDS];
 };
 
-/* One store of a line of 64 bytes, of which those in `mask`, put together by some loads. */
-struct gabi_wide_block {
-	uint16_t group[WIDE_WORDS]; /* word i is wanted if any of these groups is dirty */
-	uint32_t mask;
-	uint16_t to;
+/* Where each word comes from: of one register, or from 32 on of another. */
+struct gabi_wide_pick {
+	uint16_t word[WIDE_WORDS];
 };
 
 typedef void gabi_run_all(const struct gabi_translation *t, const void *from, void *to);
@@ -42,13 +59,13 @@ struct gabi_translation {
 	uint8_t path;     /* enum path of translate.c */
 	uint8_t is_evmcs; /* clean-field groups mean something */
 	uint8_t is_hot;   /* one of the pairs that there is straight code for */
-	uint16_t run_count, block_count, load_count, bytes;
+	uint16_t run_count, bytes;
 	uint16_t group_first[GROUPS + 1];    /* into group_runs */
 	struct gabi_run *runs, *group_runs;  /* of everything, and of each group by itself */
-	uint16_t blocks_upto[WIDE_WORDS + 1]; /* how many blocks take that many loads or fewer */
+	uint16_t kind_end[WIDE_KINDS];       /* the blocks lie in order of their kinds */
 	struct gabi_wide_block *blocks;
-	struct gabi_wide_load *loads;
-	struct gabi_wide_pick *picks; /* one a load, each on a line of 64 bytes */
+	struct gabi_wide_groups *groups;     /* of each block */
+	struct gabi_wide_pick *picks; /* in the order that they are used in, each on a line of 64 bytes */
 	void *picks_store;            /* what holds them */
 };
 
@@ -63,9 +80,13 @@ bool gabi_avx2_here(void);
 gabi_run_all gabi_direct_in, gabi_direct_out, gabi_avx2_in, gabi_avx2_out;
 gabi_run_dirty gabi_direct_in_dirty, gabi_direct_out_dirty;
 
+/* wide_plan.c: the blocks, out of items in order of where they go. */
+int gabi_wide_plan(struct gabi_translation *t, const struct gabi_items *items);
+
 /* wide.c: permutations of 64 bytes; want AVX-512BW. */
 bool gabi_wide_here(void);
 gabi_run_all gabi_wide_any, gabi_wide_in, gabi_wide_out;
-gabi_run_dirty gabi_wide_any_dirty, gabi_wide_in_dirty, gabi_wide_out_dirty;
+gabi_run_dirty gabi_wide_any_dirty, gabi_wide_in_dirty, gabi_wide_out_dirty; /* the last two by direct.c, which takes few groups itself */
+gabi_run_dirty gabi_wide_in_many, gabi_wide_out_many;
 
 #endif
