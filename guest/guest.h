@@ -21,6 +21,8 @@ struct guest_request {
 	unsigned long long unused;
 };
 
+#define GUEST_VMM_ANSWERED 0x67616269 /* arm64: what X0 holds after a call that is the VMM's to answer */
+
 /* Guest-physical addresses. The memory is one piece of GUEST_LEN from GUEST_MEM on. */
 #ifdef __x86_64__
 #define GUEST_MEM 0x0

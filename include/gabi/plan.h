@@ -17,6 +17,7 @@ enum gabi_op_kind {
 	GABI_OP_SET_TSC_KHZ,   /* KVM_SET_TSC_KHZ */
 	GABI_OP_DROP_IF_EQUAL, /* of a saved state: leave the word out if it holds value, else refuse */
 	GABI_OP_VERIFY,        /* read back: the word under mask must be value */
+	GABI_OP_FILTER_SMCCC,  /* KVM_ARM_VM_SMCCC_FILTER: key.index is the first function, value its enum gabi_smccc */
 	GABI_OP_COUNT
 };
 

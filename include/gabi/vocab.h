@@ -126,6 +126,15 @@ GABI_API enum gabi_space gabi_arm64_space(uint64_t id);
 /* The width that a KVM register id of arm64 carries, 8 to 2048 bits; 0 where it is no such id. */
 GABI_API unsigned gabi_arm64_bits(uint64_t id);
 
+/* A word of the space SMCCC: what becomes of the calls from its key's function id on. KVM does not answer them. */
+enum gabi_smccc {
+	GABI_SMCCC_DENY = 1,   /* the guest is told NOT_SUPPORTED */
+	GABI_SMCCC_TO_VMM = 2, /* the VMM answers */
+};
+#define GABI_SMCCC_WORD(action, functions) ((uint64_t)(action) << 32 | (uint32_t)(functions))
+#define GABI_SMCCC_ACTION(word) ((word) >> 32)
+#define GABI_SMCCC_FUNCTIONS(word) ((uint32_t)(word))
+
 GABI_API const char *gabi_rule_text(unsigned rule); /* "subset" */
 GABI_API const char *gabi_rule_what(unsigned rule); /* the sentence of rule.def */
 

@@ -42,6 +42,7 @@ enum gabi_arch gabi_space_arch(unsigned space)
 	case GABI_SPACE_ARM64:
 	case GABI_SPACE_ARM64_ACCEPTS:
 	case GABI_SPACE_ARM64_STATE:
+	case GABI_SPACE_SMCCC:
 		return GABI_ARCH_ARM64;
 	default:
 		return GABI_ARCH_X86;

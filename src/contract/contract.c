@@ -131,11 +131,62 @@ static void clear_free_fields(struct gabi_word *word)
 			word->value &= ~(gabi_mask(field[i].bits) << field[i].lo);
 }
 
+/* ---- calls that KVM is not to answer ---- */
+
+#define ARCH_CALL(id) (((id) & 0xbfff0000) == 0x80000000) /* Arm DEN 0028: calls of the architecture, of 32 and 64 bits */
+
+/* KVM takes no filter over the architecture's calls, by which a guest learns of its processor's flaws
+ * (Documentation/virt/kvm/devices/vm.rst, KVM_ARM_VM_SMCCC_FILTER). */
+static const char *wrong_calls(uint64_t first, uint64_t value)
+{
+	uint64_t functions = GABI_SMCCC_FUNCTIONS(value), action = GABI_SMCCC_ACTION(value), last = first + functions - 1;
+
+	if (action != GABI_SMCCC_DENY && action != GABI_SMCCC_TO_VMM)
+		return "there is no such treatment of calls";
+	if (!functions || last > UINT32_MAX)
+		return "there are no such calls";
+	if (ARCH_CALL(first) || ARCH_CALL(last) || (first < 0x80000000 && last > 0x8000ffff) || (first < 0xc0000000 && last > 0xc000ffff))
+		return "no filter can be laid over the architecture's own calls";
+	return NULL;
+}
+
+static bool uses_filter(const struct gabi_contract *contract)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_VM, .index = GABI_VM_SMCCC_FILTER };
+	const struct gabi_word *word = gabi_words_find(&contract->words, &key, GABI_VP_ALL);
+
+	return word && word->value;
+}
+
+static int check_calls(const struct gabi_contract *contract, struct gabi_diag *diag)
+{
+	uint64_t free = 0; /* the first function that no range has yet */
+
+	for (size_t i = 0; i < contract->words.count; i++) {
+		const struct gabi_word *word = &contract->words.at[i];
+		const char *wrong = word->key.space == GABI_SPACE_SMCCC ? wrong_calls(word->key.index, word->value) : NULL;
+
+		if (word->key.space != GABI_SPACE_SMCCC)
+			continue;
+		if (!wrong && word->key.index < free)
+			wrong = "a call is treated in two ways";
+		if (!wrong && !uses_filter(contract))
+			wrong = "calls are treated specially, and \"smccc-filter\" is not promised";
+		if (wrong)
+			return gabi_fail_at(diag, GABI_ERR_CONFLICT, &word->key, wrong, (char *)NULL);
+		free = word->key.index + GABI_SMCCC_FUNCTIONS(word->value);
+	}
+	return 0;
+}
+
 int gabi_contract_seal(struct gabi_contract *contract, struct gabi_diag *diag)
 {
+	int err;
+
 	for (size_t i = 0; i < contract->words.count; i++)
 		clear_free_fields(&contract->words.at[i]);
-	return gabi_words_sort(&contract->words, diag);
+	err = gabi_words_sort(&contract->words, diag);
+	return err ? err : check_calls(contract, diag);
 }
 
 const struct gabi_word *gabi_contract_words(const struct gabi_contract *contract, size_t *ret_count)

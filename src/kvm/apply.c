@@ -84,14 +84,18 @@ int apply_compare(struct apply *apply, const struct gabi_op *op, unsigned vp, ui
 
 /* ---- operations ---- */
 
+/* Of what was enabled KVM tells only the enlightened VMCS's versions: that call takes a pointer, and writes them there. */
 static int enable_on(struct apply *apply, const struct gabi_op *op, int fd, unsigned vp)
 {
-	struct kvm_enable_cap enable = { .cap = (uint32_t)op->key.index, .args = { op->value } };
+	bool tells = op->key.index == GABI_KVM_CAP_HYPERV_ENLIGHTENED_VMCS;
 	uint16_t version = 0;
+	struct kvm_enable_cap enable = { .cap = (uint32_t)op->key.index, .args = { tells ? (uintptr_t)&version : op->value } };
+	struct gabi_op told = *op;
 
-	if (op->key.index == GABI_KVM_CAP_HYPERV_ENLIGHTENED_VMCS) /* takes a pointer, and writes the version there */
-		enable.args[0] = (uintptr_t)&version;
-	return kvm_ioctl(fd, KVM_ENABLE_CAP, &enable) ? apply_refused(apply, op, vp, errno) : 0;
+	if (kvm_ioctl(fd, KVM_ENABLE_CAP, &enable))
+		return apply_refused(apply, op, vp, errno);
+	told.mask = UINT16_MAX;
+	return tells ? apply_compare(apply, &told, vp, version) : 0;
 }
 
 static int enable(struct apply *apply, const struct gabi_op *op)

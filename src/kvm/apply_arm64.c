@@ -61,12 +61,24 @@ static int set_reg(struct apply *apply, const struct gabi_op *op, size_t count, 
 	return move_reg(vcpu, KVM_SET_ONE_REG, op->key.index, &bytes) ? apply_refused(apply, op, vp, errno) : 0;
 }
 
+/* Once a VM, each call at most once. KVM has no way to read a filter back: it refuses what it does not carry out. */
+static int filter_smccc(struct apply *apply, const struct gabi_op *op)
+{
+	struct kvm_smccc_filter filter = { .base = (uint32_t)op->key.index, .nr_functions = GABI_SMCCC_FUNCTIONS(op->value),
+					   .action = (uint8_t)GABI_SMCCC_ACTION(op->value) };
+	struct kvm_device_attr attr = { .group = KVM_ARM_VM_SMCCC_CTRL, .attr = KVM_ARM_VM_SMCCC_FILTER, .addr = (uintptr_t)&filter };
+
+	return kvm_ioctl(apply->vm->vm, KVM_SET_DEVICE_ATTR, &attr) ? apply_refused(apply, op, GABI_VP_ALL, errno) : 0;
+}
+
 /* A register of the VM is set on one virtual processor; that all show it is seen when it is read back. */
 int apply_set(struct apply *apply, const struct gabi_op *op, size_t count)
 {
 	bool once = op->scope != GABI_SCOPE_VP && op->vp == GABI_VP_ALL;
 	int err = 0;
 
+	if (op->kind == GABI_OP_FILTER_SMCCC)
+		return filter_smccc(apply, op);
 	if (op->kind != GABI_OP_SET_REG || gabi_arm64_bits(op->key.index) == 0)
 		return gabi_fail_at(apply->diag, GABI_ERR_ARCH, &op->key, "the plan is not one for arm64", (char *)NULL);
 	for (unsigned vp = 0; !err && vp < (once ? 1 : apply->vm->vcpus); vp++)

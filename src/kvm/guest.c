@@ -69,10 +69,13 @@ static int stopped(const struct kvm_run *run, struct gabi_diag *diag)
 	return gabi_fail(diag, GABI_ERR_KVM, "the guest stopped before it had answered, exit reason ", number, (char *)NULL);
 }
 
-static int run_to_end(int vcpu, const struct kvm_run *run, struct gabi_diag *diag)
+/* calls: how often the guest may want something of its VMM. */
+static int run_to_end(int vcpu, const struct kvm_run *run, size_t calls, struct gabi_diag *diag)
 {
-	if (kvm_ioctl(vcpu, KVM_RUN, NULL))
-		return kvm_refused(diag, "run the guest");
+	do {
+		if (kvm_ioctl(vcpu, KVM_RUN, NULL))
+			return kvm_refused(diag, "run the guest");
+	} while (run->exit_reason == KVM_EXIT_HYPERCALL && calls-- && !guest_answer(vcpu));
 	return guest_ended(run) ? 0 : stopped(run, diag);
 }
 
@@ -86,7 +89,7 @@ static int ask(struct space *space, int vcpu, struct guest_request *requests, si
 	memcpy(space->memory + (GUEST_REQUESTS - GUEST_MEM), requests, count * sizeof(*requests));
 	err = guest_enter(vcpu, space->memory, diag);
 	if (!err)
-		err = run_to_end(vcpu, space->run, diag);
+		err = run_to_end(vcpu, space->run, count, diag);
 	if (!err)
 		memcpy(requests, space->memory + (GUEST_REQUESTS - GUEST_MEM), count * sizeof(*requests));
 	for (size_t i = 0; !err && i < count; i++)

@@ -20,6 +20,9 @@ int guest_enter(int vcpu, unsigned char *memory, struct gabi_diag *diag);
 
 struct kvm_run;
 
+/* Answers a call that the VM's filter hands to its VMM: the guest sees in X0 that it was. Not 0: there are no such calls here. */
+int guest_answer(int vcpu);
+
 /* Is this exit the guest's way to say that it has answered? */
 bool guest_ended(const struct kvm_run *run);
 

@@ -25,6 +25,11 @@ int guest_enter(int vcpu, unsigned char *memory, struct gabi_diag *diag)
 	return 0;
 }
 
+int guest_answer(int vcpu)
+{
+	return set_core(vcpu, KVM_REG_ARM_CORE_REG(regs.regs[0]), GUEST_VMM_ANSWERED);
+}
+
 bool guest_ended(const struct kvm_run *run)
 {
 	return run->exit_reason == KVM_EXIT_MMIO && run->mmio.phys_addr == GUEST_END && run->mmio.is_write;

@@ -26,6 +26,13 @@ struct reg_mask_range {
 #ifndef KVM_ARM_VM_SMCCC_CTRL
 #define KVM_ARM_VM_SMCCC_CTRL   0
 #define KVM_ARM_VM_SMCCC_FILTER 0
+
+struct kvm_smccc_filter {
+	__u32 base;
+	__u32 nr_functions;
+	__u8 action;
+	__u8 pad[15];
+};
 #endif
 
 #endif

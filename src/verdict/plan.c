@@ -2,7 +2,7 @@
 /*
  * Plans. The order is the kernel's: capabilities, which change what the rest may say; the TSC's frequency; CPUID, on which
  * MSRs depend; MSRs, MISC after the pin-based controls that it is checked against; arm64 registers, those of the VM
- * before those of its virtual processors; and last the reading back of all of it.
+ * before those of its virtual processors; calls that KVM is to leave alone; and last the reading back of all of it.
  */
 #include <gabi/plan.h>
 
@@ -25,7 +25,8 @@ struct making {
 
 const char *gabi_op_text(unsigned kind)
 {
-	static const char *const texts[] = { "enable-cap", "set-cpuid", "set-msr", "set-reg", "set-tsc-khz", "drop-if-equal", "verify" };
+	static const char *const texts[] = { "enable-cap", "set-cpuid", "set-msr", "set-reg", "set-tsc-khz", "drop-if-equal", "verify",
+					     "filter-smccc" };
 
 	return kind < GABI_COUNT_OF(texts) ? texts[kind] : "unknown";
 }
@@ -46,7 +47,7 @@ static unsigned scope_of(const struct gabi_key *key)
 {
 	const struct gabi_reg *reg = gabi_reg_of(key);
 
-	return reg ? reg->scope : gabi_is_fw(key) ? GABI_SCOPE_VM : GABI_SCOPE_VP;
+	return reg ? reg->scope : gabi_is_fw(key) || key->space == GABI_SPACE_SMCCC ? GABI_SCOPE_VM : GABI_SCOPE_VP;
 }
 
 /* ---- what a word's fields say about writing it ---- */
@@ -346,6 +347,28 @@ static bool can_be_read_back(unsigned space)
 	       space == GABI_SPACE_ARM64;
 }
 
+/* A firmware register that the contract does not list, or nobody here knows, was written to its absent value. */
+static int add_verifies_of_absent(struct making *m)
+{
+	size_t count;
+	const struct gabi_word *word = gabi_host_words(m->host, &count);
+	struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_ARM64);
+
+	for (; range.at < range.end; range.at++) {
+		struct gabi_op op = op_of(GABI_OP_VERIFY, range.at, wanted(m, range.at));
+		bool written = gabi_is_fw(&range.at->key) && !(range.at->flags & GABI_WORD_IMPLIED);
+		int err;
+
+		if (!written || gabi_contract_find(m->contract, &range.at->key, GABI_VP_ALL))
+			continue;
+		op.vp = GABI_VP_ALL;
+		err = add(m->plan, &op);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /* What the guest will see is read back, all of it; run-time bits, which are not promised, excepted. */
 static int add_verifies(struct making *m)
 {
@@ -363,7 +386,7 @@ static int add_verifies(struct making *m)
 		if (err)
 			return err;
 	}
-	return 0;
+	return add_verifies_of_absent(m);
 }
 
 static int make(struct making *m)
@@ -382,6 +405,8 @@ static int make(struct making *m)
 		err = add_msrs(m);
 	if (!err)
 		err = add_registers(m);
+	if (!err)
+		err = add_space(m, GABI_SPACE_SMCCC, GABI_OP_FILTER_SMCCC);
 	if (!err)
 		err = add_drops(m);
 	return err ? err : add_verifies(m);

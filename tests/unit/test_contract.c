@@ -170,6 +170,52 @@ static void seal__refuses_a_promise_that_is_there_twice(void **state)
 	}
 }
 
+#define CALLS(first, action, functions) { { GABI_SPACE_SMCCC, 0, 0, first }, GABI_SMCCC_WORD(action, functions), 0, GABI_VP_ALL, 64, 0 }
+
+static const struct {
+	const char *name;
+	struct gabi_word words[2];
+	bool without_filter;
+	int err;
+	const char *sentence;
+} calls[] = {
+	{ "one call", { CALLS(0x84000050, GABI_SMCCC_DENY, 1) }, false, 0, NULL },
+	{ "up to the last call", { CALLS(0xffffff00, GABI_SMCCC_TO_VMM, 0x100) }, false, 0, NULL },
+	{ "side by side", { CALLS(0x84000050, GABI_SMCCC_DENY, 4), CALLS(0x84000054, GABI_SMCCC_TO_VMM, 1) }, false, 0, NULL },
+	{ "over one another", { CALLS(0x84000050, GABI_SMCCC_DENY, 5), CALLS(0x84000054, GABI_SMCCC_TO_VMM, 1) }, false, GABI_ERR_CONFLICT,
+	  "a call is treated in two ways" },
+	{ "no call", { CALLS(0x84000050, GABI_SMCCC_DENY, 0) }, false, GABI_ERR_CONFLICT, "there are no such calls" },
+	{ "beyond the last call", { CALLS(0xffffff00, GABI_SMCCC_DENY, 0x101) }, false, GABI_ERR_CONFLICT, "there are no such calls" },
+	{ "left to KVM", { CALLS(0x84000050, 0, 1) }, false, GABI_ERR_CONFLICT, "there is no such treatment" },
+	{ "an unknown treatment", { CALLS(0x84000050, 3, 1) }, false, GABI_ERR_CONFLICT, "there is no such treatment" },
+	{ "an architecture's call", { CALLS(0x8000ffff, GABI_SMCCC_DENY, 1) }, false, GABI_ERR_CONFLICT, "the architecture's own calls" },
+	{ "beginning before those", { CALLS(0x7fffffff, GABI_SMCCC_DENY, 2) }, false, GABI_ERR_CONFLICT, "the architecture's own calls" },
+	{ "around those of 64 bits", { CALLS(0xbfffffff, GABI_SMCCC_DENY, 0x10002) }, false, GABI_ERR_CONFLICT, "the architecture's own calls" },
+	{ "just behind them", { CALLS(0xc0010000, GABI_SMCCC_DENY, 1) }, false, 0, NULL },
+	{ "without the filter", { CALLS(0x84000050, GABI_SMCCC_DENY, 1) }, true, GABI_ERR_CONFLICT, "\"smccc-filter\" is not promised" },
+};
+
+static void seal__takes_only_calls_that_kvm_lets_one_filter(void **state)
+{
+	static const struct gabi_word filter = { { GABI_SPACE_VM, 0, 0, GABI_VM_SMCCC_FILTER }, 1, 0, GABI_VP_ALL, 64, 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(calls); i++) {
+		struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_ARM64, NULL);
+		struct gabi_diag diag = { 0 };
+		int err;
+
+		if (!calls[i].without_filter)
+			assert_int_equal(add(contract, filter), 0);
+		for (size_t at = 0; at < COUNT_OF(calls[i].words) && calls[i].words[at].bits; at++)
+			assert_int_equal(add(contract, calls[i].words[at]), 0);
+		err = gabi_contract_seal(contract, &diag);
+		if (err != calls[i].err || (err && !strstr(diag.text, calls[i].sentence)))
+			fail_msg("%s: %s: %s", calls[i].name, gabi_err_name(err), diag.text);
+		gabi_contract_free(contract);
+	}
+}
+
 /* What a VMM sets per VM is no promise: two contracts that differ in nothing else are the same. */
 static void seal__clears_the_free_fields_of_every_word(void **state)
 {
@@ -289,6 +335,7 @@ int main(void)
 		cmocka_unit_test(vp__cannot_have_an_evmcs_version_of_its_own),
 		cmocka_unit_test(find__gives_a_processor_its_own_word_or_the_common_one),
 		cmocka_unit_test(seal__refuses_a_promise_that_is_there_twice),
+		cmocka_unit_test(seal__takes_only_calls_that_kvm_lets_one_filter),
 		cmocka_unit_test(seal__clears_the_free_fields_of_every_word),
 		cmocka_unit_test(name_and_note__are_copied_and_cleared),
 		cmocka_unit_test(name__stays_when_memory_is_short),

@@ -11,8 +11,10 @@
 
 /* ---- hosts and contracts of a few words ---- */
 
+enum { WORDS_MAX = 33 }; /* a register of 2048 bits, and one more */
+
 struct words {
-	struct gabi_word at[8];
+	struct gabi_word at[WORDS_MAX];
 };
 
 #define WORD(space_name, index_value, part_value, width, word_value, can_set)                                                  \
@@ -35,7 +37,7 @@ static struct gabi_host *host_of(enum gabi_arch arch, enum gabi_view view, const
 	struct gabi_diag diag;
 
 	assert_non_null(host);
-	for (size_t i = 0; i < 8 && words->at[i].bits; i++) {
+	for (size_t i = 0; i < WORDS_MAX && words->at[i].bits; i++) {
 		if (gabi_host_add(host, &words->at[i], &diag))
 			fail_msg("%s", diag.text);
 		if (view == GABI_VIEW_KVM)
@@ -51,7 +53,7 @@ static struct gabi_contract *contract_of(enum gabi_arch arch, const struct words
 	struct gabi_diag diag;
 
 	assert_non_null(contract);
-	for (size_t i = 0; i < 8 && words->at[i].bits; i++) {
+	for (size_t i = 0; i < WORDS_MAX && words->at[i].bits; i++) {
 		struct gabi_word word = words->at[i];
 
 		word.settable = 0;
@@ -639,6 +641,9 @@ static void plan__writes_firmware_registers_once_before_the_first_run(void **sta
 		sets++;
 	}
 	assert_int_equal(sets, 2); /* the promised one, and the one that the contract has never heard of */
+	assert_int_equal(op[count - 1].kind, GABI_OP_VERIFY); /* and that is read back, too */
+	assert_int_equal(op[count - 1].key.index, 0x6030000000160003);
+	assert_int_equal(op[count - 1].mask, UINT64_MAX);
 	gabi_plan_free(plan);
 }
 
@@ -705,6 +710,65 @@ static void plan__writes_an_msr_that_would_show_what_was_never_promised(void **s
 		gabi_host_free(host);
 	}
 	gabi_contract_free(contract);
+}
+
+/* Every word of it, whatever its width, in one piece. */
+static void plan__zeroes_a_bitmap_that_nobody_knows(void **state)
+{
+	static const struct words promise = { { WORD(ARM64, STD_BMAP, 0, 64, 0, 0) } };
+
+	(void)state;
+	for (unsigned log2_bytes = 0; log2_bytes <= 8; log2_bytes++) {
+		uint64_t id = 0x6000000000160042 | (uint64_t)log2_bytes << 52;
+		unsigned bits = log2_bytes < 3 ? 8u << log2_bytes : 64, parts = log2_bytes < 3 ? 1 : 1u << (log2_bytes - 3);
+		struct words offer = { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } };
+		struct gabi_plan *plan;
+		const struct gabi_op *op;
+		size_t count, sets = 0, verifies = 0;
+		int err;
+
+		for (unsigned part = 0; part < parts; part++)
+			offer.at[1 + part] = (struct gabi_word)WORD(ARM64, id, part, bits, 5, 7);
+		plan = plan_of(GABI_ARCH_ARM64, &promise, &offer, &err);
+		assert_non_null(plan);
+		op = gabi_plan_ops(plan, &count);
+		for (size_t i = 0; i < count; i++) {
+			if (op[i].key.index != id)
+				continue;
+			assert_int_equal(op[i].value, 0);
+			assert_int_equal(op[i].bits, bits);
+			assert_int_equal(op[i].scope, GABI_SCOPE_VM);
+			sets += op[i].kind == GABI_OP_SET_REG;
+			verifies += op[i].kind == GABI_OP_VERIFY;
+		}
+		assert_int_equal(sets, parts);
+		assert_int_equal(verifies, parts);
+		gabi_plan_free(plan);
+	}
+}
+
+static void plan__of_a_filter__lays_it_before_the_reading_back(void **state)
+{
+	static const struct words promise = { { WORD(ARM64, STD_BMAP, 0, 64, 0, 0), WORD(VM, GABI_VM_SMCCC_FILTER, 0, 64, 1, 0),
+						WORD(SMCCC, 0x84000050, 0, 64, GABI_SMCCC_WORD(GABI_SMCCC_DENY, 4), 0) } };
+	static const struct words offer = { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1), WORD(VM, GABI_VM_SMCCC_FILTER, 0, 64, 1, 0) } };
+	static const struct words without = { { WORD(ARM64, STD_BMAP, 0, 64, 1, 1) } };
+	static const unsigned kinds[] = { GABI_OP_SET_REG, GABI_OP_FILTER_SMCCC, GABI_OP_VERIFY };
+	int err;
+	struct gabi_plan *plan = plan_of(GABI_ARCH_ARM64, &promise, &offer, &err);
+	const struct gabi_op *op;
+	size_t count;
+
+	(void)state;
+	assert_non_null(plan);
+	op = gabi_plan_ops(plan, &count);
+	assert_int_equal(count, sizeof(kinds) / sizeof(kinds[0]));
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(op[i].kind, kinds[i]);
+	assert_int_equal(op[1].scope, GABI_SCOPE_VM);
+	assert_true(op[1].before_run);
+	gabi_plan_free(plan);
+	assert_null(plan_of(GABI_ARCH_ARM64, &promise, &without, &err)); /* a kernel that has none */
 }
 
 static void plan__without_a_report__is_made_all_the_same(void **state)
@@ -908,6 +972,9 @@ int main(void)
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
 		cmocka_unit_test(plan__reads_nothing_back_that_only_a_guest_sees),
 		cmocka_unit_test(plan__writes_an_msr_that_would_show_what_was_never_promised),
+=======
+		cmocka_unit_test(plan__zeroes_a_bitmap_that_nobody_knows),
+		cmocka_unit_test(plan__of_a_filter__lays_it_before_the_reading_back),
 		cmocka_unit_test(plan__without_a_report__is_made_all_the_same),
 		cmocka_unit_test(plan__leaves_free_bits_to_the_vmm),
 		cmocka_unit_test(plan__of_hyperv__switches_on_what_kvm_wants_told_and_moves_kvms_leaves),
