@@ -23,7 +23,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,29 +280,14 @@ static int save_box(struct box *box, const struct gabi_contract *contract, const
 	return err ? err : turns(box, diag); /* a source that was saved can run on */
 }
 
-/* Linux 5.10 and 6.1 say one thing of CTR_EL0 and show another (docs/verify.md), as long as the guest lives there. */
-#define CTR_EL0 0x603000000013d801u
-
-static bool sees_the_promise(const struct gabi_kvm_testimony *testimony)
-{
-	size_t count;
-	const struct gabi_kvm_sight *sight = gabi_kvm_testimony_sights(testimony, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (sight[i].key.space != GABI_SPACE_ARM64 || sight[i].key.index != CTR_EL0)
-			return false;
-	return true;
-}
-
 /* Is the promise kept here? What a guest of an unkept one sees change later is nobody's fault but this host's. */
 static int look(const struct gabi_contract *contract, struct gabi_diag *diag)
 {
 	struct gabi_kvm_trial trial = { .testimony = NULL };
 	int err = gabi_kvm_try(contract, host, NULL, NULL, &trial, diag);
-	bool kept = !err && trial.testimony && sees_the_promise(trial.testimony);
 
 	gabi_kvm_testimony_free(trial.testimony);
-	if (err || kept)
+	if (err || trial.outcome == GABI_KVM_HELD)
 		return err;
 	if (trial.outcome == GABI_KVM_REFUSED)
 		*diag = trial.refusal;
