@@ -355,7 +355,7 @@ static int add_verifies_of_absent(struct making *m)
 	struct gabi_range range = gabi_range_of(word, count, GABI_SPACE_ARM64);
 
 	for (; range.at < range.end; range.at++) {
-		struct gabi_op op = op_of(GABI_OP_VERIFY, range.at, wanted(m, range.at));
+		struct gabi_op op = op_of(GABI_OP_VERIFY, range.at, wanted(m, range.at, range.at->value));
 		bool written = gabi_is_fw(&range.at->key) && !(range.at->flags & GABI_WORD_IMPLIED);
 		int err;
 

@@ -972,7 +972,6 @@ int main(void)
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
 		cmocka_unit_test(plan__reads_nothing_back_that_only_a_guest_sees),
 		cmocka_unit_test(plan__writes_an_msr_that_would_show_what_was_never_promised),
-=======
 		cmocka_unit_test(plan__zeroes_a_bitmap_that_nobody_knows),
 		cmocka_unit_test(plan__of_a_filter__lays_it_before_the_reading_back),
 		cmocka_unit_test(plan__without_a_report__is_made_all_the_same),
