@@ -14,7 +14,7 @@ enum {
 	VECTOR_LINE = 0x40, VECTOR_TICK = 0x41, VECTOR_DIRECT = 0x42,
 	APIC_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0, PERIODIC = 1 << 17, TICK = 1000000,
 	PAGE = 4096, PAGES_MAX = 1 << 18, WORDS = PAGE / 8, FAST = 1 << 16,
-	LEAVES = 96,
+	LEAVES = 96, STRIDE = 13,
 };
 
 #define POOL_GPA   0x1000000ull /* the pages that are worked on */
@@ -64,14 +64,14 @@ static volatile uint64_t *page_at(uint32_t page)
 /* A page that was never written is clear. */
 static void look_at_page(uint32_t page)
 {
-	for (uint32_t word = page % 7; word < WORDS; word += 73)
+	for (uint32_t word = page % 7; word < WORDS; word += STRIDE)
 		must("memory: a page is as it was written", page_at(page)[word], written[page] ? pattern(page, written[page], word) : 0);
 }
 
 static void write_page(uint32_t page)
 {
 	written[page]++;
-	for (uint32_t word = page % 7; word < WORDS; word += 73)
+	for (uint32_t word = page % 7; word < WORDS; word += STRIDE)
 		page_at(page)[word] = written[page] ? pattern(page, written[page], word) : 0;
 }
 

@@ -332,8 +332,9 @@ int vmm_body_read(struct vmm_stream *stream, struct vmm_monitor *monitor, struct
 	struct vmm_record_in record;
 	int err = ram ? vmm_record_read(stream, &record, diag) : GABI_ERR_NOMEM;
 
-	while (!err && record.kind == VMM_RECORD_PAGES) {
-		err = vmm_ram_read(ram, stream, &record, monitor->machine, diag);
+	while (!err && (record.kind == VMM_RECORD_PAGES || (record.kind == VMM_RECORD_ROUND && stream->pipe.write))) {
+		err = record.kind == VMM_RECORD_PAGES ? vmm_ram_read(ram, stream, &record, monitor->machine, diag) :
+							vmm_record_write(stream, VMM_RECORD_ROUND, NULL, 0, diag);
 		if (!err)
 			err = vmm_record_read(stream, &record, diag);
 	}

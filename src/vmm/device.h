@@ -29,6 +29,7 @@ enum vmm_end {
 	VMM_END_CRASH, /* a triple fault */
 	VMM_END_STUCK, /* KVM could not go on */
 	VMM_END_QUIT,  /* the user wanted it */
+	VMM_END_MOVED, /* it goes on elsewhere */
 };
 
 /*

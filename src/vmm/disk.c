@@ -72,13 +72,25 @@ int vmm_disk_open(struct vmm_disk *disk, const char *path, struct gabi_diag *dia
 	disk->ctx = (void *)(intptr_t)(file + 1);
 	if (fstat(file, &stat) || !S_ISREG(stat.st_mode))
 		return failed(diag, path, " is not a file", 0);
-	if (flock(file, LOCK_NB | (read_only ? LOCK_SH : LOCK_EX)))
-		return failed(diag, path, " is another guest's already", 0);
 	disk->sectors = (uint64_t)stat.st_size / SECTOR;
 	disk->read_only = read_only;
 	disk->read = read_all;
 	disk->write = write_all;
 	disk->flush = flush;
+	return 0;
+}
+
+int vmm_disk_lock(const struct vmm_disk *disk, struct gabi_diag *diag)
+{
+	if (disk->ctx && flock(file_of(disk->ctx), LOCK_NB | (disk->read_only ? LOCK_SH : LOCK_EX)))
+		return failed(diag, "", "is another guest's already", 0);
+	return 0;
+}
+
+int vmm_disk_release(const struct vmm_disk *disk, struct gabi_diag *diag)
+{
+	if (disk->ctx && ((!disk->read_only && fdatasync(file_of(disk->ctx))) || flock(file_of(disk->ctx), LOCK_UN)))
+		return failed(diag, "", "cannot be handed over: ", errno);
 	return 0;
 }
 

@@ -275,6 +275,8 @@ static int make_all(struct vmm_monitor *monitor, struct gabi_diag *diag)
 {
 	int err = vmm_disk_open(&monitor->disk, monitor->options.disk, diag);
 
+	if (!err && !monitor->options.incoming)
+		err = vmm_disk_lock(&monitor->disk, diag);
 	if (!err)
 		err = make_machine(monitor, diag);
 	if (err)

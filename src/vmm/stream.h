@@ -29,6 +29,7 @@ enum vmm_record {
 	VMM_RECORD_END,         /* nothing more comes */
 	/* Only between hosts (migrate.h): */
 	VMM_RECORD_REHEARSAL,   /* as STATE: could you load something like this? */
+	VMM_RECORD_ROUND,       /* all pages of a round were sent; and the answer: they are there */
 	VMM_RECORD_READY,       /* the other side's answer: memory may come */
 	VMM_RECORD_REFUSED,     /* its answer or its failure, with a sentence */
 	VMM_RECORD_RESTORED,    /* all of it is loaded there */

@@ -38,7 +38,9 @@ void traveller_begin(const char *path)
 	skip_without_kvm();
 }
 
-void traveller_new(struct traveller *traveller, bool hyperv, unsigned cpus, bool empty)
+enum kind { WITH_GUEST, EMPTY, INCOMING };
+
+static void make(struct traveller *traveller, bool hyperv, unsigned cpus, enum kind kind)
 {
 	static char append[128];
 	const struct vmm_wishes wishes = { .cpus = cpus, .hyperv = hyperv, .forced = true };
@@ -46,18 +48,29 @@ void traveller_new(struct traveller *traveller, bool hyperv, unsigned cpus, bool
 
 	*traveller = (struct traveller){ .hyperv = hyperv };
 	assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
-	snprintf(append, sizeof(append), "cpus=%u pages=512 every=256 hyperv=%d", cpus, hyperv);
+	snprintf(append, sizeof(append), "cpus=%u pages=512 every=64 hyperv=%d", cpus, hyperv);
 	assert_int_equal(vmm_terms_settle(&traveller->terms, NULL, &wishes, &traveller->diag), 0);
 	traveller->options = (struct vmm_options){
 		.terms = &traveller->terms, .append = append, .memory = 32 << 20, .cpus = cpus, .hyperv = hyperv, .forced = true,
 		.in = in[0], .out = out[1],
 	};
-	if (!empty)
+	if (kind == WITH_GUEST)
 		traveller->options.image = image;
+	traveller->options.incoming = kind == INCOMING;
 	traveller->to_guest = in[1];
 	traveller->from_guest = out[0];
 	if (vmm_new(&traveller->options, &traveller->monitor, &traveller->diag))
 		fail_msg("the monitor cannot be made: %s", traveller->diag.text);
+}
+
+void traveller_new(struct traveller *traveller, bool hyperv, unsigned cpus, bool empty)
+{
+	make(traveller, hyperv, cpus, empty ? EMPTY : WITH_GUEST);
+}
+
+void traveller_new_incoming(struct traveller *traveller, bool hyperv, unsigned cpus)
+{
+	make(traveller, hyperv, cpus, INCOMING);
 }
 
 static void *run(void *ctx)

@@ -26,6 +26,7 @@ void traveller_begin(const char *path);
 
 /* Makes the terms and the monitor: with the guest, or empty for a state to be loaded into it. */
 void traveller_new(struct traveller *traveller, bool hyperv, unsigned cpus, bool empty);
+void traveller_new_incoming(struct traveller *traveller, bool hyperv, unsigned cpus);
 void traveller_run(struct traveller *traveller); /* in a thread of its own */
 
 /* Waits until it has said that so often from now on; and until it has ended, whose exit value it returns: 0 where all was well. */

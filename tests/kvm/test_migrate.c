@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: MIT */
+/* A guest that works moves between two monitors, by a link that is sound, slow, cut, or alters what goes through it. */
+#include "traveller.h"
+
+#include "vmm/migrate.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- a link ---- */
+
+enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000 };
+
+struct link {
+	int near[2], far[2];   /* [0] the monitor's, [1] the link's */
+	pthread_t thread;
+	atomic_bool ends;
+	atomic_long passed[2]; /* bytes each way */
+	/* What it does to the byte of that number. */
+	long cut[2], alter[2];
+	long slow_ns;          /* for each KiB forth */
+};
+
+static void sleep_ns(long ns)
+{
+	nanosleep(&(struct timespec){ ns / 1000000000, ns % 1000000000 }, NULL);
+}
+
+/* False at the end. */
+static bool pass(struct link *link, int way, int from, int to)
+{
+	unsigned char bytes[1024];
+	long done = atomic_load(&link->passed[way]), cut = link->cut[way], alter = link->alter[way];
+	ssize_t len = recv(from, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (len <= 0)
+		return len < 0;
+	if (cut >= 0 && done + len > cut)
+		len = cut - done;
+	if (alter >= done && alter < done + len)
+		bytes[alter - done] ^= 0x10;
+	if (way == FORTH && link->slow_ns)
+		sleep_ns(link->slow_ns);
+	for (ssize_t at = 0; at < len;) {
+		ssize_t part = send(to, bytes + at, (size_t)(len - at), MSG_NOSIGNAL);
+
+		if (part < 0)
+			return false;
+		at += part;
+	}
+	atomic_fetch_add(&link->passed[way], len);
+	return cut < 0 || done + len < cut;
+}
+
+/* One way may end before the other, in which there are the last words. A cut ends both. */
+static void *carry(void *ctx)
+{
+	struct link *link = ctx;
+	bool open[2] = { true, true };
+
+	while (open[FORTH] | open[BACK] && !atomic_load(&link->ends)) {
+		struct pollfd fds[] = { { open[FORTH] ? link->near[1] : -1, POLLIN, 0 }, { open[BACK] ? link->far[1] : -1, POLLIN, 0 } };
+
+		poll(fds, 2, 20);
+		for (int way = FORTH; way <= BACK; way++) {
+			int from = way == FORTH ? link->near[1] : link->far[1], to = way == FORTH ? link->far[1] : link->near[1];
+
+			if (!fds[way].revents || pass(link, way, from, to))
+				continue;
+			open[way] = false;
+			shutdown(to, SHUT_WR);
+			if (atomic_load(&link->passed[way]) == link->cut[way])
+				open[FORTH] = open[BACK] = false;
+		}
+	}
+	close(link->near[1]);
+	close(link->far[1]);
+	return NULL;
+}
+
+static const struct link sound = { .cut = { NEVER, NEVER }, .alter = { NEVER, NEVER } };
+
+static void link_open(struct link *link, const struct link *like)
+{
+	*link = *like;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link->near), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, link->far), 0);
+	assert_int_equal(pthread_create(&link->thread, NULL, carry, link), 0);
+}
+
+static void link_close(struct link *link)
+{
+	atomic_store(&link->ends, true);
+	pthread_join(link->thread, NULL);
+	close(link->near[0]);
+	close(link->far[0]);
+}
+
+/* ---- the other side ---- */
+
+struct far {
+	int socket;
+	unsigned cpus;
+	bool hyperv;
+	struct traveller *guest;
+	struct vmm_incoming incoming;
+	struct gabi_diag diag;
+	int err;
+	pthread_t thread;
+};
+
+/* The guest runs in a thread of its own, whether it comes or not. */
+static void *await(void *ctx)
+{
+	struct far *far = ctx;
+
+	far->err = vmm_incoming_open(&far->incoming, far->socket, PATIENCE_MS, &far->diag);
+	if (!far->err)
+		far->err = vmm_incoming_start(&far->incoming, far->guest->monitor, &far->diag);
+	if (!far->err) {
+		traveller_run(far->guest);
+		far->err = vmm_incoming_wait(&far->incoming, &far->diag);
+	}
+	if (far->err) /* as a process that ends */
+		shutdown(far->socket, SHUT_RDWR);
+	vmm_incoming_close(&far->incoming);
+	return NULL;
+}
+
+struct trip {
+	struct link link;
+	struct far far;
+	struct vmm_migrated moved;
+	struct gabi_diag diag;
+	int err;
+};
+
+static struct traveller guests[2];
+
+static void go(struct trip *trip, struct traveller *from, struct traveller *to, const struct link *like, const struct vmm_migrate_options *more)
+{
+	struct vmm_migrate_options options = more ? *more : (struct vmm_migrate_options){ 0 };
+
+	trip->diag = (struct gabi_diag){ 0 };
+	link_open(&trip->link, like);
+	trip->far = (struct far){ .socket = trip->link.far[0], .guest = to };
+	if (!to->monitor)
+		traveller_new_incoming(to, from->hyperv, from->options.cpus);
+	assert_int_equal(pthread_create(&trip->far.thread, NULL, await, &trip->far), 0);
+	options.socket = trip->link.near[0];
+	options.patience_ms = PATIENCE_MS;
+	trip->err = vmm_migrate(from->monitor, &options, &trip->moved, &trip->diag);
+	if (trip->err)
+		shutdown(trip->link.near[0], SHUT_RDWR);
+	pthread_join(trip->far.thread, NULL);
+	link_close(&trip->link);
+}
+
+static void must_arrive(struct trip *trip, struct traveller *from, struct traveller *to)
+{
+	if (trip->err || trip->far.err)
+		fail_msg("it does not arrive: %s; %s", trip->diag.text, trip->far.diag.text);
+	pthread_join(from->thread, NULL);
+	from->runs = false;
+	assert_int_equal(from->result.end, VMM_END_MOVED);
+	traveller_wait(to, "turn", 1);
+}
+
+static int free_guests(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		if (guests[i].monitor)
+			traveller_stop(&guests[i]);
+	memset(guests, 0, sizeof(guests));
+	return 0;
+}
+
+static void begin(bool hyperv, unsigned cpus)
+{
+	traveller_new(&guests[0], hyperv, cpus, false);
+	traveller_run(&guests[0]);
+	traveller_wait(&guests[0], "turn", 2);
+}
+
+/* ---- a sound link ---- */
+
+static void migrate__one_processor__works_on_there(void **state)
+{
+	struct trip trip;
+
+	(void)state;
+	begin(false, 1);
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	must_arrive(&trip, &guests[0], &guests[1]);
+	assert_int_equal(traveller_end(&guests[1]), 0);
+	assert_null(strstr(guests[1].said, "all others run")); /* it did not begin anew */
+}
+
+static void migrate__two_processors_with_hyperv__there_and_back_again_and_again(void **state)
+{
+	struct trip trip;
+	unsigned at = 0, trips = getenv("GABI_SOAK") ? 100 : 6;
+
+	(void)state;
+	begin(true, 2);
+	for (unsigned i = 0; i < trips; i++, at ^= 1) {
+		go(&trip, &guests[at], &guests[at ^ 1], &sound, NULL);
+		must_arrive(&trip, &guests[at], &guests[at ^ 1]);
+		traveller_stop(&guests[at]);
+		memset(&guests[at], 0, sizeof(guests[at]));
+	}
+	assert_int_equal(traveller_end(&guests[at]), 0);
+}
+
+/* It writes all of its memory in a fraction of the time that the link takes for that. */
+static void migrate__slow_link__guest_is_slowed_down_until_it_fits(void **state)
+{
+	struct link slow = sound;
+	struct vmm_migrate_options options = { .downtime_ms = 60 };
+	struct trip trip;
+
+	(void)state;
+	slow.slow_ns = 3000000;
+	begin(false, 2);
+	go(&trip, &guests[0], &guests[1], &slow, &options);
+	must_arrive(&trip, &guests[0], &guests[1]);
+	print_message("%u rounds, throttled by %u %%, stood still for %u us\n", trip.moved.rounds, trip.moved.throttle,
+		      (unsigned)trip.moved.downtime_us);
+	assert_in_range(trip.moved.throttle, 1, 100);
+	assert_int_equal(traveller_end(&guests[1]), 0);
+}
+
+static atomic_bool cancelled;
+static uint64_t cancel_at;
+
+static void cancel(void *ctx, const struct vmm_progress *progress)
+{
+	(void)ctx;
+	if (progress->bytes >= cancel_at)
+		atomic_store(&cancelled, true);
+}
+
+static void migrate__cancelled_at_any_time__goes_on_here(void **state)
+{
+	static const uint64_t bytes[] = { 0, 1, 3000, 30000, 60000 };
+	const struct vmm_migrate_options options = { .cancelled = &cancelled, .progress = cancel };
+	struct trip trip;
+
+	(void)state;
+	begin(true, 2);
+	for (size_t i = 0; i < sizeof(bytes) / sizeof(bytes[0]); i++) {
+		struct link slow = sound;
+
+		slow.slow_ns = 100000;
+		atomic_store(&cancelled, false);
+		cancel_at = bytes[i];
+		go(&trip, &guests[0], &guests[1], &slow, &options);
+		assert_int_equal(trip.err, GABI_ERR_CONFLICT);
+		assert_string_equal(trip.diag.text, "it was cancelled");
+		assert_true(trip.far.err);
+		traveller_wait(&guests[0], "turn", 1);
+		traveller_stop(&guests[1]);
+		memset(&guests[1], 0, sizeof(guests[1]));
+	}
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	must_arrive(&trip, &guests[0], &guests[1]);
+	assert_int_equal(traveller_end(&guests[1]), 0);
+}
+
+static void migrate__other_shape__refused_before_memory(void **state)
+{
+	struct trip trip;
+
+	(void)state;
+	begin(false, 1);
+	traveller_new_incoming(&guests[1], false, 2);
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	assert_int_equal(trip.err, GABI_ERR_CONFLICT);
+	assert_string_equal(trip.diag.text, "the other side says: the guest has 1 virtual processors, and here are 2");
+	assert_int_equal(trip.moved.rounds, 0);
+	traveller_wait(&guests[0], "turn", 1);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+/* ---- faults ---- */
+
+/* Whatever happened on the way: it works on in one place, or is held where it was and can be let go. */
+static void must_be_in_one_place(struct trip *trip, const char *how, long at)
+{
+	if (!trip->err) {
+		must_arrive(trip, &guests[0], &guests[1]);
+		fail_msg("%s at byte %ld: it arrives", how, at);
+	}
+	if (!*trip->diag.text)
+		fail_msg("%s at byte %ld: nothing is said", how, at);
+	if (trip->moved.in_doubt) {
+		assert_true(vmm_is_paused(guests[0].monitor));
+		vmm_resume(guests[0].monitor);
+	}
+	assert_false(vmm_is_paused(guests[0].monitor));
+	traveller_wait(&guests[0], "turn", 1);
+	traveller_stop(&guests[1]);
+	memset(&guests[1], 0, sizeof(guests[1]));
+}
+
+/* How many faults are tried each way. */
+static long steps(void)
+{
+	return getenv("GABI_SOAK") ? 44 : 8;
+}
+
+/* How long a trip is, each way. */
+static void measure(long ret_passed[2])
+{
+	struct trip trip;
+
+	begin(true, 2);
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	must_arrive(&trip, &guests[0], &guests[1]);
+	ret_passed[FORTH] = atomic_load(&trip.link.passed[FORTH]);
+	ret_passed[BACK] = atomic_load(&trip.link.passed[BACK]);
+	free_guests(NULL);
+}
+
+static void migrate__link_cut_at_any_byte__guest_is_in_one_place(void **state)
+{
+	long passed[2];
+	struct trip trip;
+
+	(void)state;
+	measure(passed);
+	begin(true, 1);
+	for (long i = 0; i < steps(); i++) {
+		struct link bad = sound;
+
+		bad.cut[FORTH] = i < steps() / 2 ? i * i * 700 : passed[FORTH] / 2 * i / steps(); /* a trip may be shorter than the one that was measured */
+		go(&trip, &guests[0], &guests[1], &bad, NULL);
+		assert_false(trip.moved.in_doubt); /* that far GO never comes */
+		must_be_in_one_place(&trip, "cut", bad.cut[FORTH]);
+	}
+	for (long at = 0; at < passed[BACK]; at += 88 / steps()) {
+		struct link bad = sound;
+
+		bad.cut[BACK] = at;
+		go(&trip, &guests[0], &guests[1], &bad, NULL);
+		if (at < passed[BACK] - 24)
+			assert_false(trip.moved.in_doubt); /* GO was not sent */
+		if (trip.moved.in_doubt && !trip.far.err) { /* it runs there, and here it is held: the person looks there first */
+			traveller_wait(&guests[1], "turn", 1);
+			traveller_end(&guests[1]);
+		}
+		must_be_in_one_place(&trip, "cut on the way back", at);
+	}
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+static void migrate__altered_at_any_byte__is_refused(void **state)
+{
+	long passed[2];
+	struct trip trip;
+
+	(void)state;
+	measure(passed);
+	begin(true, 1);
+	for (long i = 0; i < steps(); i++) {
+		struct link bad = sound;
+
+		bad.alter[FORTH] = i < steps() / 2 ? i * 7 : passed[FORTH] / 2 * i / steps();
+		go(&trip, &guests[0], &guests[1], &bad, NULL);
+		must_be_in_one_place(&trip, "altered", bad.alter[FORTH]);
+	}
+	for (long at = 0; at < passed[BACK]; at += 88 / steps()) {
+		struct link bad = sound;
+
+		bad.alter[BACK] = at;
+		go(&trip, &guests[0], &guests[1], &bad, NULL);
+		if (trip.moved.in_doubt && !trip.far.err) {
+			traveller_wait(&guests[1], "turn", 1);
+			traveller_end(&guests[1]);
+		}
+		must_be_in_one_place(&trip, "altered on the way back", at);
+	}
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+static void end_guest(void *ctx, const struct vmm_progress *progress)
+{
+	(void)ctx;
+	if (progress->bytes && guests[0].runs)
+		assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+static void migrate__guest_ends_meanwhile__says_so(void **state)
+{
+	const struct vmm_migrate_options options = { .progress = end_guest };
+	struct trip trip;
+
+	(void)state;
+	begin(false, 1);
+	go(&trip, &guests[0], &guests[1], &sound, &options);
+	assert_int_equal(trip.err, GABI_ERR_CONFLICT);
+	assert_string_equal(trip.diag.text, "the guest has ended");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(migrate__one_processor__works_on_there, free_guests),
+		cmocka_unit_test_teardown(migrate__two_processors_with_hyperv__there_and_back_again_and_again, free_guests),
+		cmocka_unit_test_teardown(migrate__slow_link__guest_is_slowed_down_until_it_fits, free_guests),
+		cmocka_unit_test_teardown(migrate__cancelled_at_any_time__goes_on_here, free_guests),
+		cmocka_unit_test_teardown(migrate__other_shape__refused_before_memory, free_guests),
+		cmocka_unit_test_teardown(migrate__link_cut_at_any_byte__guest_is_in_one_place, free_guests),
+		cmocka_unit_test_teardown(migrate__altered_at_any_byte__is_refused, free_guests),
+		cmocka_unit_test_teardown(migrate__guest_ends_meanwhile__says_so, free_guests),
+	};
+
+	traveller_begin(argc > 1 ? argv[1] : "");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
