@@ -31,8 +31,7 @@ static const uint8_t row_behind[PLAIN_CODES + EXTENDED_CODES] = {
 #include <gabi/hv_call.def>
 };
 
-/* The number of a code's row, CALL_ROWS if it has none. */
-static unsigned row_of(unsigned code)
+unsigned gabi_hv_call_row(unsigned code)
 {
 	unsigned place = code < PLAIN_CODES ? code : code - EXTENDED < EXTENDED_CODES ? code - EXTENDED + PLAIN_CODES : 0;
 
@@ -70,8 +69,9 @@ enum { VAR_FIELD = 0x3ff << 17 };
 #define REP_FIELDS ((uint64_t)0x0fff0fff << REP_SHIFT)
 
 /* INVALID_HYPERCALL_INPUT as the TLFS's table of common status codes says. */
-static uint64_t rejected_by(const struct gabi_hv *hv, const struct row *row)
+uint64_t gabi_hv_call_rejects(const struct gabi_hv *hv, unsigned number)
 {
+	const struct row *row = &rows[number];
 	uint64_t reject = RESERVED;
 
 	if (!has(hv, GABI_HV_FEATURE_NESTED))
@@ -271,11 +271,10 @@ static bool xmm_offered(const struct call *call, const struct place *place)
 	return !place->out || (has(call->hv, GABI_HV_FEATURE_XMM_OUTPUT) && call->mode == GABI_HV_MODE_64);
 }
 
-/* The long way: any call in any environment. */
-static int long_way(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
+int gabi_hv_call_long(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
 {
 	uint64_t control = control_of(regs);
-	unsigned number = row_of((uint16_t)control), status;
+	unsigned number = gabi_hv_call_row((uint16_t)control), status;
 	const struct row *row = &rows[number];
 	struct place place = { 0 };
 	struct call call;
@@ -327,127 +326,10 @@ static int long_way(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs
 	return run(&call, regs, row, &place, control);
 }
 
-/* ---- the short ways ---- */
-
-static inline int finish_64(struct gabi_hv_regs *regs, unsigned status)
-{
-	regs->rax = status;
-	regs->changed = GABI_HV_CHANGED_RAX;
-	return GABI_HV_DONE;
-}
-
-static int unknown(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)hv, (void)vp, (void)now, (void)turn;
-	return finish_64(regs, GABI_HV_STATUS_INVALID_HYPERCALL_CODE);
-}
-
-static int denied(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)hv, (void)vp, (void)now, (void)turn;
-	return finish_64(regs, GABI_HV_STATUS_ACCESS_DENIED);
-}
-
-static int short_spin_wait(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)hv, (void)now;
-	return finish_64(regs, gabi_hv_spin_wait(vp, active_vtl(vp), regs->rdx, turn));
-}
-
-static int short_send_ipi(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)now;
-	return finish_64(regs, gabi_hv_send_ipi(hv, active_vtl(vp), regs->rdx, regs->r8, turn));
-}
-
-static int short_signal_event(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)now;
-	return finish_64(regs, gabi_hv_signal_event(hv, vp, active_vtl(vp), regs->rdx, turn));
-}
-
-static int short_flush_space(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	const uint64_t in[] = { regs->rdx, regs->r8, regs->xmm[0][0] };
-	int done = GABI_HV_DONE;
-	unsigned status = gabi_hv_flush_space(hv, vp, active_vtl(vp), in, turn, &done);
-
-	(void)now;
-	return done ? done : finish_64(regs, status);
-}
-
-static int short_partition_id(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	(void)vp, (void)now, (void)turn;
-	regs->rdx = hv->partition_id;
-	finish_64(regs, GABI_HV_STATUS_SUCCESS);
-	regs->changed |= GABI_HV_CHANGED_RDX;
-	return GABI_HV_DONE;
-}
-
-void gabi_hv_pave(struct gabi_hv *hv)
-{
-	static const struct {
-		uint16_t row;
-		uint8_t need; /* a feature that the registers take; 0 (AccessVpRunTimeReg, of which none takes) is none */
-		int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
-	} shorts[] = {
-		{ CALL_ROW_FlushVirtualAddressSpace, GABI_HV_FEATURE_XMM_INPUT, short_flush_space },
-		{ CALL_ROW_NotifyLongSpinWait, 0, short_spin_wait },
-		{ CALL_ROW_SendSyntheticClusterIpi, 0, short_send_ipi },
-		{ CALL_ROW_SignalEvent, 0, short_signal_event },
-		{ CALL_ROW_GetPartitionId, GABI_HV_FEATURE_XMM_OUTPUT, short_partition_id },
-	};
-
-	for (unsigned row = 0; row < CALL_ROWS; row++)
-		hv->reject[row] = rejected_by(hv, &rows[row]);
-	for (unsigned code = 0; code < PLAIN_CODES; code++) {
-		unsigned row = row_of(code);
-
-		for (unsigned fast = 0; fast < 2; fast++)
-			hv->way[code][fast] = (struct way){ row == CALL_ROWS ? unknown : hv->call_ok[row] ? long_way : denied, 0 };
-		for (size_t i = 0; row < CALL_ROWS && hv->call_ok[row] && i < GABI_COUNT_OF(shorts); i++)
-			if (shorts[i].row == row && (!shorts[i].need || has(hv, shorts[i].need)))
-				hv->way[code][1] = (struct way){ shorts[i].run, hv->reject[row] };
-	}
-}
-
-static inline int dispatch(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	uint64_t control = regs->rcx;
-	unsigned code = (uint16_t)control;
-	const struct way *way;
-	struct vp *caller;
-
-	if (vp >= hv->vp_count)
-		return GABI_ERR_ARG;
-	caller = &hv->vp[vp];
-	turn->count = turn->changes = 0;
-	regs->changed = 0;
-	if (regs->mode != GABI_HV_MODE_64 || regs->cpl || code >= PLAIN_CODES || !(hv->speaking >> active_vtl(caller) & 1))
-		return long_way(hv, caller, regs, now, turn);
-	way = &hv->way[code][control >> 16 & 1];
-	if (control & way->reject)
-		return long_way(hv, caller, regs, now, turn);
-	return way->run(hv, caller, regs, now, turn);
-}
-
-int gabi_hv_do_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn)
-{
-	return dispatch(hv, vp, regs, now, turn);
-}
-
-int gabi_hv_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now_100ns, struct gabi_hv_turn *turn)
-{
-	if (hv->tap && vp < hv->vp_count)
-		return gabi_hv_record_hypercall(hv, vp, regs, now_100ns, turn);
-	return dispatch(hv, vp, regs, now_100ns, turn);
-}
-
 int gabi_hv_call_uses_xmm(const struct gabi_hv *hv, const struct gabi_hv_regs *regs)
 {
 	uint64_t control = control_of(regs);
-	unsigned number = row_of((uint16_t)control);
+	unsigned number = gabi_hv_call_row((uint16_t)control);
 	unsigned count = control >> REP_SHIFT & 0xfff, var = control >> 17 & 0x3ff;
 
 	if (!(control & FAST) || number == CALL_ROWS || !hv->call_ok[number])

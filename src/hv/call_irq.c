@@ -2,12 +2,7 @@
 /* Hypercalls that send interrupts: TLFS, Virtual Interrupt Controller. */
 #include "hv.h"
 
-enum { FIXED = 0, LOWEST = 1, NMI = 4, FIRST_VECTOR = 0x10, LAST_VECTOR = 0xff };
-
-static bool is_vector(uint32_t vector)
-{
-	return vector >= FIRST_VECTOR && vector <= LAST_VECTOR;
-}
+enum { FIXED = 0, LOWEST = 1, NMI = 4 };
 
 /* Requests a fixed interrupt at all of turn->set. */
 static unsigned interrupt(struct gabi_hv_turn *turn, uint32_t vector, unsigned vtl)
@@ -19,20 +14,15 @@ static unsigned interrupt(struct gabi_hv_turn *turn, uint32_t vector, unsigned v
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-unsigned gabi_hv_send_ipi(const struct gabi_hv *hv, unsigned vtl, uint64_t in, uint64_t mask, struct gabi_hv_turn *turn)
+unsigned gabi_hv_call_send_ipi(struct call *call)
 {
-	uint32_t vector = (uint32_t)in;
-	unsigned target, status = gabi_hv_input_vtl(vtl, (uint8_t)(in >> 32), &target);
+	uint32_t vector = get32(call->in);
+	unsigned vtl, status = gabi_hv_input_vtl(call->vtl, call->in[4], &vtl);
 
 	if (status || !is_vector(vector))
 		return status ? status : GABI_HV_STATUS_INVALID_PARAMETER;
-	gabi_hv_set_mask(hv, &turn->set, mask);
-	return interrupt(turn, vector, target);
-}
-
-unsigned gabi_hv_call_send_ipi(struct call *call)
-{
-	return gabi_hv_send_ipi(call->hv, call->vtl, get64(call->in), get64(call->in + 8), call->turn);
+	gabi_hv_set_mask(call->hv, &call->turn->set, get64(call->in + 8));
+	return interrupt(call->turn, vector, vtl);
 }
 
 unsigned gabi_hv_call_send_ipi_ex(struct call *call)

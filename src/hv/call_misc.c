@@ -2,15 +2,10 @@
 /* Hypercalls that concern no other part: identity, hints, the debugger. */
 #include "hv.h"
 
-unsigned gabi_hv_spin_wait(const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn)
-{
-	act(turn, GABI_HV_ACT_SPIN, vp->index, vtl)->count = (uint32_t)in;
-	return GABI_HV_STATUS_SUCCESS;
-}
-
 unsigned gabi_hv_call_spin_wait(struct call *call)
 {
-	return gabi_hv_spin_wait(call->vp, call->vtl, get64(call->in), call->turn);
+	act(call->turn, GABI_HV_ACT_SPIN, call->vp->index, call->vtl)->count = get32(call->in);
+	return GABI_HV_STATUS_SUCCESS;
 }
 
 /* TLFS 6.0b 9.4: as MOV to CR3, but for the flush, which a backend may make all the same. */

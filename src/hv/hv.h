@@ -168,12 +168,22 @@ struct vp {
 enum { PLAIN_CODES = 0x120 };
 
 /*
- * How a call goes, as far as it follows from its code and from what the partition may do: settled when the partition is made. `run`
- * is for a 64-bit caller in kernel mode whose input value has none of the bits in `reject`; all others take the long way.
+ * How a call goes, as far as it follows from its code and from what the partition may do: settled when the partition is made, for
+ * 64-bit callers in kernel mode. src/hv/call_short.c
  */
 struct way {
-	int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
-	uint64_t reject;
+	_Alignas(64) uint64_t reject;   /* bits of the input value, with FAST turned over, that keep it from the common way */
+	/* The common way. */
+	uint64_t long_if;  /* bits of the input's first word with which it goes the long way after all */
+	uint64_t payload;  /* bits of it that go into the action */
+	uint64_t ipi;      /* all ones for SendSyntheticClusterIpi, else 0 */
+	uint16_t status;   /* what it says if nothing is wrong */
+	uint16_t changed;  /* enum gabi_hv_changed */
+	bool id;           /* answers with the partition's id */
+	uint8_t kind;      /* enum gabi_hv_act_kind of the action */
+	uint8_t acts;      /* 1 if there is one */
+	/* Or a way of its own, for parameters in registers; then `reject` is all ones. */
+	int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, struct gabi_hv_turn *turn);
 };
 
 struct gabi_hv {
@@ -187,7 +197,8 @@ struct gabi_hv {
 	uint32_t feature[5];
 	uint8_t call_ok[CALL_ROWS]; /* 1 where the partition has what the row needs */
 	uint64_t reject[CALL_ROWS]; /* bits of the input value that the row does not take */
-	struct way way[PLAIN_CODES][2]; /* by code, and by whether the parameters are in registers */
+	struct way way[PLAIN_CODES];
+	uint64_t first_bank;        /* the virtual processors of bank 0 */
 	uint8_t msr_ok[MSR_ROWS];
 	uint8_t digest[GABI_DIGEST_LEN];
 	struct vtl_common common[GABI_HV_VTLS_MAX];
@@ -222,6 +233,13 @@ struct gabi_hv {
 
 /* Fills the ways, once it is known what the partition may do. */
 void gabi_hv_pave(struct gabi_hv *hv);
+
+/* The number of a code's row, CALL_ROWS if it has none; and the bits of an input value that the row does not take. */
+unsigned gabi_hv_call_row(unsigned code);
+uint64_t gabi_hv_call_rejects(const struct gabi_hv *hv, unsigned row);
+
+/* The long way: any call in any environment. */
+int gabi_hv_call_long(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
 
 bool gabi_hv_meets(const struct gabi_hv *hv, enum need need);
 
@@ -563,10 +581,12 @@ static inline unsigned gabi_hv_input_vtl(unsigned caller, uint8_t input, unsigne
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-/* Calls that are short enough to be made straight from registers: their input's first two words. HV_STATUS. */
-unsigned gabi_hv_spin_wait(const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn);
-unsigned gabi_hv_send_ipi(const struct gabi_hv *hv, unsigned vtl, uint64_t in, uint64_t mask, struct gabi_hv_turn *turn);
-/* *ret_done becomes GABI_HV_AGAIN where it has to wait. */
+static inline bool is_vector(uint32_t vector)
+{
+	return vector >= 0x10 && vector <= 0xff;
+}
+
+/* Straight from registers: the input's first words. HV_STATUS; *ret_done becomes GABI_HV_AGAIN where it has to wait. */
 unsigned gabi_hv_flush_space(struct gabi_hv *hv, struct vp *vp, unsigned vtl, const uint64_t in[3], struct gabi_hv_turn *turn, int *ret_done);
 unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn);
 
