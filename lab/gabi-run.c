@@ -2,6 +2,7 @@
 /*
  * The monitor for a machine that has nothing else: static and alone. gabi-run [-c CPUS] [-m MIB] [-a APPEND] [-i INITRD] [-d DISK]
  * [-p CONTRACT] [-H] [-V VTLS] [-f] IMAGE; -H is --hyperv, -V --vsm and -f --force. It says which contract was kept, and ends as `gabi run` does.
+ * gabi-run -o CONTRACT [-x NAME,...] [-c CPUS] [-H] [-V VTLS]: no guest, but the contract that it would have, less these names.
  */
 #include <gabi/formats.h>
 
@@ -9,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int complain(const char *what, const struct gabi_diag *diag)
@@ -36,6 +38,36 @@ static int read_contract(const char *path, struct gabi_contract **ret_contract, 
 	return path ? gabi_contract_read((const char *)text.at, text.len, NULL, ret_contract, diag) : 0;
 }
 
+static bool write_contract(const struct gabi_contract *contract, const char *path)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *file = gabi_contract_write(contract, NULL, &text, &len) ? NULL : fopen(path, "we");
+	bool whole = file && fwrite(text, 1, len, file) == len;
+
+	if (file && fclose(file))
+		whole = false;
+	gabi_text_free(text, NULL);
+	return whole;
+}
+
+/* names: cut at its commas. */
+static int write_narrowed(const struct gabi_contract *contract, char *names, const char *path)
+{
+	const char *minus[64];
+	struct gabi_pin_options options = { .size = sizeof(options), .minus = minus };
+	struct gabi_contract *narrowed = NULL;
+	struct gabi_diag diag = { 0 };
+	int status = 0;
+
+	for (char *name = names ? strtok(names, ",") : NULL; name && options.minus_count < 64; name = strtok(NULL, ","))
+		minus[options.minus_count++] = name;
+	if (gabi_contract_narrow(contract, &options, NULL, &narrowed, &diag) || !write_contract(narrowed, path))
+		status = complain("the contract cannot be written", &diag);
+	gabi_contract_free(narrowed);
+	return status;
+}
+
 static int run(const struct vmm_options *options)
 {
 	struct vmm_monitor *monitor;
@@ -55,10 +87,11 @@ int main(int argc, char **argv)
 	struct gabi_contract *contract = NULL;
 	struct vmm_terms terms;
 	struct gabi_diag diag = { 0 };
-	const char *promises = NULL;
+	const char *promises = NULL, *output = NULL;
+	char *without = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:m:a:i:d:p:fHV:")) != -1) {
+	while ((option = getopt(argc, argv, "c:m:a:i:d:p:o:x:fHV:")) != -1) {
 		switch (option) {
 		case 'c':
 			options.cpus = (unsigned)strtoul(optarg, NULL, 10);
@@ -78,6 +111,12 @@ int main(int argc, char **argv)
 		case 'p':
 			promises = optarg;
 			break;
+		case 'o':
+			output = optarg;
+			break;
+		case 'x':
+			without = optarg;
+			break;
 		case 'H':
 			options.hyperv = true;
 			break;
@@ -96,6 +135,8 @@ int main(int argc, char **argv)
 	options.terms = &terms;
 	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, &(struct vmm_wishes){ options.cpus, options.hyperv, options.forced, options.vtls > 1 }, &diag))
 		return complain("the contract", &diag);
+	if (output)
+		return write_narrowed(terms.contract, without, output);
 	fprintf(stderr, "gabi-run: the contract: %s\n", gabi_verdict_text(gabi_report_verdict(terms.report)));
 	return terms.plan ? run(&options) : 1;
 }

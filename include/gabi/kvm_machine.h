@@ -138,9 +138,15 @@ enum gabi_kvm_exit_kind {
 	GABI_KVM_EXIT_MMIO,     /* an access of memory where there is none */
 	GABI_KVM_EXIT_MSR,      /* RDMSR or WRMSR of one that is the caller's: 8 bytes in data */
 	GABI_KVM_EXIT_PROTECTED, /* an access of a page that the VTL has no right to; the instruction has not been executed */
+	GABI_KVM_EXIT_HYPERCALL, /* one of Hyper-V's, by a guest for which that is KVM's, that KVM leaves to its VMM: data is a struct gabi_kvm_hypercall */
 	GABI_KVM_EXIT_CRASHED,  /* a triple fault */
 	GABI_KVM_EXIT_RESET,    /* the guest asked for a reset or shutdown by a way that KVM knows */
 	GABI_KVM_EXIT_STUCK,    /* KVM can go no further: exit.text says why */
+};
+
+/* The registers of a hypercall by their meaning; result is what the guest gets in RAX. */
+struct gabi_kvm_hypercall {
+	uint64_t input, result, in_gpa, out_gpa;
 };
 
 /* Why a virtual processor stopped. What is read by the guest has to be in `data` before it runs again. */
@@ -149,7 +155,7 @@ struct gabi_kvm_exit {
 	uint8_t write;    /* 1 or 0 */
 	uint8_t size;     /* bytes of one access: 1 to 8 */
 	uint32_t count;   /* PORT: accesses, one after the other in data; else 1 */
-	uint64_t address; /* the port, the guest-physical address, or the MSR */
+	uint64_t address; /* the port, the guest-physical address, the MSR, or the hypercall's code */
 	void *data;
 	uint8_t *fault;   /* MSR: set it to 1 for #GP */
 	char text[80];    /* STUCK */

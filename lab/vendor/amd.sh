@@ -22,6 +22,7 @@ amd_boot() {
 	local sleep=off
 	((!paced)) || sleep=on
 	"${start[@]}" qemu-system-x86_64 "${qemu_common[@]}" -icount "shift=${GABI_LAB_SHIFT:-3},sleep=$sleep" -machine "$machine,hpet=off" \
+		-smp "${GABI_LAB_CPUS:-1}" \
 		-cpu "$cpu" -kernel "$1" -initrd "$2" \
 		-append "console=ttyS0 tsc_early_khz=1000000 pmtmr=0 ${append[*]}"
 }

@@ -4,6 +4,7 @@
 #include "uapi.h"
 
 #include <asm/prctl.h>
+#include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -83,6 +84,23 @@ int machine_add_vcpu(int vm, unsigned index, int *ret_vcpu, struct gabi_diag *di
 		return kvm_refused(diag, "make a virtual processor");
 	*ret_vcpu = vcpu;
 	return 0;
+}
+
+/* A KVM before Linux 5.14 lets a guest have what its CPUID does not show, and there is no way to keep it from that. */
+int machine_hold_to_hyperv(int vcpu, struct gabi_diag *diag)
+{
+	struct kvm_enable_cap enforce = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
+
+	if (!kvm_ioctl(vcpu, KVM_ENABLE_CAP, &enforce) || errno == EINVAL)
+		return 0;
+	return kvm_refused(diag, "hold a guest to the Hyper-V features that it is shown");
+}
+
+int machine_give_synic(int vcpu, struct gabi_diag *diag)
+{
+	struct kvm_enable_cap synic = { .cap = KVM_CAP_HYPERV_SYNIC2 };
+
+	return kvm_ioctl(vcpu, KVM_ENABLE_CAP, &synic) ? kvm_refused(diag, "give a guest Hyper-V's interrupt controller") : 0;
 }
 
 /* Where CPUID says which processor this is. */

@@ -3,6 +3,7 @@
 #include <gabi/kvm_machine.h>
 
 #include "machine.h"
+#include "machine_x86.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -90,6 +91,50 @@ static int apply(const struct gabi_kvm_machine *machine, const struct level *lev
 	return err;
 }
 
+static int set_msr(int vcpu, uint32_t msr, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = msr, .data = value } };
+
+	return kvm_ioctl(vcpu, KVM_SET_MSRS, &call) == 1 ? 0 : -1;
+}
+
+/* Whether the contract promises a guest that Hyper-V feature: a bit of a register of leaf 0x40000003. */
+static bool promises(const struct gabi_contract *contract, unsigned part, unsigned bit)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_HYPERV, .index = 0x40000003, .part = (uint8_t)part };
+	const struct gabi_word *word = gabi_contract_find(contract, &key, GABI_VP_ALL);
+
+	return word && word->value >> bit & 1;
+}
+
+/*
+ * What of KVM's own Hyper-V is not there by CPUID alone. Of a guest whose Hyper-V is the caller's, KVM's interrupt controller only ends
+ * the service of vectors by itself where their source says so: there a KVM that has none is fine.
+ */
+static int give_hyperv(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_contract *contract,
+		       struct gabi_diag *diag)
+{
+	enum { ACCESS_SYNIC = 2, ACCESS_HYPERCALL = 5, CRASH_MSRS = 10, MSR_CRASH_CTL = 0x40000105 };
+	const uint64_t crash_notify = (uint64_t)1 << 63;
+	int err = 0;
+
+	if (!promises(contract, GABI_EAX, ACCESS_HYPERCALL))
+		return 0;
+	for (unsigned vp = 0; !err && vp < machine->options.vps; vp++) {
+		int vcpu = level->vm->vcpu[vp];
+
+		err = machine_hold_to_hyperv(vcpu, diag);
+		if (!err && promises(contract, GABI_EAX, ACCESS_SYNIC) && machine_give_synic(vcpu, diag) && !machine->options.hyperv)
+			err = GABI_ERR_KVM;
+		if (!err && promises(contract, GABI_EDX, CRASH_MSRS) && !machine->options.hyperv && set_msr(vcpu, MSR_CRASH_CTL, crash_notify))
+			err = kvm_refused(diag, "take a guest's report of a crash");
+	}
+	return err;
+}
+
 static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_contract *contract,
 		      const struct gabi_plan *plan, struct gabi_diag *diag)
 {
@@ -106,6 +151,8 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	err = gabi_kvm_vm_create(contract, &options, &machine->mem, &level->vm, diag);
 	if (!err)
 		err = apply(machine, level, plan, diag);
+	if (!err)
+		err = give_hyperv(machine, level, contract, diag);
 	if (!err && machine->options.hyperv)
 		err = msrs_take(machine, level, NULL, 0, diag);
 	if (!err)
@@ -352,16 +399,6 @@ static void put_context(struct kvm_sregs *sregs, const struct gabi_hv_context *c
 	sregs->cr4 = context->cr4;
 }
 
-static int set_msr(int vcpu, uint32_t msr, uint64_t value)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} call = { { .nmsrs = 1 }, { .index = msr, .data = value } };
-
-	return kvm_ioctl(vcpu, KVM_SET_MSRS, &call) == 1 ? 0 : -1;
-}
-
 /* What is shared with KVM follows; and an upper level's processor is no longer one that waits for a startup IPI. */
 static int tell_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct kvm_regs *regs, struct gabi_diag *diag)
 {
@@ -538,6 +575,21 @@ static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	run->msr.error = 0;
 }
 
+_Static_assert(sizeof(struct gabi_kvm_hypercall) == sizeof(((struct kvm_hyperv_exit *)0)->u.hcall), "a hypercall is as KVM has it");
+_Static_assert(offsetof(struct gabi_kvm_hypercall, out_gpa) == 24, "in KVM's order");
+
+/* Of its synthetic interrupt controller KVM tells only what needs no answer. */
+static void take_hyperv(struct kvm_run *run, struct gabi_kvm_exit *exit)
+{
+	if (run->hyperv.type == KVM_EXIT_HYPERV_HCALL)
+		*exit = (struct gabi_kvm_exit){
+			.kind = GABI_KVM_EXIT_HYPERCALL, .size = sizeof(struct gabi_kvm_hypercall), .count = 1,
+			.address = run->hyperv.u.hcall.input & UINT16_MAX, .data = &run->hyperv.u.hcall,
+		};
+	else
+		exit->kind = GABI_KVM_EXIT_KICKED;
+}
+
 static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
 	switch (run->exit_reason) {
@@ -550,6 +602,9 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
 		take_msr(run, exit);
+		break;
+	case KVM_EXIT_HYPERV:
+		take_hyperv(run, exit);
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:

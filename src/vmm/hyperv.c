@@ -8,12 +8,13 @@
 #include <gabi/hv_synic.h>
 #include <gabi/vocab.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNDEFINED = 6, GENERAL_PROTECTION = 13, APIC_HZ = 1000000000 /* KVM's */ };
+enum { UNDEFINED = 6, GENERAL_PROTECTION = 13, APIC_HZ = 1000000000 /* KVM's */, CONNECTIONS = 256 /* the test device's */ };
 
 uint64_t vmm_hyperv_now(const struct vmm_hyperv *hyperv)
 {
@@ -121,6 +122,9 @@ void vmm_hyperv_carry_out(struct vmm_hyperv *hyperv, unsigned vp, const struct g
 		case GABI_HV_ACT_TIMER:
 			set_timer(hyperv, act);
 			break;
+		case GABI_HV_ACT_APIC_EOI:
+			gabi_kvm_vp_set_msr(hyperv->machine, act->vp, act->vtl, GABI_HV_MSR_EOI, 0);
+			break;
 		case GABI_HV_ACT_SPIN:
 			sched_yield();
 			break;
@@ -141,6 +145,15 @@ void vmm_hyperv_fail(struct vmm_hyperv *hyperv, const char *text)
 
 /* ---- exits ---- */
 
+/*
+ * What KVM has to know too: who the guest is, without which it takes none of its hypercalls; and which vectors end their own
+ * service, which is the local APIC's to do.
+ */
+static bool is_mirrored(uint32_t msr)
+{
+	return msr == GABI_HV_MSR_GUEST_OS_ID || (msr >= GABI_HV_MSR_SINT0 && msr <= GABI_HV_MSR_SINT15);
+}
+
 static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
 	struct gabi_hv_turn *turn = &hyperv->turn[vp];
@@ -148,6 +161,10 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 	uint64_t value = 0, now = vmm_hyperv_now(hyperv);
 	int done;
 
+	if (msr == GABI_HV_MSR_ICR || msr == GABI_HV_MSR_TPR) { /* they are KVM's, which has refused that value */
+		*exit->fault = 1;
+		return true;
+	}
 	if (exit->write) {
 		memcpy(&value, exit->data, sizeof(value));
 		done = gabi_hv_wrmsr(hyperv->hv, vp, msr, value, now, turn);
@@ -160,7 +177,7 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 	*exit->fault = done != GABI_HV_DONE;
 	if (done != GABI_HV_DONE)
 		return true;
-	if (exit->write && msr == GABI_HV_MSR_GUEST_OS_ID) /* KVM takes hypercalls only of a guest that said who it is */
+	if (exit->write && is_mirrored(msr))
 		gabi_kvm_vp_set_msr(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), msr, value);
 	vmm_hyperv_carry_out(hyperv, vp, turn);
 	return true;
@@ -228,8 +245,65 @@ static void serve_hypercall(struct vmm_hyperv *hyperv, unsigned vp)
 	vmm_hyperv_carry_out(hyperv, vp, turn);
 }
 
+/* ---- the test device: QEMU's hw/hyperv/hyperv_testdev.c ---- */
+
+enum test_command { SOURCE_MAKE = 1, SOURCE_END, SOURCE_SET, MESSAGES_MAKE, MESSAGES_END, EVENTS_MAKE, EVENTS_END };
+
+/* A source has no interrupt without a reason: here it is a flag that was not set, another one each time. */
+static void set_source(struct vmm_hyperv *hyperv, unsigned caller, unsigned vp, unsigned sint)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[caller];
+
+	hyperv->test_flag = (uint16_t)((hyperv->test_flag + 1) % GABI_HV_FLAGS);
+	if (!gabi_hv_signal(hyperv->hv, vp, 0, sint, hyperv->test_flag, turn))
+		vmm_hyperv_carry_out(hyperv, caller, turn);
+}
+
+/* What cannot be made or ended is none of the guest's to know, as with QEMU's. */
+static void serve_test(struct vmm_hyperv *hyperv, unsigned caller, uint32_t value)
+{
+	unsigned id = value >> 24, vp = value >> 8 & 0xff, sint = value & 0xff;
+	struct gabi_hv_port port = { .kind = GABI_HV_PORT_MESSAGE, .sint = (uint8_t)sint, .vp = vp };
+
+	pthread_mutex_lock(&hyperv->connecting);
+	switch (value >> 16 & 0xff) {
+	case SOURCE_SET:
+		set_source(hyperv, caller, vp, sint);
+		break;
+	case EVENTS_MAKE:
+		port.kind = GABI_HV_PORT_EVENT;
+		port.base_flag = (uint16_t)id;
+		port.flag_count = 1;
+		/* fall through */
+	case MESSAGES_MAKE:
+		gabi_hv_connect(hyperv->hv, id, &port, NULL);
+		break;
+	case MESSAGES_END:
+	case EVENTS_END:
+		gabi_hv_disconnect(hyperv->hv, id);
+		break;
+	default: /* a source is there by itself */
+		break;
+	}
+	pthread_mutex_unlock(&hyperv->connecting);
+}
+
+static bool is_test(const struct gabi_kvm_exit *exit)
+{
+	return exit->kind == GABI_KVM_EXIT_PORT && exit->write && exit->address == VMM_HYPERV_TEST_PORT && exit->size == 4 && exit->count == 1;
+}
+
+/* ---- all exits ---- */
+
 static bool serve_port(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
+	if (is_test(exit)) {
+		uint32_t value;
+
+		memcpy(&value, exit->data, sizeof(value));
+		serve_test(hyperv, vp, value);
+		return true;
+	}
 	if (!exit->write || exit->address < VMM_HYPERV_PORT || exit->address > VMM_HYPERV_PORT + 2)
 		return vmm_vsm_serve(hyperv, vp, exit);
 	if (exit->address == VMM_HYPERV_PORT)
@@ -286,6 +360,36 @@ unsigned vmm_hyperv_rights(const struct vmm_hyperv *hyperv, unsigned vtl, uint64
 	if (!hyperv->hv)
 		return GABI_KVM_READ | GABI_KVM_WRITE;
 	return gabi_hv_protection(hyperv->hv, vtl, gpa / GABI_HV_PAGE) & (GABI_KVM_READ | GABI_KVM_WRITE);
+}
+
+/* There is no extended hypercall but this one. */
+static unsigned query_capabilities(const struct gabi_kvm_machine *machine, uint64_t out_gpa)
+{
+	uint64_t *capabilities = out_gpa % 8 ? NULL : gabi_kvm_machine_ram(machine, out_gpa, sizeof(*capabilities));
+
+	if (!capabilities)
+		return GABI_HV_STATUS_INVALID_ALIGNMENT;
+	*capabilities = 0;
+	return GABI_HV_STATUS_SUCCESS;
+}
+
+void vmm_hyperv_answer(const struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call)
+{
+	bool fast = call->input >> 16 & 1;
+
+	switch ((uint16_t)call->input) {
+	case GABI_HV_CALL_PostMessage: /* a message is too long for registers */
+		call->result = fast ? GABI_HV_STATUS_INVALID_HYPERCALL_INPUT : GABI_HV_STATUS_INVALID_CONNECTION_ID;
+		break;
+	case GABI_HV_CALL_SignalEvent:
+		call->result = GABI_HV_STATUS_INVALID_CONNECTION_ID;
+		break;
+	case GABI_HV_CALL_QueryExtendedCapabilities:
+		call->result = query_capabilities(machine, call->out_gpa);
+		break;
+	default:
+		call->result = GABI_HV_STATUS_INVALID_HYPERCALL_CODE;
+	}
 }
 
 uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv)
@@ -353,8 +457,9 @@ int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv *
 	if (!hyperv)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	hyperv->options = *options;
+	pthread_mutex_init(&hyperv->connecting, NULL);
 	hyperv->config = (struct gabi_hv_config){
-		.size = sizeof(hyperv->config), .vp_count = options->cpus, .partition_id = 1, .apic_hz = APIC_HZ,
+		.size = sizeof(hyperv->config), .vp_count = options->cpus, .partition_id = 1, .apic_hz = APIC_HZ, .connections = CONNECTIONS,
 		.exit = exit_of(options->contract), .exit_port = VMM_HYPERV_PORT,
 		.gpa_pages = (options->memory > GABI_KVM_LOW_RAM ? options->memory - GABI_KVM_LOW_RAM + GABI_KVM_HIGH_RAM :
 								    GABI_KVM_HIGH_RAM) / GABI_HV_PAGE,

@@ -11,6 +11,9 @@
 
 #define VMM_HYPERV_PORT 0x30u /* and the two after it, where a PC has nothing */
 
+/* 32 bits: what tests of messages and events connect themselves with, as QEMU's hyperv-testdev. */
+#define VMM_HYPERV_TEST_PORT 0x3000u
+
 struct vmm_hyperv;
 
 struct vmm_hyperv_options {
@@ -50,6 +53,9 @@ void vmm_hyperv_leave(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 
 /* Takes an exit of a virtual processor, on its thread; false if it is none of Hyper-V's. */
 bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit);
+
+/* The answer to what KVM's own Hyper-V leaves to its VMM, for a guest without the engine: nobody is connected to it. */
+void vmm_hyperv_answer(const struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call);
 
 /* Carries out timers that are due. Returns in how many ns the next one is, UINT64_MAX if there is none. One thread. */
 uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv);

@@ -9,6 +9,7 @@
 #include <gabi/hv_vsm.h>
 
 #include <pthread.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 struct vmm_hyperv {
@@ -18,6 +19,8 @@ struct vmm_hyperv {
 	struct gabi_hv *hv;
 	struct gabi_hv_turn *turn;      /* of each virtual processor, and one for timers */
 	_Atomic uint64_t *timer_100ns;  /* of each virtual processor */
+	pthread_mutex_t connecting;     /* of the test device */
+	uint16_t test_flag;
 	struct vmm_vsm *vsm;            /* NULL: one trust level */
 };
 
