@@ -72,17 +72,29 @@ static void wait_ms(unsigned ms)
 		in8(SERIAL_STATUS); /* some microseconds each */
 }
 
-void start_others(void)
+static void send_start(uint32_t destination, uint32_t shorthand)
 {
 	volatile uint32_t *apic = mmio(APIC_GPA);
 
 	for (uint32_t i = 0; trampoline + i < trampoline_end; i++)
 		*(volatile uint8_t *)(uintptr_t)(TRAMPOLINE + i) = trampoline[i];
 	apic[APIC_SPURIOUS / 4] = 0x1ff;
-	apic[APIC_ICR / 4] = 0x000c4500; /* INIT to all but this one */
+	apic[APIC_ICR_HIGH / 4] = destination << 24;
+	apic[APIC_ICR / 4] = shorthand | 0x4500; /* INIT */
 	wait_ms(1);
-	apic[APIC_ICR / 4] = 0x000c4600 | TRAMPOLINE >> 12;
+	apic[APIC_ICR_HIGH / 4] = destination << 24;
+	apic[APIC_ICR / 4] = shorthand | 0x4600 | TRAMPOLINE >> 12;
 	wait_ms(1);
+}
+
+void start_others(void)
+{
+	send_start(0, 0xc0000); /* all but this one */
+}
+
+void start_other(uint32_t apic_id)
+{
+	send_start(apic_id, 0);
 }
 
 bool wait_for(const volatile uint32_t *at, uint32_t value)

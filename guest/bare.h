@@ -103,6 +103,7 @@ void set_up_interrupts(void);
 
 /* Starts all other processors: they call guest_other. */
 void start_others(void);
+void start_other(uint32_t apic_id);
 
 /* Waits until *at is value, or at least that; false after some seconds. */
 bool wait_for(const volatile uint32_t *at, uint32_t value);

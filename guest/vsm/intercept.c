@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* Intercepts of registers and ports that VTL 1 installs. */
+#include "vsm.h"
+
+#define MSR_LSTAR 0xc0000082u
+#define MSG_PORT 0x80010000u
+#define MSG_MSR 0x80010001u
+enum { PAYLOAD = 16, PORT = 0xe0 /* the test device's echo */ };
+
+/* Bits of HvX64RegisterCrInterceptControl. */
+enum { CR0_WRITE = 1 << 0, CR4_WRITE = 1 << 1, LSTAR_READ = 1 << 5, LSTAR_WRITE = 1 << 6, GDTR_WRITE = 1 << 15 };
+
+static uint64_t set_traps(uint64_t traps)
+{
+	return vsm_set(VP_SELF, 0, REG_CR_INTERCEPT, traps);
+}
+
+static const char *lower_sets_traps(void)
+{
+	return vsm_set(VP_SELF, VTL1, REG_CR_INTERCEPT, LSTAR_WRITE) ? NULL : "it is taken";
+}
+
+static const char *msr_write(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	wrmsr(MSR_LSTAR, 0x1111);
+	if (in_vtl1(set_traps, LSTAR_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].skips = true;
+	seen[0].skipped_rax = 0;
+	wrmsr(MSR_LSTAR, 0x2222);
+	seen[0].skips = false;
+	in_vtl1(set_traps, 0);
+	if (seen[0].intercepts != before + 1)
+		return "it is not intercepted";
+	if (message_u32(&seen[0], 0) != MSG_MSR || message_u32(&seen[0], PAYLOAD + 40) != MSR_LSTAR || seen[0].message[PAYLOAD + 5] != 1)
+		return "the message tells of something else";
+	if ((uint32_t)message_u64(&seen[0], PAYLOAD + 56) != 0x2222)
+		return "the message has another RAX";
+	return rdmsr(MSR_LSTAR) == 0x1111 ? NULL : "it is written";
+}
+
+static const char *msr_read_is_free(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	if (in_vtl1(set_traps, LSTAR_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	rdmsr(MSR_LSTAR);
+	in_vtl1(set_traps, 0);
+	return seen[0].intercepts == before ? NULL : "a read is intercepted too";
+}
+
+static const char *msr_read(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t value;
+
+	if (in_vtl1(set_traps, LSTAR_READ))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].skips = true;
+	seen[0].skipped_rax = 0x4321;
+	value = rdmsr(MSR_LSTAR);
+	seen[0].skips = false;
+	in_vtl1(set_traps, 0);
+	if (seen[0].intercepts != before + 1)
+		return "it is not intercepted";
+	return (uint32_t)value == 0x4321 ? NULL : "VTL 0 reads something else than VTL 1 gave it";
+}
+
+static const char *msr_free_again(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	wrmsr(MSR_LSTAR, 0x3333);
+	return seen[0].intercepts == before && rdmsr(MSR_LSTAR) == 0x3333 ? NULL : "it still is";
+}
+
+static uint64_t write_lstar(uint64_t value)
+{
+	wrmsr(MSR_LSTAR, value);
+	return rdmsr(MSR_LSTAR);
+}
+
+static const char *higher_is_free(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t value;
+
+	if (in_vtl1(set_traps, LSTAR_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	value = in_vtl1(write_lstar, 0x6666);
+	in_vtl1(set_traps, 0);
+	return value == 0x6666 && seen[0].intercepts == before ? NULL : "VTL 1's own write is intercepted";
+}
+
+/* Refused where it cannot be held; else held. */
+static const char *cr0_write(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t cr0;
+
+	if (in_vtl1(set_traps, CR0_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	__asm__ volatile("mov %%cr0, %0\n\tmov %0, %%cr0" : "=r"(cr0) : : "memory");
+	in_vtl1(set_traps, 0);
+	return seen[0].intercepts > before ? NULL : "it is taken, and not held";
+}
+
+static const char *cr4_write(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t cr4;
+
+	if (in_vtl1(set_traps, CR4_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	__asm__ volatile("mov %%cr4, %0\n\tmov %0, %%cr4" : "=r"(cr4) : : "memory");
+	in_vtl1(set_traps, 0);
+	return seen[0].intercepts > before ? NULL : "it is taken, and not held";
+}
+
+static const char *gdtr_write(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint8_t pointer[10];
+
+	if (in_vtl1(set_traps, GDTR_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	__asm__ volatile("sgdt %0\n\tlgdt %0" : "+m"(pointer));
+	in_vtl1(set_traps, 0);
+	return seen[0].intercepts > before ? NULL : "it is taken, and not held";
+}
+
+/* ---- ports ---- */
+
+enum { IO_PORT = 0 };
+
+static uint64_t install(uint64_t access)
+{
+	const uint64_t in[] = { PARTITION, access | (uint64_t)IO_PORT << 32, PORT };
+
+	return vsm_status(GABI_HV_CALL_InstallIntercept, in, sizeof(in));
+}
+
+static const char *port_write(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint8_t kept;
+
+	out8(PORT, 0x11);
+	if (in_vtl1(install, 2))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].skips = true;
+	seen[0].skipped_rax = 0;
+	out8(PORT, 0x22);
+	seen[0].skips = false;
+	kept = in8(PORT);
+	in_vtl1(install, 0);
+	if (seen[0].intercepts != before + 1)
+		return "it is not intercepted, or a read is";
+	if (message_u32(&seen[0], 0) != MSG_PORT || (message_u32(&seen[0], PAYLOAD + 40) & 0xffff) != PORT)
+		return "the message tells of something else";
+	return kept == 0x11 || kept == 0xff ? NULL : "it is written";
+}
+
+static const char *port_read(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint8_t value;
+
+	if (in_vtl1(install, 1))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].skips = true;
+	seen[0].skipped_rax = 0x5a;
+	value = in8(PORT);
+	seen[0].skips = false;
+	in_vtl1(install, 0);
+	return seen[0].intercepts == before + 1 && value == 0x5a ? NULL : "VTL 0 reads something else than VTL 1 gave it";
+}
+
+static const char *port_free_again(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	in8(PORT);
+	return seen[0].intercepts == before ? NULL : "it still is";
+}
+
+static const char *lower_installs(void)
+{
+	return install(3) ? NULL : "it is taken";
+}
+
+#define REGISTERS "vsm, Secure Register Intercepts"
+
+const struct vsm_case vsm_intercept_cases[] = {
+	{ REGISTERS, "a lower VTL does not set a higher one's", lower_sets_traps, NULL, 0 },
+	{ REGISTERS, "a write of an MSR", msr_write, NULL, 0 },
+	{ REGISTERS, "where writes are intercepted reads are not", msr_read_is_free, NULL, 0 },
+	{ REGISTERS, "a read of an MSR, which the higher VTL answers", msr_read, NULL, 0 },
+	{ REGISTERS, "an intercept that is taken away is gone", msr_free_again, NULL, 0 },
+	{ REGISTERS, "the higher VTL itself is free", higher_is_free, NULL, 0 },
+	{ REGISTERS, "a write of CR0 is held, or refused", cr0_write, NULL, 0 },
+	{ REGISTERS, "a write of CR4 is held, or refused", cr4_write, NULL, 0 },
+	{ REGISTERS, "a write of GDTR is held, or refused", gdtr_write, NULL, 0 },
+	{ "HvCallInstallIntercept", "a port's writes", port_write, NULL, 0 },
+	{ "HvCallInstallIntercept", "a port's reads, which the higher VTL answers", port_read, NULL, 0 },
+	{ "HvCallInstallIntercept", "an intercept that is taken away is gone", port_free_again, NULL, 0 },
+	{ "HvCallInstallIntercept", "the lowest VTL has none below it", lower_installs, NULL, 0 },
+	{ 0 },
+};

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts within levels, into them and over them. */
+#include "vsm.h"
+
+enum {
+	VECTOR0 = 0x70, VECTOR1 = 0x71, VECTOR_VINA = 0x72, DIRECT = 1 << 12, AUTO_ENABLE = 8, MS = 10000,
+	APIC_LVT_TIMER = 0x320, APIC_COUNT = 0x380, APIC_DIVIDE = 0x3e0,
+	VINA_ENABLED = 1 << 8, VINA_AUTO_RESET = 1 << 9,
+};
+
+static uint64_t now(void)
+{
+	return rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
+}
+
+static unsigned ipi(uint32_t vector, unsigned input_vtl, uint64_t vps)
+{
+	const uint64_t in[] = { vector | (uint64_t)input_vtl << 32, vps };
+
+	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
+}
+
+/* A direct timer of the level that this runs in, so many ms from now. */
+static uint64_t arm(uint64_t what)
+{
+	wrmsr(GABI_HV_MSR_STIMER0_CONFIG, AUTO_ENABLE | DIRECT | (what & 0xff) << 4);
+	wrmsr(GABI_HV_MSR_STIMER0_COUNT, now() + (what >> 8) * MS);
+	return 0;
+}
+
+static uint64_t disarm(uint64_t argument)
+{
+	wrmsr(GABI_HV_MSR_STIMER0_CONFIG, 0);
+	return argument;
+}
+
+static bool comes(const volatile uint32_t *at, uint32_t count)
+{
+	return wait_for_least(at, count);
+}
+
+/* ---- by hypercall ---- */
+
+static const char *lower_to_higher(void)
+{
+	uint32_t before = seen[0].came[VECTOR1];
+	unsigned status = ipi(VECTOR1, VTL1, 1);
+
+	vsm_wait(1);
+	return status && seen[0].came[VECTOR1] == before ? NULL : "it is taken";
+}
+
+static uint64_t came_in_vtl0(uint64_t argument)
+{
+	uint32_t before = came0[VECTOR0];
+	unsigned status = ipi(VECTOR0, VTL0, 1);
+
+	vsm_wait((unsigned)argument);
+	return status << 8 | (came0[VECTOR0] - before);
+}
+
+static const char *higher_to_lower(void)
+{
+	uint32_t before = came0[VECTOR0];
+	uint64_t result = in_vtl1(came_in_vtl0, 2);
+
+	if (result)
+		return result >> 8 ? "it is refused" : "it comes while VTL 1 runs";
+	return comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
+}
+
+static uint64_t ipi_itself(uint64_t argument)
+{
+	return ipi(VECTOR1, 0, argument);
+}
+
+static const char *higher_to_itself(void)
+{
+	uint32_t before = seen[0].came[VECTOR1], before0 = came0[VECTOR1];
+
+	if (in_vtl1(ipi_itself, 1))
+		return "it is refused";
+	if (!comes(&seen[0].came[VECTOR1], before + 1))
+		return "it does not come";
+	return came0[VECTOR1] == before0 ? NULL : "it comes to VTL 0 too";
+}
+
+/* ---- timers of the higher level while the lower one runs ---- */
+
+static const char *timer_enters(void)
+{
+	uint32_t before = seen[0].came[VECTOR1], entries = seen[0].entries[2];
+
+	in_vtl1(arm, 3 << 8 | VECTOR1);
+	if (!comes(&seen[0].came[VECTOR1], before + 1))
+		return "it does not come while VTL 0 runs";
+	return seen[0].entries[2] > entries ? NULL : "the entry reason is not an interrupt";
+}
+
+static const char *state_after_interrupt(void)
+{
+	uint64_t a = 0x1234, b = 0x5678;
+	uint32_t before = seen[0].came[VECTOR1];
+	uint64_t count = 0;
+
+	in_vtl1(arm, 3 << 8 | VECTOR1);
+	/* Registers that nothing else touches, over the interrupt. */
+	__asm__ volatile("1:\n\tinc %2\n\tcmp %4, %3\n\tjne 2f\n\tcmp $100000000, %2\n\tjb 1b\n2:"
+			 : "+a"(a), "+c"(b), "+r"(count) : "m"(seen[0].came[VECTOR1]), "r"(before) : "cc", "memory");
+	return a == 0x1234 && b == 0x5678 && seen[0].came[VECTOR1] != before ? NULL : "RAX or RCX changed, or it did not come";
+}
+
+static const char *timer_enters_from_halt(void)
+{
+	uint32_t before = seen[0].came[VECTOR1], own = came0[VECTOR0];
+
+	in_vtl1(arm, 3 << 8 | VECTOR1);
+	arm(20 << 8 | VECTOR0);
+	while (came0[VECTOR0] == own)
+		__asm__ volatile("hlt");
+	disarm(0);
+	return seen[0].came[VECTOR1] == before + 1 ? NULL : "it does not come while VTL 0 waits";
+}
+
+static uint64_t arm_apic(uint64_t count)
+{
+	volatile uint32_t *apic = mmio(APIC_GPA);
+
+	apic[APIC_DIVIDE / 4] = 0xb; /* by 1 */
+	apic[APIC_LVT_TIMER / 4] = VECTOR1;
+	apic[APIC_COUNT / 4] = (uint32_t)count;
+	return 0;
+}
+
+static const char *apic_timer_enters(void)
+{
+	uint32_t before = seen[0].came[VECTOR1];
+
+	in_vtl1(arm_apic, 3000000);
+	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it does not come while VTL 0 runs";
+}
+
+static uint64_t set_cr8(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%cr8" : : "r"(value));
+	return 0;
+}
+
+static const char *priority_blocks(void)
+{
+	uint32_t before = seen[0].came[VECTOR1], entries = seen[0].entries[2];
+
+	in_vtl1(set_cr8, 15);
+	in_vtl1(arm, 1 << 8 | VECTOR1);
+	vsm_wait(5);
+	if (seen[0].came[VECTOR1] != before || seen[0].entries[2] != entries) {
+		in_vtl1(set_cr8, 0);
+		return "VTL 1 is entered";
+	}
+	in_vtl1(set_cr8, 0);
+	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
+}
+
+static uint64_t pend_itself(uint64_t argument)
+{
+	(void)argument;
+	return ipi(VECTOR1, 0, 1);
+}
+
+/* VTL 1 returns with an interrupt pending and IF clear: it is entered anew. Its loop takes what is pending before it returns, so
+ * this one is sent in between. */
+static const char *pending_on_return(void)
+{
+	uint32_t before = seen[0].came[VECTOR1];
+
+	in_vtl1(pend_itself, 0);
+	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
+}
+
+/* ---- interrupts of the lower level while the higher one runs ---- */
+
+static uint64_t wait_in1(uint64_t ms)
+{
+	uint32_t before = came0[VECTOR0];
+
+	vsm_wait((unsigned)ms);
+	return came0[VECTOR0] - before;
+}
+
+static const char *lower_waits(void)
+{
+	uint32_t before = came0[VECTOR0];
+
+	arm(2 << 8 | VECTOR0);
+	if (in_vtl1(wait_in1, 6))
+		return "it comes while VTL 1 runs";
+	return comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
+}
+
+/* Two interrupts of VTL 0's come while VTL 1 waits. What VTL 1 was told of them: VINA interrupts, and the asserted flag. */
+static uint64_t vina(uint64_t config)
+{
+	uint32_t before = seen[0].came[VECTOR_VINA];
+	volatile uint8_t *asserted = vsm_assist() + 12;
+	uint64_t end = now() + 8 * MS, result;
+
+	if (vsm_set(VP_SELF, 0, REG_VINA, config))
+		return UINT64_MAX;
+	*asserted = 0;
+	ipi(VECTOR0, VTL0, 1);
+	while (now() < end)
+		__asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+	result = (seen[0].came[VECTOR_VINA] - before) << 8 | *asserted;
+	ipi(VECTOR0 + 8, VTL0, 1);
+	end = now() + 4 * MS;
+	while (now() < end)
+		__asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+	result |= (uint64_t)(seen[0].came[VECTOR_VINA] - before) << 32;
+	vsm_set(VP_SELF, 0, REG_VINA, 0);
+	*asserted = 0;
+	return result;
+}
+
+static const char *vina_tells(void)
+{
+	uint64_t result = in_vtl1(vina, VINA_ENABLED | VECTOR_VINA);
+
+	if (result == UINT64_MAX)
+		return "the register cannot be written";
+	if ((result >> 8 & 0xff) != 1)
+		return result >> 8 & 0xff ? "it comes more than once" : "it does not come";
+	return result & 1 ? NULL : "VinaAsserted is not set";
+}
+
+static const char *vina_once(void)
+{
+	uint64_t result = in_vtl1(vina, VINA_ENABLED | VECTOR_VINA);
+
+	return result >> 32 == 1 ? NULL : "it comes again though it is asserted";
+}
+
+static const char *vina_off(void)
+{
+	return in_vtl1(vina, VECTOR_VINA) >> 32 == 0 ? NULL : "it comes, though it is not enabled";
+}
+
+/* ---- the SynIC ---- */
+
+static uint64_t message_timer(uint64_t sint)
+{
+	wrmsr(GABI_HV_MSR_SINT0 + (uint32_t)sint, VECTOR1);
+	wrmsr(GABI_HV_MSR_STIMER1_CONFIG, AUTO_ENABLE | sint << 16);
+	wrmsr(GABI_HV_MSR_STIMER1_COUNT, now() + 2 * MS);
+	return 0;
+}
+
+static uint64_t type_of(uint64_t slot)
+{
+	return *(volatile uint32_t *)slot;
+}
+
+static const char *message_to_higher(void)
+{
+	uint32_t before = seen[0].came[VECTOR1];
+	volatile uint32_t *slot = (volatile uint32_t *)(vsm_messages(0) + 3 * 256);
+
+	in_vtl1(message_timer, 3);
+	if (!comes(&seen[0].came[VECTOR1], before + 1))
+		return "its interrupt does not come";
+	if (slot[0])
+		return "it is in VTL 0's memory below that page";
+	return in_vtl1(type_of, (uint64_t)slot) == 0x80000010 ? NULL : "it is not in VTL 1's page";
+}
+
+#define MANAGES "vsm, VTL Interrupt Management"
+#define MASKS   "vsm, Interrupt Masking and VTL Switches"
+#define ASSISTS "vsm, Virtual Interrupt Notification Assist"
+
+const struct vsm_case vsm_interrupt_cases[] = {
+	{ MANAGES, "a lower VTL sends none to a higher one", lower_to_higher, NULL, 0 },
+	{ MANAGES, "one for a lower VTL waits until that VTL is entered", higher_to_lower, NULL, 0 },
+	{ MANAGES, "a higher VTL sends to itself, and VTL 0 has none of it", higher_to_itself, NULL, 0 },
+	{ MASKS, "a synthetic timer of VTL 1 enters it, whatever RFLAGS.IF was", timer_enters, NULL, 0 },
+	{ "vsm, Fast Return", "the interrupted VTL finds its registers as they were", state_after_interrupt, NULL, 0 },
+	{ MANAGES, "a synthetic timer of VTL 1 enters it while VTL 0 halts", timer_enters_from_halt, NULL, 0 },
+	{ MANAGES, "the local APIC's timer of VTL 1 enters it", apic_timer_enters, NULL, 0 },
+	{ MASKS, "VTL 1's task priority holds the entry back, and nothing is lost", priority_blocks, NULL, 0 },
+	{ MASKS, "what is pending on a return comes", pending_on_return, NULL, 0 },
+	{ MANAGES, "a timer of VTL 0 waits while VTL 1 runs", lower_waits, NULL, 0 },
+	{ ASSISTS, "one for a lower VTL is told, and asserted", vina_tells, NULL, 0 },
+	{ ASSISTS, "while it is asserted no other is told", vina_once, NULL, 0 },
+	{ ASSISTS, "none is told where it is not enabled", vina_off, NULL, 0 },
+	{ "vsm, Private State", "a message for VTL 1 lies in VTL 1's page", message_to_higher, NULL, 0 },
+	{ 0 },
+};

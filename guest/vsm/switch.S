@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * void vsm_go(const void *code, uint64_t control, struct vsm_regs *regs): calls a sequence of the hypercall page that switches the
+ * trust level, with the general registers of *regs, and control in RCX. They are shared: what they hold afterwards, when this level goes on,
+ * is left there. RSP is private.
+ */
+	.text
+	.globl vsm_go
+vsm_go:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push %rdx
+	push %rdi
+	mov %rsi, %rcx
+	mov %rdx, %rax
+	mov 0x10(%rax), %rdx
+	mov 0x18(%rax), %rbx
+	mov 0x20(%rax), %rbp
+	mov 0x28(%rax), %rsi
+	mov 0x30(%rax), %rdi
+	mov 0x38(%rax), %r8
+	mov 0x40(%rax), %r9
+	mov 0x48(%rax), %r10
+	mov 0x50(%rax), %r11
+	mov 0x58(%rax), %r12
+	mov 0x60(%rax), %r13
+	mov 0x68(%rax), %r14
+	mov 0x70(%rax), %r15
+	mov 0x00(%rax), %rax
+	call *(%rsp)
+	push %rax
+	mov 0x10(%rsp), %rax
+	mov %rcx, 0x08(%rax)
+	mov %rdx, 0x10(%rax)
+	mov %rbx, 0x18(%rax)
+	mov %rbp, 0x20(%rax)
+	mov %rsi, 0x28(%rax)
+	mov %rdi, 0x30(%rax)
+	mov %r8, 0x38(%rax)
+	mov %r9, 0x40(%rax)
+	mov %r10, 0x48(%rax)
+	mov %r11, 0x50(%rax)
+	mov %r12, 0x58(%rax)
+	mov %r13, 0x60(%rax)
+	mov %r14, 0x68(%rax)
+	mov %r15, 0x70(%rax)
+	pop %rbx
+	mov %rbx, 0x00(%rax)
+	add $16, %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	cld
+	ret
+	.section .note.GNU-stack, "", @progbits
