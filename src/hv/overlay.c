@@ -88,23 +88,25 @@ static void code(uint8_t *at, const char *bytes, size_t len, const uint8_t *leav
 /*
  * A hypercall that leaves by the instruction if it is one of KVM's own, and else by the port. Its code is in CX, or of 32-bit
  * code in AX: MOVSXD, which leaves the flags as they are, is ARPL there, which clears ZF. No register that carries input changes.
+ * KVM's IPIs know of one trust level only.
  */
-static void fill_choice(uint8_t *at, const uint8_t *out, const uint8_t *leave)
+static void fill_choice(uint8_t *at, const uint8_t *out, const uint8_t *leave, bool has_levels)
 {
 	static const uint8_t direct[] = {
-		GABI_HV_CALL_FlushVirtualAddressSpace, GABI_HV_CALL_FlushVirtualAddressList, GABI_HV_CALL_SendSyntheticClusterIpi,
-		GABI_HV_CALL_FlushVirtualAddressSpaceEx, GABI_HV_CALL_FlushVirtualAddressListEx, GABI_HV_CALL_SendSyntheticClusterIpiEx,
+		GABI_HV_CALL_FlushVirtualAddressSpace, GABI_HV_CALL_FlushVirtualAddressList, GABI_HV_CALL_FlushVirtualAddressSpaceEx,
+		GABI_HV_CALL_FlushVirtualAddressListEx, GABI_HV_CALL_SendSyntheticClusterIpi, GABI_HV_CALL_SendSyntheticClusterIpiEx,
 	};
 	static const uint8_t start[] = { 0x39, 0xc0, 0x63, 0xc0, 0x75 }; /* cmp eax, eax; movsxd eax, eax or arpl ax, ax; jnz */
-	enum { ROW = 6, HALF = sizeof(direct) * ROW + 3, HEAD = sizeof(start) + 1 };
-	uint8_t *const call = at + HEAD + 2 * HALF;
+	enum { FLUSHES = 4, ROW = 6, HEAD = sizeof(start) + 1 };
+	const size_t count = has_levels ? FLUSHES : sizeof(direct), half_len = count * ROW + 3;
+	uint8_t *const call = at + HEAD + 2 * half_len;
 
 	memcpy(at, start, sizeof(start));
-	at[sizeof(start)] = HALF;
+	at[sizeof(start)] = (uint8_t)half_len;
 	for (unsigned half = 0; half < 2; half++) {
-		uint8_t *row = at + HEAD + half * HALF;
+		uint8_t *row = at + HEAD + half * half_len;
 
-		for (size_t i = 0; i < sizeof(direct); i++, row += ROW) {
+		for (size_t i = 0; i < count; i++, row += ROW) {
 			const uint8_t compare[] = { 0x66, 0x83, half ? 0xf8 : 0xf9, direct[i], 0x74, (uint8_t)(call - (row + ROW)) };
 
 			memcpy(row, compare, ROW); /* cmp cx or ax, imm8; jz call */
@@ -134,7 +136,7 @@ void gabi_hv_fill_hypercall_page(const struct gabi_hv_config *config, uint8_t *p
 			code(page, "", 0, port[0], 2);
 		} else {
 			memcpy(page, jump, sizeof(jump));
-			fill_choice(page + PAGE_CHOICE, port[0], leave);
+			fill_choice(page + PAGE_CHOICE, port[0], leave, config->vtl_count > 1);
 		}
 		code(page + PAGE_CALL_64, "", 0, port[1], 2);
 		code(page + PAGE_RETURN_64, "", 0, port[2], 2);
