@@ -535,6 +535,16 @@ int vmm_hyperv_save(struct vmm_hyperv *hyperv, void **ret_bytes, size_t *ret_len
 	       gabi_fail(diag, GABI_ERR_CONFLICT, "a virtual processor is inside the Hyper-V engine", (char *)NULL) : 0;
 }
 
+/* KVM's saved state has who the guest is, and not its sources. Those of a level that is left are told when it writes them anew. */
+static void mirror_sources(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	uint64_t value;
+
+	for (uint32_t msr = GABI_HV_MSR_SINT0; msr <= GABI_HV_MSR_SINT15; msr++)
+		if (gabi_hv_rdmsr(hyperv->hv, vp, msr, vmm_hyperv_now(hyperv), &value, &hyperv->turn[vp]) == GABI_HV_DONE)
+			gabi_kvm_vp_set_msr(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), msr, value);
+}
+
 static void resume(struct vmm_hyperv *hyperv, unsigned vp)
 {
 	struct gabi_hv_turn *turn = &hyperv->turn[vp];
@@ -555,6 +565,8 @@ int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, st
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
 		resume(hyperv, vp);
 	vmm_vsm_load(hyperv);
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
+		mirror_sources(hyperv, vp);
 	return 0;
 }
 
