@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { TAKES_VP = 1, TAKES_VTL = 2, TAKES_FILE = 4, NEEDS_FILE = 12 };
+enum { TAKES_VP = 1, TAKES_VTL = 2, TAKES_FILE = 4, NEEDS_FILE = 12, TAKES_DOWNTIME = 16, NEEDS_SOCKET = 36 };
 enum kind { AT_ONCE, JOB };
 
 static const struct {
@@ -39,6 +39,11 @@ bool vmm_command_takes_file(enum vmm_command command)
 bool vmm_command_needs_file(enum vmm_command command)
 {
 	return (commands[command].takes & NEEDS_FILE) == NEEDS_FILE;
+}
+
+bool vmm_command_needs_socket(enum vmm_command command)
+{
+	return (commands[command].takes & NEEDS_SOCKET) == NEEDS_SOCKET;
 }
 
 /* ---- requests ---- */
@@ -80,8 +85,10 @@ static int take_members(struct gabi_value root, struct vmm_order *request, struc
 	static const struct gabi_member members[] = {
 		{ "do", GABI_TYPE_TEXT, true }, { "id", GABI_TYPE_NUMBER, false },
 		{ "vp", GABI_TYPE_NUMBER, false }, { "vtl", GABI_TYPE_NUMBER, false },
+		{ "downtime", GABI_TYPE_NUMBER, false },
 	};
-	static const struct gabi_step id_step = GABI_STEP("id"), vp_step = GABI_STEP("vp"), vtl_step = GABI_STEP("vtl");
+	static const struct gabi_step id_step = GABI_STEP("id"), vp_step = GABI_STEP("vp"), vtl_step = GABI_STEP("vtl"),
+				      downtime_step = GABI_STEP("downtime");
 	struct gabi_value value[GABI_COUNT_OF(members)], id = gabi_load_find(root, "id");
 	int err;
 
@@ -93,7 +100,9 @@ static int take_members(struct gabi_value root, struct vmm_order *request, struc
 		err = find_command(gabi_value_raw(value[0]), &request->command, diag);
 	if (!err)
 		err = take_of_command(value[2], &vp_step, request, TAKES_VP, &request->vp, diag);
-	return err ? err : take_of_command(value[3], &vtl_step, request, TAKES_VTL, &request->vtl, diag);
+	if (!err)
+		err = take_of_command(value[3], &vtl_step, request, TAKES_VTL, &request->vtl, diag);
+	return err ? err : take_of_command(value[4], &downtime_step, request, TAKES_DOWNTIME, &request->downtime, diag);
 }
 
 int vmm_order_read(const char *line, size_t len, struct vmm_order *ret_request, struct gabi_diag *diag)

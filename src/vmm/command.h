@@ -21,12 +21,13 @@ const char *vmm_command_what(enum vmm_command command);
 bool vmm_command_is_job(enum vmm_command command);
 bool vmm_command_takes_file(enum vmm_command command);
 bool vmm_command_needs_file(enum vmm_command command);
+bool vmm_command_needs_socket(enum vmm_command command);
 
 struct vmm_order {
 	enum vmm_command command;
 	bool has_id;
 	uint32_t id; /* comes back with the answer */
-	uint32_t vp, vtl; /* 0 where it was not said */
+	uint32_t vp, vtl, downtime; /* 0 where it was not said */
 	int file;    /* the open file that came with it, the receiver's; -1: none */
 };
 

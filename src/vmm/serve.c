@@ -3,6 +3,8 @@
 
 #include "base/base.h"
 #include "control.h"
+#include "migrate.h"
+#include "snapshot.h"
 #include "monitor_own.h"
 
 #include <gabi/formats.h>
@@ -18,8 +20,10 @@ struct vmm_service {
 	struct vmm_monitor *monitor;
 	struct vmm_control *control;
 	time_t start_s;
-	bool paused; /* by a client; only the socket's thread looks */
+	atomic_bool paused; /* by a client, or because a guest that was handed over is in doubt */
 	atomic_bool cancelled;
+	pthread_mutex_t lock; /* of progress */
+	struct vmm_progress progress;
 };
 
 static time_t now_s(void)
@@ -85,6 +89,8 @@ static int pause_guest(struct vmm_service *service, struct gabi_diag *diag)
 
 	if (service->paused)
 		return gabi_fail(diag, GABI_ERR_CONFLICT, "the guest is paused already", (char *)NULL);
+	if (vmm_control_job(service->control) == VMM_COMMAND_MIGRATE) /* it would arrive running */
+		return gabi_fail(diag, GABI_ERR_CONFLICT, "the guest is being moved", (char *)NULL);
 	err = vmm_pause(service->monitor, diag);
 	service->paused = !err;
 	return err;
@@ -188,14 +194,84 @@ static int dump(struct vmm_service *service, const struct vmm_order *order, stru
 	return err;
 }
 
+static int save(struct vmm_service *service, const struct vmm_order *order, struct gabi_json *result, struct gabi_diag *diag)
+{
+	struct stat stat;
+	int err;
+
+	if (fstat(order->file, &stat) || !S_ISREG(stat.st_mode))
+		return gabi_fail(diag, GABI_ERR_ARG, "what came with the command is no regular file", (char *)NULL);
+	err = vmm_save_to(service->monitor, order->file, &service->cancelled, diag);
+	if (!err && !fstat(order->file, &stat))
+		vmm_json_count(result, "bytes", (uint64_t)stat.st_size);
+	return err;
+}
+
+static void keep_progress(void *ctx, const struct vmm_progress *progress)
+{
+	struct vmm_service *service = ctx;
+
+	pthread_mutex_lock(&service->lock);
+	service->progress = *progress;
+	pthread_mutex_unlock(&service->lock);
+}
+
+static void tell_progress(void *ctx, struct gabi_json *json)
+{
+	struct vmm_service *service = ctx;
+	struct vmm_progress progress;
+
+	pthread_mutex_lock(&service->lock);
+	progress = service->progress;
+	pthread_mutex_unlock(&service->lock);
+	if (!progress.phase)
+		return;
+	vmm_json_count(json, "bytes", progress.bytes);
+	vmm_json_count(json, "bytes-per-s", progress.bytes_per_s);
+	vmm_json_count(json, "downtime-ms", progress.downtime_ms);
+	vmm_json_count(json, "pages-left", progress.pages_left);
+	gabi_json_text(json, "phase", progress.phase);
+	gabi_json_uint(json, "round", progress.round);
+	gabi_json_uint(json, "throttle", progress.throttle);
+}
+
+/* A guest that is in doubt stays paused, as if a client had wanted it: one can resume or end it. */
+static int migrate(struct vmm_service *service, const struct vmm_order *order, struct gabi_json *result, struct gabi_diag *diag)
+{
+	const struct vmm_migrate_options options = {
+		.socket = order->file, .downtime_ms = order->downtime, .cancelled = &service->cancelled, .progress = keep_progress, .ctx = service,
+	};
+	struct vmm_migrated moved;
+	int err;
+
+	if (service->paused)
+		return gabi_fail(diag, GABI_ERR_CONFLICT, "the guest is paused, and would arrive running: resume it first", (char *)NULL);
+	err = vmm_migrate(service->monitor, &options, &moved, diag);
+	if (moved.in_doubt)
+		service->paused = true;
+	if (err)
+		return err;
+	vmm_json_count(result, "bytes", moved.bytes);
+	vmm_json_count(result, "downtime-us", moved.downtime_us);
+	gabi_json_uint(result, "rounds", moved.rounds);
+	gabi_json_uint(result, "throttle", moved.throttle);
+	vmm_json_count(result, "total-us", moved.total_us);
+	return 0;
+}
+
 static int work(void *ctx, const struct vmm_order *order, struct gabi_json *result, struct gabi_diag *diag)
 {
 	struct vmm_service *service = ctx;
 
 	atomic_store(&service->cancelled, false);
+	keep_progress(service, &(struct vmm_progress){ 0 });
 	switch (order->command) {
 	case VMM_COMMAND_DUMP:
 		return dump(service, order, result, diag);
+	case VMM_COMMAND_SAVE:
+		return save(service, order, result, diag);
+	case VMM_COMMAND_MIGRATE:
+		return migrate(service, order, result, diag);
 	default:
 		return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no such command", (char *)NULL);
 	}
@@ -212,13 +288,14 @@ int vmm_service_start(struct vmm_monitor *monitor, const struct vmm_place *place
 {
 	struct vmm_service *service = calloc(1, sizeof(*service));
 	const struct vmm_control_options options = {
-		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .cancel = cancel, .ctx = service },
+		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .cancel = cancel, .progress = tell_progress, .ctx = service },
 	};
 	int err;
 
 	if (!service)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	service->monitor = monitor;
+	pthread_mutex_init(&service->lock, NULL);
 	service->start_s = now_s();
 	err = vmm_control_start(&options, &service->control, diag);
 	if (err)
@@ -235,5 +312,6 @@ void vmm_service_stop(struct vmm_service *service)
 	vmm_control_stop(service->control);
 	if (service->paused)
 		vmm_resume(service->monitor);
+	pthread_mutex_destroy(&service->lock);
 	free(service);
 }

@@ -22,18 +22,21 @@ static int failed(struct gabi_diag *diag, const char *what)
 	return GABI_ERR_IO;
 }
 
-static int file_of(const void *ctx)
-{
-	return *(const int *)ctx;
-}
+struct out {
+	int file;
+	const atomic_bool *cancelled; /* may be NULL */
+};
 
 static int write_file(void *ctx, const void *bytes, size_t len, struct gabi_diag *diag)
 {
+	const struct out *out = ctx;
 	const char *at = bytes;
 
 	while (len) {
-		ssize_t done = write(file_of(ctx), at, len);
+		ssize_t done = write(out->file, at, len);
 
+		if (out->cancelled && atomic_load(out->cancelled))
+			return gabi_fail(diag, GABI_ERR_CONFLICT, "it was cancelled", (char *)NULL);
 		if (done < 0 && errno != EINTR)
 			return failed(diag, "the file cannot be written");
 		at += done > 0 ? done : 0;
@@ -47,7 +50,7 @@ static int read_file(void *ctx, void *to, size_t len, struct gabi_diag *diag)
 	char *at = to;
 
 	while (len) {
-		ssize_t done = read(file_of(ctx), at, len);
+		ssize_t done = read(*(const int *)ctx, at, len);
 
 		if (!done)
 			return gabi_fail(diag, GABI_ERR_SYNTAX, "is cut off: the guest was not saved to its end", (char *)NULL);
@@ -85,6 +88,20 @@ static int write_all(struct vmm_stream *stream, struct vmm_monitor *monitor, str
 	return err ? err : vmm_state_write(stream, monitor, diag);
 }
 
+int vmm_save_to(struct vmm_monitor *monitor, int file, const atomic_bool *cancelled, struct gabi_diag *diag)
+{
+	struct out out = { file, cancelled };
+	struct vmm_stream stream = { .pipe = { .write = write_file, .ctx = &out } };
+	int err = vmm_pause(monitor, diag);
+
+	if (err)
+		return err;
+	err = write_all(&stream, monitor, diag);
+	vmm_stream_close(&stream);
+	vmm_resume(monitor);
+	return err;
+}
+
 /* The directory too, or the name may be lost with the power. */
 static int sync_directory(const char *path, struct gabi_diag *diag)
 {
@@ -104,10 +121,8 @@ static int sync_directory(const char *path, struct gabi_diag *diag)
 
 static int write_and_rename(struct vmm_monitor *monitor, int file, const char *temporary, const char *path, struct gabi_diag *diag)
 {
-	struct vmm_stream stream = { .pipe = { .write = write_file, .ctx = &file } };
-	int err = write_all(&stream, monitor, diag);
+	int err = vmm_save_to(monitor, file, NULL, diag);
 
-	vmm_stream_close(&stream);
 	if (!err && fsync(file))
 		err = failed(diag, "the file cannot be synced");
 	if (!err && rename(temporary, path))
@@ -117,7 +132,7 @@ static int write_and_rename(struct vmm_monitor *monitor, int file, const char *t
 	return err ? err : sync_directory(path, diag);
 }
 
-static int save(struct vmm_monitor *monitor, const char *path, struct gabi_diag *diag)
+int vmm_save(struct vmm_monitor *monitor, const char *path, struct gabi_diag *diag)
 {
 	char temporary[PATH_MAX];
 	int file, err;
@@ -129,17 +144,6 @@ static int save(struct vmm_monitor *monitor, const char *path, struct gabi_diag 
 		return failed(diag, "the file cannot be made");
 	err = write_and_rename(monitor, file, temporary, path, diag);
 	close(file);
-	return err;
-}
-
-int vmm_save(struct vmm_monitor *monitor, const char *path, struct gabi_diag *diag)
-{
-	int err = vmm_pause(monitor, diag);
-
-	if (err)
-		return err;
-	err = save(monitor, path, diag);
-	vmm_resume(monitor);
 	return err;
 }
 

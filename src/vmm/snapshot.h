@@ -5,12 +5,17 @@
 
 #include "carry.h"
 
+#include <stdatomic.h>
+
 /*
  * Saves the guest, which is held meanwhile and goes on afterwards, unless the caller holds it too. The file is there whole, on the
  * disk and under its name, or as it was before. GABI_ERR_IO with errno; GABI_ERR_CONFLICT: the guest has ended. Any thread but a
  * virtual processor's.
  */
 int vmm_save(struct vmm_monitor *monitor, const char *path, struct gabi_diag *diag);
+
+/* The same into an open file, which is the caller's to sync and to keep or not. It is given up soon when *cancelled becomes true. */
+int vmm_save_to(struct vmm_monitor *monitor, int file, const atomic_bool *cancelled, struct gabi_diag *diag);
 
 struct vmm_snapshot {
 	int file;

@@ -128,6 +128,10 @@ enum status run_ctl(const struct args *args)
 	}
 	if (!find_command(args->file[1], &command) || !make_order(args, command, order, sizeof(order)))
 		return STATUS_USAGE;
+	if (vmm_command_needs_socket(command)) {
+		complain("ctl: %s needs a connection: 'gabi %s' makes one", vmm_command_name(command), vmm_command_name(command));
+		return STATUS_USAGE;
+	}
 	if (vmm_command_needs_file(command) && !has_file) {
 		complain("ctl: %s writes a file: --output names it", vmm_command_name(command));
 		return STATUS_USAGE;

@@ -20,6 +20,24 @@ enum status run_ctl(const struct args *args)
 	return refuse("ctl");
 }
 
+enum status run_save(const struct args *args)
+{
+	(void)args;
+	return refuse("save");
+}
+
+enum status run_restore(const struct args *args)
+{
+	(void)args;
+	return refuse("restore");
+}
+
+enum status run_migrate(const struct args *args)
+{
+	(void)args;
+	return refuse("migrate");
+}
+
 enum status run_top(const struct args *args)
 {
 	(void)args;

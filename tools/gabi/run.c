@@ -5,7 +5,9 @@
 #ifdef __x86_64__
 #include "file.h"
 #include "findings.h"
+#include "guest.h"
 #include "load.h"
+#include "migrate.h"
 #include "save.h"
 #include "supervise.h"
 
@@ -84,6 +86,9 @@ static enum status tell_end(const struct vmm_result *result)
 	case VMM_END_OFF:
 	case VMM_END_RESET:
 		return STATUS_YES;
+	case VMM_END_MOVED:
+		complain("%s", result->text);
+		return STATUS_YES;
 	case VMM_END_EXIT:
 		if (result->value)
 			complain("the guest ended itself with %u", result->value);
@@ -99,12 +104,6 @@ static enum status tell_end(const struct vmm_result *result)
 
 /* ---- the monitor, in a process of its own ---- */
 
-struct guest {
-	const struct args *args;
-	struct vmm_options *options;
-	struct vmm_place place;
-};
-
 static int run_served(struct vmm_monitor *monitor, const struct vmm_place *place, struct vmm_result *ret_result, struct gabi_diag *diag)
 {
 	struct vmm_service *service = NULL;
@@ -116,20 +115,31 @@ static int run_served(struct vmm_monitor *monitor, const struct vmm_place *place
 	return err;
 }
 
+static int fill_and_run(const struct guest *guest, struct vmm_monitor *monitor, struct vmm_result *ret_result, struct gabi_diag *diag)
+{
+	int err = guest->fill ? guest->fill(guest->ctx, monitor, diag) : 0, not_come;
+
+	if (err)
+		return err;
+	err = run_served(monitor, &guest->place, ret_result, diag);
+	not_come = guest->came ? guest->came(guest->ctx, err ? NULL : diag) : 0;
+	return err ? err : not_come;
+}
+
 static enum status run_guest(void *ctx)
 {
-	struct guest *guest = ctx;
+	const struct guest *guest = ctx;
 	struct vmm_monitor *monitor = NULL;
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
 	int err = vmm_new(guest->options, &monitor, &diag);
 
 	if (!err)
-		err = run_served(monitor, &guest->place, &result, &diag);
+		err = fill_and_run(guest, monitor, &result, &diag);
 	vmm_free(monitor);
 	if (!err)
 		return tell_end(&result);
-	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : guest->args->file[0], &diag);
+	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : guest->file, &diag);
 }
 
 static int place_contract(const struct vmm_place *place, const struct gabi_contract *contract, struct gabi_diag *diag)
@@ -152,12 +162,12 @@ static enum status complain_place(const struct gabi_diag *diag)
 	return diag->err == GABI_ERR_ARG ? STATUS_USAGE : STATUS_REFUSED;
 }
 
-static enum status run_placed(struct guest *guest)
+enum status guest_run(struct guest *guest)
 {
 	struct gabi_diag diag = { 0 };
 	enum status status;
 
-	if (vmm_place_make(guest->args->option[OPTION_NAME], guest->args->file[0], &guest->place, &diag))
+	if (vmm_place_make(guest->args->option[OPTION_NAME], guest->like, &guest->place, &diag))
 		return complain_place(&diag);
 	status = place_contract(&guest->place, guest->options->terms->contract, &diag) ? complain_place(&diag) : supervise(run_guest, guest);
 	vmm_place_remove(&guest->place);
@@ -166,22 +176,20 @@ static enum status run_placed(struct guest *guest)
 
 /* ---- the contract ---- */
 
-static enum status settle(const struct args *args, const struct vmm_options *options, struct vmm_terms *terms)
+enum status guest_settle(const struct args *args, const struct vmm_options *options, struct gabi_contract *contract, const char *path,
+			 struct vmm_terms *terms)
 {
 	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced, options->vtls > 1 };
-	struct gabi_contract *contract = NULL;
-	const char *path = args->option[OPTION_CONTRACT];
+	bool is_made = !contract;
 	struct gabi_diag diag = { 0 };
-	enum status status = path ? load_contract(path, &contract) : STATUS_YES;
+	enum status status;
 	char title[TITLE_LEN];
 
-	if (status)
-		return status;
 	if (vmm_terms_settle(terms, contract, &wishes, &diag))
 		return complain_diag(NULL, &diag);
 	if (terms->plan)
-		return !path && args->option[OPTION_OUTPUT] ? save_contract(args, terms->contract) : STATUS_YES;
-	contract_title(terms->contract, path ? path : "what this machine offers", title);
+		return is_made && args->option[OPTION_OUTPUT] ? save_contract(args, terms->contract) : STATUS_YES;
+	contract_title(terms->contract, path, title);
 	status = print_verdict(title, "this machine", terms->report);
 	complain("the guest was not started: its contract does not fit this machine; --force runs it all the same");
 	return status ? status : STATUS_NO;
@@ -190,11 +198,16 @@ static enum status settle(const struct args *args, const struct vmm_options *opt
 static enum status run_settled(const struct args *args, struct vmm_options *options)
 {
 	struct vmm_terms terms = { 0 };
-	enum status status = settle(args, options, &terms);
+	struct gabi_contract *contract = NULL;
+	const char *path = args->option[OPTION_CONTRACT];
+	enum status status = path ? load_contract(path, &contract) : STATUS_YES;
 
+	if (status)
+		return status;
+	status = guest_settle(args, options, contract, path ? path : "what this machine offers", &terms);
 	options->terms = &terms;
 	if (!status)
-		status = run_placed(&(struct guest){ .args = args, .options = options });
+		status = guest_run(&(struct guest){ .args = args, .options = options, .like = args->file[0], .file = args->file[0] });
 	vmm_terms_free(&terms);
 	return status;
 }
@@ -213,7 +226,7 @@ static enum status check_image(const char *path, const struct text *image)
 	return STATUS_INPUT;
 }
 
-enum status run_run(const struct args *args)
+static enum status run_image(const struct args *args)
 {
 	bool from_input = !strcmp(args->file[0], "-");
 	struct vmm_options options = { .memory = (uint64_t)512 << 20, .cpus = 1, .in = from_input ? -1 : STDIN_FILENO, .out = STDOUT_FILENO };
@@ -233,6 +246,34 @@ enum status run_run(const struct args *args)
 	free(image.at);
 	free(initrd.at);
 	return status;
+}
+
+/* What comes brings its own contract, size and command line. */
+static bool is_of_images(size_t option)
+{
+	static const size_t options[] = { OPTION_CONTRACT, OPTION_CPUS, OPTION_MEMORY, OPTION_APPEND, OPTION_INITRD, OPTION_HYPERV, OPTION_VSM, OPTION_OUTPUT };
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (options[i] == option)
+			return true;
+	return false;
+}
+
+enum status run_run(const struct args *args)
+{
+	bool incoming = args->option[OPTION_INCOMING];
+
+	for (size_t i = 0; incoming && i < OPTION_COUNT; i++) {
+		if (!args->option[i] || !is_of_images(i))
+			continue;
+		complain("run: a guest that comes is what it was: --incoming takes no contract, size, image or command line");
+		return STATUS_USAGE;
+	}
+	if (incoming == (args->files == 1)) {
+		complain(incoming ? "run: a guest that comes has no image" : "run: an IMAGE is wanted, or --incoming");
+		return STATUS_USAGE;
+	}
+	return incoming ? run_incoming(args) : run_image(args);
 }
 #else
 enum status run_run(const struct args *args)

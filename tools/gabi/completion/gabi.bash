@@ -25,12 +25,12 @@ _gabi() {
 	--as) list=$(gabi emit --list) ;;
 	--arch) list='x86 arm64' ;;
 	--save-at) list=all ;;
-	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append) return ;;
+	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append | --incoming | --downtime) return ;;
 	hv) [[ $word == -* ]] || list='offer replay show' ;;
 	help) list=$(gabi help --list) ;;
 	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
 	model) [[ $word == -* ]] || list='list show diff fit' ;;
-	ctl | top) [[ $word == -* ]] || list=$(gabi ps --list 2>/dev/null) ;;
+	ctl | top | save | migrate) [[ $word == -* ]] || list=$(gabi ps --list 2>/dev/null) ;;
 	esac
 	[[ $command == ctl && $word != -* ]] && ((COMP_CWORD == 3)) && list=$(gabi ctl --list)
 	# The operands of "model show" and "model diff" are models and not files.

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "tls.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HANDSHAKE_MS = 20000, PIECE = 1 << 16 };
+
+/* One connection; it lives as long as the process. */
+struct tls {
+	gnutls_session_t session;
+	gnutls_certificate_credentials_t certificates;
+	gnutls_psk_client_credentials_t psk_of_client;
+	gnutls_psk_server_credentials_t psk_of_server;
+	int network, inside; /* what is encrypted, and our end of what is not */
+};
+
+static enum status failed(const char *what, int err)
+{
+	complain("TLS: %s: %s", what, gnutls_strerror(err));
+	return STATUS_REFUSED;
+}
+
+static enum status path_in(const char *directory, const char *file, char path[4096])
+{
+	if (snprintf(path, 4096, "%s/%s", directory, file) < 4096)
+		return STATUS_YES;
+	complain("%s: the name is too long", directory);
+	return STATUS_USAGE;
+}
+
+/* ---- what one shows and wants to see ---- */
+
+/* NAME:KEY, KEY in hex digits. */
+static enum status read_psk(const char *path, char line[512], char **ret_key)
+{
+	FILE *file = fopen(path, "re");
+	char *colon = NULL;
+
+	if (file && fgets(line, 512, file)) {
+		line[strcspn(line, "\r\n")] = '\0';
+		colon = strchr(line, ':');
+	}
+	if (file)
+		fclose(file);
+	if (!colon || colon == line || strlen(colon + 1) < 32 || colon[1 + strspn(colon + 1, "0123456789abcdefABCDEF")]) {
+		complain("%s: is no line NAME:KEY with a key of 32 hex digits or more", path);
+		return STATUS_INPUT;
+	}
+	*colon = '\0';
+	*ret_key = colon + 1;
+	return STATUS_YES;
+}
+
+static enum status use_psk(struct tls *tls, const char *path, bool calls)
+{
+	char line[512], *key = NULL;
+	enum status status = read_psk(path, line, &key);
+	gnutls_datum_t datum = { (unsigned char *)key, key ? (unsigned)strlen(key) : 0 };
+	int err;
+
+	if (status)
+		return status;
+	if (calls) {
+		err = gnutls_psk_allocate_client_credentials(&tls->psk_of_client);
+		if (!err)
+			err = gnutls_psk_set_client_credentials(tls->psk_of_client, line, &datum, GNUTLS_PSK_KEY_HEX);
+		if (!err)
+			err = gnutls_credentials_set(tls->session, GNUTLS_CRD_PSK, tls->psk_of_client);
+	} else {
+		err = gnutls_psk_allocate_server_credentials(&tls->psk_of_server);
+		if (!err)
+			err = gnutls_psk_set_server_credentials_file(tls->psk_of_server, path);
+		if (!err)
+			err = gnutls_credentials_set(tls->session, GNUTLS_CRD_PSK, tls->psk_of_server);
+	}
+	explicit_bzero(line, sizeof(line));
+	if (!err)
+		err = gnutls_priority_set_direct(tls->session, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-PSK:+DHE-PSK", NULL);
+	return err ? failed(path, err) : STATUS_YES;
+}
+
+static enum status use_certificates(struct tls *tls, const char *directory, const char *host)
+{
+	char own[4096], key[4096], others[4096];
+	enum status status = path_in(directory, "cert.pem", own);
+	int err;
+
+	if (!status)
+		status = path_in(directory, "key.pem", key);
+	if (!status)
+		status = path_in(directory, "ca.pem", others);
+	if (status)
+		return status;
+	err = gnutls_certificate_allocate_credentials(&tls->certificates);
+	if (!err)
+		err = gnutls_certificate_set_x509_trust_file(tls->certificates, others, GNUTLS_X509_FMT_PEM);
+	if (err < 0)
+		return failed(others, err);
+	err = gnutls_certificate_set_x509_key_file(tls->certificates, own, key, GNUTLS_X509_FMT_PEM);
+	if (!err)
+		err = gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, tls->certificates);
+	if (!err)
+		err = gnutls_priority_set_direct(tls->session, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL);
+	if (err)
+		return failed(own, err);
+	gnutls_certificate_server_set_request(tls->session, GNUTLS_CERT_REQUIRE);
+	gnutls_session_set_verify_cert(tls->session, host, 0);
+	return STATUS_YES;
+}
+
+static enum status use_directory(struct tls *tls, const char *directory, const char *host)
+{
+	char psk[4096];
+	enum status status = path_in(directory, "psk", psk);
+
+	if (status)
+		return status;
+	return !access(psk, F_OK) ? use_psk(tls, psk, host != NULL) : use_certificates(tls, directory, host);
+}
+
+/* ---- carrying ---- */
+
+static bool send_inside(const struct tls *tls, const char *bytes, ssize_t len)
+{
+	while (len > 0) {
+		ssize_t done = send(tls->inside, bytes, (size_t)len, MSG_NOSIGNAL);
+
+		if (done < 0 && errno != EINTR)
+			return false;
+		bytes += done > 0 ? done : 0;
+		len -= done > 0 ? done : 0;
+	}
+	return true;
+}
+
+/* What was cut off, or altered, looks to the other end as a connection that breaks. Descriptors stay open: a fork may have them too. */
+static void *carry_in(void *ctx)
+{
+	const struct tls *tls = ctx;
+	char bytes[PIECE];
+	ssize_t len;
+
+	do
+		len = gnutls_record_recv(tls->session, bytes, sizeof(bytes));
+	while (len == GNUTLS_E_INTERRUPTED || len == GNUTLS_E_AGAIN || (len > 0 && send_inside(tls, bytes, len)));
+	shutdown(tls->inside, len ? SHUT_RDWR : SHUT_WR);
+	return NULL;
+}
+
+static bool send_out(const struct tls *tls, const char *bytes, ssize_t len)
+{
+	while (len > 0) {
+		ssize_t done = gnutls_record_send(tls->session, bytes, (size_t)len);
+
+		if (done < 0 && done != GNUTLS_E_INTERRUPTED && done != GNUTLS_E_AGAIN)
+			return false;
+		bytes += done > 0 ? done : 0;
+		len -= done > 0 ? done : 0;
+	}
+	return true;
+}
+
+static void *carry_out(void *ctx)
+{
+	const struct tls *tls = ctx;
+	char bytes[PIECE];
+	ssize_t len;
+
+	do
+		len = recv(tls->inside, bytes, sizeof(bytes), 0);
+	while ((len > 0 && send_out(tls, bytes, len)) || (len < 0 && errno == EINTR));
+	if (!len)
+		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
+	shutdown(tls->network, SHUT_WR);
+	return NULL;
+}
+
+static enum status start(struct tls *tls, int *ret_socket)
+{
+	pthread_t in, out;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
+		complain("TLS: no sockets: %s", strerror(errno));
+		return STATUS_REFUSED;
+	}
+	tls->inside = ends[0];
+	if (pthread_create(&in, NULL, carry_in, tls) || pthread_create(&out, NULL, carry_out, tls)) {
+		complain("TLS: there is no room for a thread more");
+		return STATUS_REFUSED;
+	}
+	pthread_detach(in);
+	pthread_detach(out);
+	*ret_socket = ends[1];
+	return STATUS_YES;
+}
+
+/* ---- all ---- */
+
+static enum status shake_hands(struct tls *tls)
+{
+	int err;
+
+	gnutls_handshake_set_timeout(tls->session, HANDSHAKE_MS);
+	gnutls_transport_set_int(tls->session, tls->network);
+	do
+		err = gnutls_handshake(tls->session);
+	while (err == GNUTLS_E_INTERRUPTED || err == GNUTLS_E_AGAIN || err == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	return err ? failed("the other side is not who it should be, or speaks no TLS", err) : STATUS_YES;
+}
+
+static void tls_free(struct tls *tls)
+{
+	if (tls->session)
+		gnutls_deinit(tls->session);
+	if (tls->certificates)
+		gnutls_certificate_free_credentials(tls->certificates);
+	if (tls->psk_of_client)
+		gnutls_psk_free_client_credentials(tls->psk_of_client);
+	if (tls->psk_of_server)
+		gnutls_psk_free_server_credentials(tls->psk_of_server);
+	close(tls->network);
+	free(tls);
+}
+
+enum status tls_over(const char *directory, int socket, const char *host, int *ret_socket)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+	enum status status = STATUS_YES;
+
+	if (!tls) {
+		complain("out of memory");
+		close(socket);
+		return STATUS_REFUSED;
+	}
+	tls->network = socket;
+	if (gnutls_init(&tls->session, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NO_SIGNAL))
+		status = STATUS_REFUSED;
+	if (!status)
+		status = use_directory(tls, directory, host);
+	if (!status)
+		status = shake_hands(tls);
+	if (!status)
+		status = start(tls, ret_socket);
+	if (status)
+		tls_free(tls);
+	return status;
+}
