@@ -232,7 +232,7 @@ unsigned gabi_hv_call_modify_protection(struct call *call)
 	if (!(hv->common[protector].config & CONFIG_PROTECT))
 		return GABI_HV_STATUS_INVALID_VTL_STATE;
 	while (call->rep_at < call->rep_stop) {
-		uint64_t gfn, done = 0;
+		uint64_t gfn, done;
 		unsigned run = run_length(call, &gfn);
 
 		/* A run that leaves RAM is cut to pages, so that those before its end are done. */
@@ -244,9 +244,10 @@ unsigned gabi_hv_call_modify_protection(struct call *call)
 		}
 		if (call->turn->changes + (size_t)run * hv->vtl_count > GABI_HV_CHANGES_MAX && call->turn->changes)
 			break; /* the rest in the next turn */
+		done = run;
 		for (unsigned vtl = 0; vtl < protector; vtl++)
-			if (vtls >> vtl & 1)
-				done = gabi_hv_protect_pages(hv, protector, vtl, gfn, run, flags, call->turn);
+			if (vtls >> vtl & 1) /* done is what is done for all of them */
+				done = gabi_hv_protect_pages(hv, protector, vtl, gfn, done, flags, call->turn);
 		call->rep_at += (uint16_t)done;
 		if (done < run) {
 			status = GABI_HV_STATUS_INSUFFICIENT_MEMORY;

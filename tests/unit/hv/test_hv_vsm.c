@@ -642,6 +642,64 @@ static void modify_protection__memory_limit__is_insufficient_memory_and_loses_no
 	rig_free(rig);
 }
 
+/* A call that restricts several VTLs has done a page when it is restricted for all of them. */
+static void modify_protection__memory_for_one_of_two_vtls__is_not_done(void **state)
+{
+	static const uint64_t gfn = 0;
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+	unsigned done;
+
+	(void)state;
+	config.vtl_count = 3;
+	config.protect_bytes = 24 * 1024; /* for one VTL's pages */
+	rig = rig_with(&config);
+	assert_int_equal(gabi_hv_set_ram(rig->hv, 0, 1u << 16), 0);
+	assert_int_equal(rig_enable_partition(rig, 2, 0), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 0, 2), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 0x1040, 0, &rig->turn);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, CONFIG_PROTECT), 0);
+	assert_int_equal(protect(rig, 0x11, 1, &gfn, 1, &done), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(protect(rig, 0, 0, &gfn, 1, &done), GABI_HV_STATUS_INSUFFICIENT_MEMORY);
+	assert_int_equal(done, 0);
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, 0), GABI_HV_ALL_ACCESS);
+	rig_free(rig);
+}
+
+/* The highest pages that a guest can have: 16 TiB, as RAM in two pieces. */
+static void modify_protection__of_the_last_pages_of_16_tib__reaches_them(void **state)
+{
+	const uint64_t pages = 1ull << 32, last = pages - 1, before[] = { last - 513, last - 512, last - 1, last, 5 }, none[] = { pages, last + (1ull << 20) };
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+	unsigned done, prot;
+
+	(void)state;
+	config.gpa_pages = pages;
+	rig = rig_secure_with(&config);
+	assert_int_equal(gabi_hv_set_ram(rig->hv, pages - (1u << 20), 1u << 20), 0);
+	assert_int_equal(gabi_hv_set_ram(rig->hv, pages, 1), GABI_ERR_RANGE);
+	assert_int_equal(gabi_hv_set_ram(rig->hv, last, 2), GABI_ERR_RANGE);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, CONFIG_PROTECT), 0);
+	assert_int_equal(protect(rig, 0x10, 1, before, 5, &done), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(done, 5);
+	assert_int_equal(rig->turn.changes, 3);
+	assert_int_equal(rig->turn.change[2].gfn, last - 1);
+	assert_int_equal(rig->turn.change[2].count, 2);
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, last), 1);
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, last - 2), GABI_HV_ALL_ACCESS);
+	assert_int_equal(gabi_hv_protection_run(rig->hv, 0, last - 1, &prot), 2);
+	assert_int_equal(prot, 1);
+	assert_int_equal(gabi_hv_protection_run(rig->hv, 0, 6, &prot), last - 513 - 6);
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, pages), 0); /* none that there is */
+	assert_int_equal(protect(rig, 0x10, 1, none, 2, &done), GABI_HV_STATUS_INVALID_PARAMETER);
+	assert_int_equal(done, 0);
+	assert_int_equal(protect(rig, 0x10, 15, before, 5, &done), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(gabi_hv_protection_run(rig->hv, 0, 0, &prot), pages);
+	rig_free(rig);
+}
+
 /* The store against a plain array, over single pages, runs and whole regions. */
 static void protections__against_a_plain_array__are_the_same(void **state)
 {
@@ -1434,6 +1492,8 @@ int main(void)
 		cmocka_unit_test(changes__of_a_list_in_any_order__are_as_many_as_the_runs),
 		cmocka_unit_test(modify_protection__error_at_an_element__did_those_before),
 		cmocka_unit_test(modify_protection__memory_limit__is_insufficient_memory_and_loses_nothing),
+		cmocka_unit_test(modify_protection__memory_for_one_of_two_vtls__is_not_done),
+		cmocka_unit_test(modify_protection__of_the_last_pages_of_16_tib__reaches_them),
 		cmocka_unit_test(protections__against_a_plain_array__are_the_same),
 		cmocka_unit_test(memory_fault__on_a_protected_page__is_told_to_the_vtl_that_protects_it),
 		cmocka_unit_test(memory_fault__other_accesses__pass_or_are_retried),
