@@ -230,7 +230,7 @@ static void queues(struct stream *s, struct synic *synic)
 	}
 }
 
-static void trust_level(struct stream *s, struct vtl *vtl, unsigned level)
+static void trust_level(struct stream *s, const struct vp *vp, struct vtl *vtl, unsigned level)
 {
 	struct synic *synic = &vtl->synic;
 
@@ -243,6 +243,8 @@ static void trust_level(struct stream *s, struct vtl *vtl, unsigned level)
 	for (unsigned lower = 0; lower < level; lower++) {
 		NUMBER(s, vtl->secure_config[lower], uint8_t);
 		need(s, vtl->secure_config[lower] <= (SECURE_MBEC | SECURE_TLB_LOCKED));
+		need(s, !(vtl->secure_config[lower] & SECURE_MBEC) || s->hv->mbec >> level & 1);
+		need(s, !(vtl->secure_config[lower] & SECURE_TLB_LOCKED) == !(vp->locked[level] >> lower & 1));
 	}
 	u64(s, &synic->scontrol);
 	u64(s, &synic->siefp);
@@ -272,7 +274,7 @@ static void virtual_processor(struct stream *s, struct vp *vp)
 		need(s, !(vp->locked[holder] & ~gabi_mask(holder)));
 	}
 	for (unsigned vtl = 0; vtl < vtls && !s->bad; vtl++)
-		trust_level(s, &vp->vtl[vtl], vtl);
+		trust_level(s, vp, &vp->vtl[vtl], vtl);
 }
 
 /* Overlay pages that are not all zero, of those that the guest can write. */

@@ -125,8 +125,7 @@ static unsigned set_config(struct call *call, unsigned vtl, uint64_t value)
 static unsigned set_secure_config(struct call *call, struct vp *vp, unsigned vtl, unsigned lower, uint64_t value)
 {
 	struct gabi_hv *hv = call->hv;
-	_Atomic uint8_t *config = &vp->vtl[vtl].secure_config[lower];
-	bool mbec_changes = (*config ^ value) & SECURE_MBEC;
+	uint8_t old;
 
 	if (lower >= vtl)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
@@ -136,8 +135,12 @@ static unsigned set_secure_config(struct call *call, struct vp *vp, unsigned vtl
 		gabi_hv_lock_tlb(hv, vp, vtl, lower);
 	else
 		gabi_hv_unlock_tlb(hv, vp, vtl, (uint16_t)(1u << lower), call->turn);
-	*config = (uint8_t)value;
-	if (mbec_changes)
+	/* That of the lock goes with the lock; several processors may write this at once. */
+	if (value & SECURE_MBEC)
+		old = atomic_fetch_or(&vp->vtl[vtl].secure_config[lower], SECURE_MBEC);
+	else
+		old = atomic_fetch_and(&vp->vtl[vtl].secure_config[lower], (uint8_t)~SECURE_MBEC);
+	if ((old ^ value) & SECURE_MBEC)
 		act(call->turn, GABI_HV_ACT_SECURE_CONFIG, vp->index, lower)->value = value & SECURE_MBEC;
 	return GABI_HV_STATUS_SUCCESS;
 }

@@ -216,6 +216,7 @@ void gabi_hv_lock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, unsign
 	take(&hv->lock);
 	if (!(vp->locked[holder] >> vtl & 1)) {
 		vp->locked[holder] |= (uint16_t)(1u << vtl);
+		vp->vtl[holder].secure_config[vtl] |= SECURE_TLB_LOCKED;
 		hv->tlb_locks++;
 	}
 	give(&hv->lock);
