@@ -268,6 +268,8 @@ static unsigned run(struct call *call, bool extended)
 	    !(control & (VALIDATE_READ | VALIDATE_WRITE | VALIDATE_EXECUTE)) || (extended && get32(call->in + 12)))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	status = gabi_hv_input_vtl(call->vtl, (uint8_t)(control >> VTL_SHIFT), &walk.vtl);
+	if (!status && !(enabled_vtls(vp) >> walk.vtl & 1))
+		status = GABI_HV_STATUS_INVALID_VTL_STATE;
 	if (status)
 		return status;
 	prepare(&walk);

@@ -185,6 +185,51 @@ static void resume__says_what_the_vmm_must_set_up(void **state)
 	rig_free(target);
 }
 
+/* TLFS timers, Partition Reference Time Enlightenment: time = (TSC * scale >> 64) + offset. */
+static uint64_t page_time(struct rig *rig, uint64_t tsc)
+{
+	const uint8_t *page = rig->pages + 4096;
+	__extension__ unsigned __int128 product = (unsigned __int128)tsc * get(page + 8, 8);
+
+	return (uint64_t)(product >> 64) + get(page + 16, 8);
+}
+
+/* On a host whose TSC runs at another frequency the reference time goes on: by a new scale and offset under a new sequence number,
+ * and who asked for it is told. */
+static void restore__at_another_tsc_frequency__time_goes_on(void **state)
+{
+	struct rig *rig = rig_new(), *target;
+	struct gabi_hv_config config = rig_config();
+	const uint64_t then = 5000000, source_tsc = then * 200, target_tsc = 7777;
+	uint32_t sequence;
+	uint64_t value;
+	uint8_t *stream;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(gabi_hv_set_reference_tsc(rig->hv, 2000000000, 0, 1), 0);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_REENLIGHTENMENT_CONTROL, 0x100ee, 0, &rig->turn);
+	assert_in_range(page_time(rig, source_tsc), then - 1, then);
+	sequence = (uint32_t)get(rig->pages + 4096, 4);
+	stream = rig_save(rig, &len);
+	config.tsc_hz = 3000000000;
+	target = rig_with(&config);
+	rig_restore(target, stream, len);
+	assert_int_equal(gabi_hv_set_reference_tsc(target->hv, config.tsc_hz, (int64_t)(then - target_tsc / 300), 1), 0);
+	assert_int_equal(gabi_hv_reenlighten(target->hv, &target->turn), 0);
+	assert_int_equal(target->turn.act[0].kind, GABI_HV_ACT_INTERRUPT);
+	assert_int_equal(target->turn.act[0].interrupt.vector, 0xee);
+	assert_int_not_equal(get(target->pages + 4096, 4), 0);
+	assert_int_not_equal(get(target->pages + 4096, 4), sequence);
+	assert_in_range(page_time(target, target_tsc), then - 1, then + 1);
+	assert_in_range(page_time(target, target_tsc + 3000000), then + 9999, then + 10001);
+	assert_int_equal(gabi_hv_rdmsr(target->hv, 0, GABI_HV_MSR_TSC_FREQUENCY, then, &value, &target->turn), GABI_HV_DONE);
+	assert_int_equal(value, config.tsc_hz);
+	free(stream);
+	rig_free(rig);
+	rig_free(target);
+}
+
 static size_t golden_read(unsigned version, uint8_t *stream, size_t cap)
 {
 	char path[512];
@@ -280,6 +325,7 @@ int main(void)
 		cmocka_unit_test(restore__hostile_stream__never_breaks_the_engine),
 		cmocka_unit_test(restore__other_partition__is_refused_with_the_reason),
 		cmocka_unit_test(resume__says_what_the_vmm_must_set_up),
+		cmocka_unit_test(restore__at_another_tsc_frequency__time_goes_on),
 		cmocka_unit_test(restore__golden_stream_of_each_version__is_read_for_ever),
 	};
 

@@ -1395,6 +1395,47 @@ static void translate_ex__success__gives_the_page(void **state)
 	rig_free(rig);
 }
 
+static void translate_input(struct rig *rig, unsigned vp, uint64_t control)
+{
+	memset(rig->ram + 0x1000, 0, 32);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, vp, 4);
+	put(rig->ram + 0x1010, control, 8);
+	put(rig->ram + 0x1018, 0x400, 8);
+}
+
+/* HV_TRANSLATE_GVA_TLB_FLUSH_INHIBIT: TlbFlushInhibit of HvRegisterVsmVpSecureConfigVtlX is set as a consequence. */
+static void translate__with_tlb_flush_inhibit__is_seen_in_the_register(void **state)
+{
+	struct rig *rig = rig_secure();
+	uint64_t value;
+
+	(void)state;
+	tables(rig);
+	translate_input(rig, 0xfffffffe, 1 | 0x20 | 0x10ull << 56);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_TranslateVirtualAddress), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(rig_get_reg(rig, 0, 0, GABI_HV_REG_VsmVpSecureConfigVtl0, &value), 0);
+	assert_int_equal(value, 2);
+	rig_vtl_return(rig, 0, 1);
+	rig_vtl_call(rig, 0);
+	assert_int_equal(rig_get_reg(rig, 0, 0, GABI_HV_REG_VsmVpSecureConfigVtl0, &value), 0);
+	assert_int_equal(value, 0);
+	rig_free(rig);
+}
+
+/* The registers of a VTL that the processor does not have are nobody's. */
+static void translate__in_a_vtl_that_the_processor_lacks__is_invalid_vtl_state(void **state)
+{
+	struct rig *rig = rig_secure();
+
+	(void)state;
+	translate_input(rig, 5, 1);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_TranslateVirtualAddress), GABI_HV_STATUS_INVALID_VTL_STATE);
+	translate_input(rig, 5, 1 | 0x10ull << 56);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_TranslateVirtualAddress), GABI_HV_STATUS_SUCCESS);
+	rig_free(rig);
+}
+
 /* ---- three levels, and reset ---- */
 
 static void three_vtls__protections_of_both__are_taken_together(void **state)
@@ -1517,6 +1558,8 @@ int main(void)
 		cmocka_unit_test(translate__through_a_protected_table__is_an_intercept),
 		cmocka_unit_test(translate_ex__failure__tells_the_page_fault),
 		cmocka_unit_test(translate_ex__success__gives_the_page),
+		cmocka_unit_test(translate__with_tlb_flush_inhibit__is_seen_in_the_register),
+		cmocka_unit_test(translate__in_a_vtl_that_the_processor_lacks__is_invalid_vtl_state),
 		cmocka_unit_test(three_vtls__protections_of_both__are_taken_together),
 		cmocka_unit_test(reset__with_vtls__forgets_them_and_zeroes_memory_unless_told_not_to),
 	};
