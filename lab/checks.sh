@@ -13,14 +13,22 @@ checks_of_host() { # NAME PROGRAM ARGUMENTS EXPECTED
 	done < <(rows "$lab/checks.tsv")
 }
 
+# An argument with a slash is a file of the source tree, which lies beside the program in the machine.
+beside() { # beside ARGUMENT...
+	local argument
+	for argument; do printf ' %s' "${argument##*/}"; done
+}
+
 # The script that runs them in the machine: what each prints goes into a file, its status into another.
 write_checks() { # write_checks FILE
 	local name program arguments expected
 	echo '#!/bin/sh' >"$1"
 	while IFS=$'\t' read -r name program arguments expected; do
 		[[ $arguments != - ]] || arguments=
+		# shellcheck disable=SC2086 # they are words
+		arguments=$(beside $arguments)
 		# shellcheck disable=SC2016 # it is the machine's variable
-		printf './%s %s >"$LAB_OUT/%s.out" 2>"$LAB_OUT/%s.err"; echo $? >"$LAB_OUT/%s.status"\n' \
+		printf './%s%s >"$LAB_OUT/%s.out" 2>"$LAB_OUT/%s.err"; echo $? >"$LAB_OUT/%s.status"\n' \
 			"$program" "$arguments" "$name" "$name" "$name" >>"$1"
 	done < <(checks_of_host)
 	echo 'exit 0' >>"$1"
@@ -46,11 +54,14 @@ judge_check() { # judge_check NAME EXPECTED
 }
 
 test_one() { # test_one HOST
-	local name program_name arguments expected failures=0 script
+	local name program_name arguments expected failures=0 script argument
 	prepare "$1"
 	while IFS=$'\t' read -r name program_name arguments expected; do
 		find_program "$arch" "$program_name"
 		files+=("$program")
+		for argument in $arguments; do
+			[[ $argument != */* ]] || files+=("$source/$argument")
+		done
 	done < <(checks_of_host)
 	fresh=$(mktemp -d "${TMPDIR:-/tmp}/gabi-lab.XXXXXX")
 	script=$fresh/checks out=$fresh/out

@@ -6,6 +6,8 @@
  *     gabi-state save CONTRACT...         makes a VM of each contract, whatever its verdict, lets the guest run, and writes
  *                                         $LAB_OUT/CONTRACT@KERNEL.state where that went well
  *     gabi-state load CONTRACT STATE ...  in pairs: judges each state, restores it whatever the verdict, and lets the guest go on
+ *     gabi-state prove CONTRACT STATE ... the same, and beside it each contract saved and loaded here; status 1 where a verdict does
+ *                                         not come true
  *     gabi-state bench CONTRACT           calls and times of saving and restoring one virtual processor
  *
  * A guest is only saved where it sees what its contract says: another's state would be no witness. A line "saved" has contract,
@@ -38,6 +40,7 @@ static const unsigned char image[] = {
 #include "counter.inc"
 };
 
+static unsigned untrue;          /* verdicts that did not come true */
 static struct gabi_host *host;   /* this machine */
 static struct gabi_host *unseen; /* the same by a source that did not see which registers are state */
 static int unverified;         /* bench: a KVM that does not keep the CPUID it is given can be measured all the same */
@@ -459,6 +462,8 @@ static void print_loaded(const char *path, const struct gabi_report *report, int
 	}
 	if (!err && is_shown_only(finding, count))
 		outcome = "shown only";
+	else if (gabi_report_verdict(report) != GABI_UNKNOWN)
+		untrue += (gabi_report_verdict(report) == GABI_DOES_NOT_FIT) != (err != 0);
 	printf("loaded\t%s\t%s\t%s\t%s\t%s\n", base_name(path), gabi_verdict_text(gabi_report_verdict(report)), outcome, why,
 	       err ? diag->text : "");
 }
@@ -579,11 +584,11 @@ static void load_unseen(const char *path, const struct gabi_contract *contract, 
 	load_state(name, contract, unseen, state, 0);
 }
 
-static int load_one(const char *contract_path, const char *path)
+static int load_one(const char *contract_path, const char *path, int keeps)
 {
 	struct gabi_contract *contract = read_contract(contract_path);
 	struct gabi_state *state = contract ? read_state(path) : NULL;
-	int verdict = state ? load_state(base_name(path), contract, host, state, 1) : -1;
+	int verdict = state ? load_state(base_name(path), contract, host, state, keeps) : -1;
 
 	if (verdict == GABI_FITS_WITH_ACTIONS)
 		load_used(path, contract, state);
@@ -592,6 +597,35 @@ static int load_one(const char *contract_path, const char *path)
 	gabi_state_free(state);
 	gabi_contract_free(contract);
 	return verdict < 0 ? 3 : 0;
+}
+
+/* ---- saved here, loaded here ---- */
+
+/* $LAB_OUT/CONTRACT@KERNEL.state, as write_state has named it. */
+static int load_own(const char *contract_path)
+{
+	const char *out = getenv("LAB_OUT"), *name = base_name(contract_path);
+	struct utsname kernel;
+	char path[512];
+	int status;
+
+	if (uname(&kernel))
+		return 4;
+	snprintf(path, sizeof(path), "%s/%.*s@%s.state", out ? out : ".", (int)(strlen(name) - strlen(".json")), name, kernel.release);
+	if (access(path, R_OK))
+		return 0; /* this host does not take the contract, and the line "saved" has said so */
+	status = load_one(contract_path, path, 0);
+	unlink(path);
+	return status;
+}
+
+static int prove(const char *contract_path, const char *path)
+{
+	int status = load_one(contract_path, path, 0);
+
+	if (!status)
+		status = save_one(contract_path);
+	return status ? status : load_own(contract_path);
 }
 
 /* ---- bench ---- */
@@ -684,7 +718,7 @@ int main(int argc, char **argv)
 	int status = 0;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: gabi-state save CONTRACT... | load CONTRACT STATE ... | bench CONTRACT\n");
+		fprintf(stderr, "usage: gabi-state save CONTRACT... | load CONTRACT STATE ... | prove CONTRACT STATE ... | bench CONTRACT\n");
 		return 2;
 	}
 	if (gabi_kvm_probe(NULL, NULL, &host, &diag) || make_unseen(&diag)) {
@@ -696,8 +730,13 @@ int main(int argc, char **argv)
 			status |= save_one(argv[i]);
 	else if (!strcmp(argv[1], "load"))
 		for (int i = 2; i + 1 < argc; i += 2)
-			status |= load_one(argv[i], argv[i + 1]);
-	else {
+			status |= load_one(argv[i], argv[i + 1], 1);
+	else if (!strcmp(argv[1], "prove")) {
+		for (int i = 2; i + 1 < argc; i += 2)
+			status |= prove(argv[i], argv[i + 1]);
+		printf("%u verdicts did not come true\n", untrue);
+		status = status ? status : untrue != 0;
+	} else {
 		unverified = 1;
 		status = bench(argv[2]);
 	}
