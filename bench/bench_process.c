@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The command as whole processes, on the wall: one contract against one host, and against a thousand. The peers are
- * libvirt's command for the same question, where it is installed and answers, and a process that does nothing.
+ * The command as whole processes, on the wall: one contract against one host, and against a thousand; the guest of a QEMU command line. The
+ * peers are libvirt's command for the same question, where it is installed and answers, QEMU started and asked, and a process that does
+ * nothing.
  */
 #include "bench.h"
 #include "fleet.h"
@@ -134,6 +135,33 @@ static double time_libvirt(const char *directory)
 	return ns;
 }
 
+/* QEMU's own answer to what a CPU model is: started, asked, ended. 0 where it is not installed. */
+static double time_qemu(void)
+{
+	char *argv[] = { (char[]){ "sh" }, (char[]){ "-c" },
+			 (char[]){ "printf '%s\\n' '{\"execute\":\"qmp_capabilities\"}' '{\"execute\":\"query-cpu-model-expansion\",\"arguments\":{\"type\":"
+				   "\"full\",\"model\":{\"name\":\"EPYC-Rome\"}}}' '{\"execute\":\"quit\"}' |"
+				   "qemu-system-x86_64 -machine none -nodefaults -display none -qmp stdio" },
+			 NULL };
+
+	return time_run(argv, 0, 20);
+}
+
+static void bench_pin(char *gabi, const char *manifests)
+{
+	char path[4096];
+	char *argv[] = { gabi, (char[]){ "pin" }, (char[]){ "--qemu" }, (char[]){ "-machine pc-q35-7.2 -cpu EPYC-Rome,hv-relaxed,hv-vapic,hv-time" }, path,
+			 NULL };
+	double ns, qemu = time_qemu();
+
+	snprintf(path, sizeof(path), "%s/amd-epyc-rome-linux-6.12.json", manifests);
+	ns = time_run(argv, 0, 40);
+	if (!ns)
+		stop("gabi pin failed");
+	bench_print(&(struct bench_line){ "process", "gabi pin --qemu", 1, ns, qemu ? "QEMU started and asked for the model" : NULL, qemu,
+					  "EPYC-Rome with three flags of Hyper-V on amd-epyc-rome-linux-6.12" });
+}
+
 int main(int argc, char **argv)
 {
 	char directory[] = "/tmp/gabi-bench-XXXXXX", *nothing[] = { (char[]){ "true" }, NULL };
@@ -152,6 +180,7 @@ int main(int argc, char **argv)
 						  idle, NULL });
 	else
 		printf("{\"bench\":\"process\",\"case\":\"virsh hypervisor-cpu-compare\",\"absent\":\"not installed, or no daemon\"}\n");
+	bench_pin(argv[2], argv[1]);
 	bench_arch(argv[2], argv[1], directory, GABI_ARCH_X86, idle);
 	bench_arch(argv[2], argv[1], directory, GABI_ARCH_ARM64, idle);
 	rmdir(directory);

@@ -48,6 +48,7 @@ bash_gives Icelake-Server-noTSX gabi model show Icelake
 bash_gives EPYC-Milan-v2 gabi model diff EPYC-Rome EPYC-M
 bash_gives web.json gabi model fit w
 bash_gives vmx-tsc-scaling gabi explain vmx-tsc
+bash_gives MSR_IA32_VMX_BASIC gabi explain MSR_IA32_VMX_B
 
 # zsh completes only on a terminal of its own: one is made by zpty, and what it shows is read.
 if ! command -v zsh >/dev/null; then

@@ -35,6 +35,9 @@ GABI_API const char *gabi_facts_release(const struct gabi_facts *facts);
  * hides its stable release and the change was backported, or is of a distribution that carries whole subsystems back. */
 GABI_API int gabi_change_in(const struct gabi_change *change, const char *release);
 
+/* 1 if a kernel that has the change offers less than one before, 0 if more, or other. */
+GABI_API int gabi_change_takes_away(const struct gabi_change *change);
+
 /* 1 if the change touches any of these bits of the word. */
 GABI_API int gabi_change_touches(const struct gabi_change *change, const struct gabi_key *key, uint64_t bits);
 

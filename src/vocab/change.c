@@ -199,6 +199,13 @@ static bool is_touched(const struct touch *touch, const struct gabi_key *key, ui
 	       (touch->bits & bits);
 }
 
+int gabi_change_takes_away(const struct gabi_change *change)
+{
+	size_t count;
+
+	return takes_away[change - gabi_changes(&count)];
+}
+
 int gabi_change_touches(const struct gabi_change *change, const struct gabi_key *key, uint64_t bits)
 {
 	for (size_t i = 0; i < GABI_COUNT_OF(touches); i++)

@@ -6,15 +6,23 @@ gabi explain 0xcf --json || echo "status $?"
 gabi explain no-such-thing || echo "status $?"
 === status 0
 === out
-NAME             WHAT            ANSWER
-vmx-tsc-scaling  where           msr 0x48b, bit 57 of MSR_IA32_VMX_PROCBASED_CTLS2
-vmx-tsc-scaling  other names     linux:SECONDARY_EXEC_TSC_SCALING
-vmx-tsc-scaling  fits a host if  subset: every bit of C is in H (C is the contract's value, H the
-                                 host's)
-vmx-tsc-scaling  hiding          a guest that is not told of it cannot use it
-vmx-tsc-scaling  needs           vmx
-vmx-tsc-scaling  models          DiamondRapids-v1 DiamondRapids-v2
-vmx-tsc-scaling  source          QEMU 10.0 FEAT_VMX_SECONDARY_CTLS
+NAME             WHAT             ANSWER
+vmx-tsc-scaling  where            msr 0x48b, bit 57 of MSR_IA32_VMX_PROCBASED_CTLS2
+vmx-tsc-scaling  name in QEMU     vmx-tsc-scaling
+vmx-tsc-scaling  name in libvirt  vmx-tsc-scaling
+vmx-tsc-scaling  name in Linux    SECONDARY_EXEC_TSC_SCALING
+vmx-tsc-scaling  fits a host if   subset: every bit of C is in H (C is the contract's value, H the
+                                  host's)
+vmx-tsc-scaling  hiding           a guest that is not told of it cannot use it
+vmx-tsc-scaling  offered since    Linux 5.14: TSC scaling and ENCLS exiting for nested guests
+vmx-tsc-scaling  migration        promised, the guest goes only to hosts that fit; not promised, it
+                                  goes anywhere and finds no trace of it
+vmx-tsc-scaling  rollback         promised on Linux 5.14 or later, the way back to an older kernel
+                                  is barred, unless that is known to do the same (gabi rollback
+                                  says); left out of the contract, it is open
+vmx-tsc-scaling  needs            vmx
+vmx-tsc-scaling  models           DiamondRapids-v1 DiamondRapids-v2
+vmx-tsc-scaling  source           QEMU 10.0 FEAT_VMX_SECONDARY_CTLS
 
 Changes of Linux
 LINUX  ALSO IN  CHANGE

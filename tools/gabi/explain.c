@@ -8,6 +8,8 @@
 #include <gabi/model.h>
 #include <gabi/vocab.h>
 
+#include "base/nearest.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +42,169 @@ static const char *text_of_hide(const struct gabi_field *field)
 	default:
 		return "it cannot be hidden from a guest";
 	}
+}
+
+/* ---- names ---- */
+
+static const struct pair {
+	const char *libvirt, *qemu;
+} libvirt_names[] = {
+#define GABI_LIBVIRT_NAME_ROW(name, of_qemu) { name, of_qemu },
+#define GABI_LIBVIRT_HYPERV_ROW(name, property) { name, property },
+#include <models/libvirt.def>
+};
+
+static const char *const unknown_to_libvirt[] = {
+#define GABI_LIBVIRT_UNKNOWN_ROW(name) name,
+#include <models/libvirt.def>
+};
+
+/* What libvirt calls a switch of QEMU's CPUs: a feature of <cpu>, or an element of <hyperv>. Its names are QEMU's but for these. */
+static const char *libvirt_name(const struct gabi_field *field)
+{
+	for (size_t i = 0; i < COUNT_OF(libvirt_names); i++)
+		if (!strcmp(libvirt_names[i].qemu, field->name))
+			return libvirt_names[i].libvirt;
+	for (size_t i = 0; i < COUNT_OF(unknown_to_libvirt); i++)
+		if (!strcmp(unknown_to_libvirt[i], field->name))
+			return "";
+	return field->key.space == GABI_SPACE_CPUID || field->key.space == GABI_SPACE_MSR ? field->name : "";
+}
+
+/* Every name of that tool among the aliases, which are "tool:name" each. */
+static size_t print_aliases(FILE *out, const char *aliases, const char *tool)
+{
+	size_t len = strlen(tool), found = 0;
+
+	for (const char *at = aliases; *at; at += strspn(at, " ")) {
+		size_t own = strcspn(at, " ");
+
+		if (own > len && !strncmp(at, tool, len) && at[len] == ':')
+			fprintf(out, "%s%.*s", found++ ? " " : "", (int)(own - len - 1), at + len + 1);
+		at += own;
+	}
+	return found;
+}
+
+static void print_qemu_names(FILE *out, const struct gabi_field *field)
+{
+	bool own = !strncmp(field->source, "QEMU", 4);
+
+	if (own)
+		fputs(field->name, out);
+	if (own && strstr(field->aliases, "qemu:"))
+		fputc(' ', out);
+	print_aliases(out, field->aliases, "qemu");
+}
+
+static void print_libvirt_names(FILE *out, const struct gabi_field *field)
+{
+	if (!print_aliases(out, field->aliases, "libvirt") && field->bits == 1 && !strncmp(field->source, "QEMU", 4))
+		fputs(libvirt_name(field), out);
+}
+
+static void print_linux_names(FILE *out, const struct gabi_field *field)
+{
+	print_aliases(out, field->aliases, "linux");
+}
+
+static void print_arm_names(FILE *out, const struct gabi_field *field)
+{
+	print_aliases(out, field->aliases, "arm");
+}
+
+/* Names of still other tools, with the tool. */
+static void print_other_names(FILE *out, const struct gabi_field *field)
+{
+	static const char *const shown[] = { "qemu:", "libvirt:", "linux:", "arm:" };
+	size_t found = 0;
+
+	for (const char *at = field->aliases; *at; at += strspn(at, " ")) {
+		size_t own = strcspn(at, " "), i = 0;
+
+		while (i < COUNT_OF(shown) && strncmp(at, shown[i], strlen(shown[i])))
+			i++;
+		if (i == COUNT_OF(shown))
+			fprintf(out, "%s%.*s", found++ ? " " : "", (int)own, at);
+		at += own;
+	}
+}
+
+/* ---- kernels, migration, rollback ---- */
+
+#define OF_MANY 64 /* fields: a change of more is one of how kernels list registers, and not of when a feature came */
+
+static size_t breadth_of(const struct gabi_change *change)
+{
+	size_t count, touched = 0;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	for (size_t i = 0; i < count; i++)
+		touched += gabi_change_touches(change, &field[i].key, bits_of(&field[i])) == 1;
+	return touched;
+}
+
+/* The change that gave the feature, or took it away: of several that touch it the one that touches the least else. */
+static const struct gabi_change *change_of(const struct gabi_field *field, bool takes_away)
+{
+	size_t count, least = OF_MANY + 1;
+	const struct gabi_change *change = gabi_changes(&count), *found = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t breadth;
+
+		if (!gabi_change_touches(&change[i], &field->key, bits_of(field)) || !gabi_change_takes_away(&change[i]) != !takes_away)
+			continue;
+		breadth = breadth_of(&change[i]);
+		if (breadth >= least)
+			continue;
+		least = breadth;
+		found = &change[i];
+	}
+	return found;
+}
+
+static void print_since(FILE *out, const struct gabi_field *field)
+{
+	const struct gabi_change *change = change_of(field, false);
+
+	if (!change)
+		fputs("Linux 5.10 or before, as far as the CPU has it: no later kernel is known to have changed what is offered", out);
+	else
+		fprintf(out, "Linux %s%s%s: %s", change->release, *change->also ? ", and stable releases from " : "", change->also, change->what);
+}
+
+/* Is it a promise that a host can break? */
+static bool is_compared(const struct gabi_field *field)
+{
+	return field->rule != GABI_RULE_FREE && field->rule != GABI_RULE_PRESENTED && field->rule != GABI_RULE_OFFERED;
+}
+
+static void print_migration(FILE *out, const struct gabi_field *field)
+{
+	if (!is_compared(field))
+		fputs("no host is refused for it", out);
+	else if (field->hide == GABI_HIDE_FAULTS)
+		fputs("promised, the guest goes only to hosts that fit; not promised, it goes anywhere and finds no trace of it", out);
+	else if (field->hide == GABI_HIDE_CPUID_ONLY)
+		fputs("promised, the guest goes only to hosts that fit; not promised, it goes anywhere, unless it tried without being told", out);
+	else
+		fputs("the guest goes only to hosts that fit, promised or not: what a host has of it, the guest sees", out);
+}
+
+static void print_rollback(FILE *out, const struct gabi_field *field)
+{
+	const struct gabi_change *given = change_of(field, false), *taken = change_of(field, true);
+
+	if (!is_compared(field))
+		fputs("no bar: no host is refused for it", out);
+	else if (given)
+		fprintf(out, "promised on Linux %s or later, the way back to an older kernel is barred, unless that is known to do the same (gabi rollback says)%s",
+			given->release, field->hide == GABI_HIDE_NO ? "" : "; left out of the contract, it is open");
+	else
+		fputs("no bar by the kernel alone: none from 5.10 on is known to have begun to offer it", out);
+	if (taken && is_compared(field))
+		fprintf(out, "; Linux %s offers less: %s", taken->release, taken->what);
 }
 
 /* "avx512f, which needs avx2": what has to be promised for it to matter. */
@@ -124,13 +289,20 @@ static void explain_field(struct rows *rows, const struct gabi_field *field)
 	char text[256];
 
 	add_place(rows, field);
-	add_line(rows, field, "other names", field->aliases);
+	add_printed(rows, "name in QEMU", print_qemu_names, field);
+	add_printed(rows, "name in libvirt", print_libvirt_names, field);
+	add_printed(rows, "name in Linux", print_linux_names, field);
+	add_printed(rows, "name in the Arm ARM", print_arm_names, field);
+	add_printed(rows, "other names", print_other_names, field);
 	snprintf(text, sizeof(text), "%s: %s (C is the contract's value, H the host's)", gabi_rule_text(field->rule),
 		 gabi_rule_what(field->rule));
 	add_line(rows, field, "fits a host if", text);
 	add_line(rows, field, "hiding", text_of_hide(field));
 	if (gabi_field_is_emulated(field))
 		add_line(rows, field, "emulated", "KVM can give it where the CPU lacks it");
+	add_printed(rows, "offered since", print_since, field);
+	add_printed(rows, "migration", print_migration, field);
+	add_printed(rows, "rollback", print_rollback, field);
 	add_printed(rows, "needs", print_needs, field);
 	add_printed(rows, "needed by", print_needed_by, field);
 	add_printed(rows, "models", print_models, field);
@@ -249,17 +421,74 @@ static bool explain_registers(struct rows *rows, const char *text)
 	return found;
 }
 
+/* ---- nothing of that name ---- */
+
+/* Offers each tool's name of a field by itself. */
+static void offer_aliases(struct gabi_nearest *nearest, const char *aliases)
+{
+	for (const char *at = aliases; *at; at += strspn(at, " ")) {
+		size_t own = strcspn(at, " ");
+		const char *colon = memchr(at, ':', own);
+
+		if (colon)
+			gabi_nearest_offer(nearest, colon + 1, own - (size_t)(colon + 1 - at));
+		at += own;
+	}
+}
+
+static enum status nothing(const char *text)
+{
+	struct gabi_nearest nearest = { .wanted = text };
+	char near[512];
+	struct gabi_out out = gabi_out_to(near, sizeof(near));
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+	const struct gabi_reg *reg;
+
+	for (size_t i = 0; i < count; i++) {
+		gabi_nearest_offer(&nearest, field[i].name, strlen(field[i].name));
+		offer_aliases(&nearest, field[i].aliases);
+	}
+	reg = gabi_regs(&count);
+	for (size_t i = 0; i < count; i++)
+		gabi_nearest_offer(&nearest, reg[i].name, strlen(reg[i].name));
+	gabi_nearest_print(&nearest, &out);
+	complain("explain: nothing is called '%s'%s", text, *near ? near : "; gabi names lists what there is");
+	return STATUS_NO;
+}
+
+/* What a shell completes: fields, and registers, each name once. */
+static enum status list_names(void)
+{
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+	const struct gabi_reg *reg;
+
+	for (size_t i = 0; i < count; i++)
+		if (gabi_field_by_name(field[i].name, GABI_ARCH_ANY) == &field[i])
+			printf("%s\n", field[i].name);
+	reg = gabi_regs(&count);
+	for (size_t i = 0; i < count; i++)
+		if (gabi_reg_by_name(reg[i].name) == &reg[i])
+			printf("%s\n", reg[i].name);
+	return STATUS_YES;
+}
+
 enum status run_explain(const struct args *args)
 {
-	const char *text = args->file[0];
+	const char *text = args->files ? args->file[0] : NULL;
 	struct rows rows;
 	bool found;
 
+	if (args->option[OPTION_LIST])
+		return list_names();
+	if (!text) {
+		complain("explain: too few operands; usage: gabi explain [OPTION]... WHAT");
+		return STATUS_USAGE;
+	}
 	rows_begin(&rows, args->option[OPTION_JSON]);
 	found = explain_name(&rows, text);
 	found |= explain_registers(&rows, text);
 	rows_end(&rows);
-	if (!found)
-		complain("explain: nothing is called '%s'; gabi names lists what there is", text);
-	return found ? STATUS_YES : STATUS_NO;
+	return found ? STATUS_YES : nothing(text);
 }

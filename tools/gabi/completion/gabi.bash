@@ -28,7 +28,7 @@ _gabi() {
 	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append | --incoming | --downtime) return ;;
 	hv) [[ $word == -* ]] || list='offer replay show' ;;
 	help) list=$(gabi help --list) ;;
-	explain) [[ $word == -* ]] || list=$(gabi names --list) ;;
+	explain) [[ $word == -* ]] || list=$(gabi explain --list) ;;
 	model) [[ $word == -* ]] || list='list show diff fit' ;;
 	ctl | top | save | migrate) [[ $word == -* ]] || list=$(gabi ps --list 2>/dev/null) ;;
 	esac
