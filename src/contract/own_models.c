@@ -255,6 +255,17 @@ static int check_changes(const char *changes, struct gabi_diag *diag)
 	return 0;
 }
 
+/* What can stand in an argument, at its end too, and be read as it was written. */
+static bool is_model_id(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~' || strchr(",'\"\\", text[i]))
+			return false;
+	return len <= 48 && (!len || (*text != ' ' && text[len - 1] != ' '));
+}
+
 static int check_row(const struct gabi_model_set *set, const struct gabi_model *row, struct gabi_diag *diag)
 {
 	if (!is_name(row->name))
@@ -264,9 +275,9 @@ static int check_row(const struct gabi_model_set *set, const struct gabi_model *
 		return gabi_fail(diag, GABI_ERR_DUPLICATE, "there is a CPU model \"", row->name, "\" already", (char *)NULL);
 	if (!gabi_model_set_find(set, row->parent))
 		return gabi_model_unknown(set, row->parent, diag);
-	if (strlen(row->model_id) > 48 || row->model_id[strcspn(row->model_id, ",'\"\\")])
-		return gabi_fail(diag, GABI_ERR_RANGE, "a model-id has at most 48 characters, none of them a comma, a quote or a backslash",
-				 (char *)NULL);
+	if (!is_model_id(row->model_id))
+		return gabi_fail(diag, GABI_ERR_RANGE, "a model-id has at most 48 printable characters, none of them a comma, a quote or a backslash, and "
+				 "no blank at either end", (char *)NULL);
 	if (set->count == GABI_MODEL_SET_MAX)
 		return gabi_fail(diag, GABI_ERR_LIMIT, "a set has at most 1024 models", (char *)NULL);
 	return check_changes(row->changes, diag);

@@ -42,7 +42,7 @@ for name in listed:
     missing = ALWAYS - set(rows.get(name, {}))
     if missing:
         fail(f'{name}: does not say {sorted(missing)}')
-    for tool in TOOLS & set(rows.get(name, {})):
+    for tool in sorted(TOOLS & set(rows.get(name, {}))):
         for other in rows[name][tool].split():
             others += 1
             if others % 5 == 0 and not explain(other.split(':')[-1])['fields']: # each fifth: they are many

@@ -9,13 +9,18 @@ gabi model show --json 486-v1
 === status 0
 === out
 Models
-MODEL         PARENT        SINCE     CHANGES
-Denverton-v1  Broadwell-v4  QEMU 7.2  model=95 stepping=1 level=21 arch-capabilities clflushopt
-                                      monitor mpx pdpe1gb rdctl-no sha-ni skip-l1dfl-vmentry ssbd
-                                      xgetbv1 xsavec -abm -adx -avx -avx2 -bmi1 -bmi2 -f16c -fma
-                                      -invpcid -pcid -vmx-invpcid-exit
-Denverton-v2  Denverton-v1  QEMU 7.2  -monitor -mpx
-Denverton-v3  Denverton-v2  QEMU 7.2  vmx-xsaves xsaves
+MODEL            PARENT        SINCE     CHANGES
+Denverton-v1     Broadwell-v4  QEMU 7.2  model=95 stepping=1 level=21 arch-capabilities clflushopt
+                                         monitor mpx pdpe1gb rdctl-no sha-ni skip-l1dfl-vmentry ssbd
+                                         xgetbv1 xsavec -abm -adx -avx -avx2 -bmi1 -bmi2 -f16c -fma
+                                         -invpcid -pcid -vmx-invpcid-exit
+Denverton-v2     Denverton-v1  QEMU 7.2  -monitor -mpx
+Denverton-v3     Denverton-v2  QEMU 7.2  vmx-xsaves xsaves
+Denverton-eVMCS  Denverton-v3  gabi      -vmx-apicv-register -vmx-apicv-vid -vmx-apicv-xapic
+                                         -vmx-entry-load-perf-global-ctrl -vmx-eptp-switching
+                                         -vmx-exit-load-perf-global-ctrl
+                                         -vmx-exit-save-preemption-timer -vmx-pml -vmx-posted-intr
+                                         -vmx-preemption-timer -vmx-shadow-vmcs -vmx-vmfunc
 
 Aliases
 ALIAS      MODEL         SINCE

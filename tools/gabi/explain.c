@@ -324,9 +324,19 @@ static void explain_changes(struct rows *rows, const struct gabi_key *key, uint6
 	rows_close(rows);
 }
 
-static bool explain_name(struct rows *rows, const char *name)
+/* A name of the vocabulary, or libvirt's of something in it. */
+static const char *own_name(const char *name)
+{
+	for (size_t i = 0; i < COUNT_OF(libvirt_names) && !gabi_field_by_name(name, GABI_ARCH_ANY); i++)
+		if (!strcmp(libvirt_names[i].libvirt, name))
+			return libvirt_names[i].qemu;
+	return name;
+}
+
+static bool explain_name(struct rows *rows, const char *text)
 {
 	static const struct column columns[] = { { "NAME" }, { "WHAT" }, { "ANSWER", .wraps = true } };
+	const char *name = own_name(text);
 	const struct gabi_field *first = gabi_field_by_name(name, GABI_ARCH_ANY), *field = first;
 
 	rows_open(rows, "fields", NULL, columns, COUNT_OF(columns));
