@@ -62,7 +62,8 @@ run_hyperv() {
 # The levels switch so often that a machine with a nanosecond an instruction is the quickest.
 run_vsm() {
 	cp "$guest" guest
-	boot guest -- "$program" -V 2 -m 64 -a 'cpus=1' guest
+	boot guest -- "$program" -V 2 -m 64 -a "costs=1 xcr0=$([[ $host == intel-* ]] && echo 1 || echo 0)" guest
+	grep '^cost: ' out
 	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad'
 }
 

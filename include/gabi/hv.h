@@ -45,7 +45,7 @@ enum gabi_hv_exit {
 	GABI_HV_EXIT_VMCALL,  /* Intel's instruction */
 	GABI_HV_EXIT_VMMCALL, /* AMD's */
 	GABI_HV_EXIT_PORT,    /* OUT to exit_port: no register changes hands; +0 hypercall, +1 VTL call, +2 VTL return */
-	/* As PORT, but flushes and IPIs leave by the instruction: for a VMM on a KVM that carries those out by itself. */
+	/* As PORT, but flushes, and with one VTL IPIs, leave by the instruction: for a VMM on a KVM that carries those out by itself. */
 	GABI_HV_EXIT_PORT_VMCALL,
 	GABI_HV_EXIT_PORT_VMMCALL,
 };

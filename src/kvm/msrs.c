@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* KVM takes 16 ranges, and the first that has an MSR decides. Nearly all MSRs lie in one of these windows. */
-enum { RANGES = 16, WINDOW = 0x2000, WINDOWS = 3, HYPERV_RANGES = 2 };
+enum { RANGES = 16, WINDOW = 0x2000, WINDOWS = 3 };
 
 static const uint32_t window_base[WINDOWS] = { 0, 0xc0000000, 0xc0010000 };
 
@@ -29,7 +29,8 @@ static bool add_range(struct draft *draft, uint32_t first, uint32_t count, uint3
 	return true;
 }
 
-/* All of Hyper-V's MSRs but those of the local APIC, EOI, ICR and TPR, and the run time, which nobody else counts. */
+/* All of Hyper-V's MSRs but those of the local APIC, EOI, ICR and TPR, and the run time, which nobody else counts. VsmCapabilities has a number
+ * far from the others. */
 static void take_hyperv(struct draft *draft)
 {
 	add_range(draft, 0x000d0006, 1, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);

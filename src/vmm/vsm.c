@@ -37,6 +37,7 @@ struct vmm_vsm {
 	atomic_bool busy;        /* a higher level ran since the last look */
 	uint64_t look_at;        /* when to look because of that, host's ns; 0: not yet known; of the thread of timers */
 	atomic_bool ports[GABI_KVM_VTLS_MAX]; /* accesses of ports are intercepted in that VTL */
+	size_t registers;        /* rows of gabi/hv_reg.def */
 	pthread_mutex_t traps;   /* one after the other sets what is intercepted */
 };
 
@@ -77,15 +78,38 @@ static void give(const struct vmm_hyperv *hyperv, unsigned vp)
 	pthread_mutex_unlock(&vp_of(hyperv, vp)->lock);
 }
 
+static size_t count_registers(void)
+{
+	size_t count = 0;
+
+	while (gabi_hv_reg_info(count))
+		count++;
+	return count;
+}
+
+/* The rows are in order of number: an intercept's message asks for some forty of them. */
+static bool is_shared(const struct vmm_hyperv *hyperv, uint32_t name)
+{
+	size_t low = 0, high = hyperv->vsm->registers;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const struct gabi_hv_reg_info *info = gabi_hv_reg_info(middle);
+
+		if (info->number == name)
+			return info->share == GABI_HV_SHARED;
+		if (info->number < name)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 /* What the levels share is in the one that the processor is in. */
 static unsigned holder_of(const struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, uint32_t name)
 {
-	const struct gabi_hv_reg_info *info;
-
-	for (size_t i = 0; (info = gabi_hv_reg_info(i)); i++)
-		if (info->number == name)
-			return info->share == GABI_HV_SHARED ? vmm_vsm_current(hyperv, vp) : vtl;
-	return vtl;
+	return is_shared(hyperv, name) ? vmm_vsm_current(hyperv, vp) : vtl;
 }
 
 int vmm_vsm_read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
@@ -609,9 +633,15 @@ static int judge(struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, bool writ
 	return gabi_hv_memory_fault(hyperv->hv, vp, &fault, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
 }
 
+/* The instruction has not begun, and begins again by itself. */
 static bool serve_protected(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
-	intercepted(hyperv, vp, judge(hyperv, vp, exit->address, exit->write));
+	int done = judge(hyperv, vp, exit->address, exit->write);
+
+	if (done == GABI_HV_AGAIN)
+		vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
+	else
+		intercepted(hyperv, vp, done);
 	return true;
 }
 
@@ -716,6 +746,7 @@ int vmm_vsm_new(struct vmm_hyperv *hyperv, struct gabi_diag *diag)
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
 		init_vp(&vsm->vp[vp]);
 	pthread_mutex_init(&vsm->traps, NULL);
+	vsm->registers = count_registers();
 	hyperv->vsm = vsm;
 	return 0;
 }
