@@ -34,11 +34,6 @@ static uint64_t disarm(uint64_t argument)
 	return argument;
 }
 
-static bool comes(const volatile uint32_t *at, uint32_t count)
-{
-	return wait_for_least(at, count);
-}
-
 /* ---- by hypercall ---- */
 
 static const char *lower_to_higher(void)
@@ -66,7 +61,7 @@ static const char *higher_to_lower(void)
 
 	if (result)
 		return result >> 8 ? "it is refused" : "it comes while VTL 1 runs";
-	return comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
+	return vsm_comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
 }
 
 static uint64_t ipi_itself(uint64_t argument)
@@ -80,7 +75,7 @@ static const char *higher_to_itself(void)
 
 	if (in_vtl1(ipi_itself, 1))
 		return "it is refused";
-	if (!comes(&seen[0].came[VECTOR1], before + 1))
+	if (!vsm_comes(&seen[0].came[VECTOR1], before + 1))
 		return "it does not come";
 	return came0[VECTOR1] == before0 ? NULL : "it comes to VTL 0 too";
 }
@@ -92,7 +87,7 @@ static const char *timer_enters(void)
 	uint32_t before = seen[0].came[VECTOR1], entries = seen[0].entries[2];
 
 	in_vtl1(arm, 3 << 8 | VECTOR1);
-	if (!comes(&seen[0].came[VECTOR1], before + 1))
+	if (!vsm_comes(&seen[0].came[VECTOR1], before + 1))
 		return "it does not come while VTL 0 runs";
 	return seen[0].entries[2] > entries ? NULL : "the entry reason is not an interrupt";
 }
@@ -137,7 +132,7 @@ static const char *apic_timer_enters(void)
 	uint32_t before = seen[0].came[VECTOR1];
 
 	in_vtl1(arm_apic, 3000000);
-	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it does not come while VTL 0 runs";
+	return vsm_comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it does not come while VTL 0 runs";
 }
 
 static uint64_t set_cr8(uint64_t value)
@@ -158,7 +153,7 @@ static const char *priority_blocks(void)
 		return "VTL 1 is entered";
 	}
 	in_vtl1(set_cr8, 0);
-	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
+	return vsm_comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
 }
 
 static uint64_t pend_itself(uint64_t argument)
@@ -174,7 +169,7 @@ static const char *pending_on_return(void)
 	uint32_t before = seen[0].came[VECTOR1];
 
 	in_vtl1(pend_itself, 0);
-	return comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
+	return vsm_comes(&seen[0].came[VECTOR1], before + 1) ? NULL : "it is lost";
 }
 
 /* ---- interrupts of the lower level while the higher one runs ---- */
@@ -194,7 +189,7 @@ static const char *lower_waits(void)
 	arm(2 << 8 | VECTOR0);
 	if (in_vtl1(wait_in1, 6))
 		return "it comes while VTL 1 runs";
-	return comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
+	return vsm_comes(&came0[VECTOR0], before + 1) ? NULL : "it is lost";
 }
 
 /* Two interrupts of VTL 0's come while VTL 1 waits. What VTL 1 was told of them: VINA interrupts, and the asserted flag. */
@@ -265,7 +260,7 @@ static const char *message_to_higher(void)
 	volatile uint32_t *slot = (volatile uint32_t *)(vsm_messages(0) + 3 * 256);
 
 	in_vtl1(message_timer, 3);
-	if (!comes(&seen[0].came[VECTOR1], before + 1))
+	if (!vsm_comes(&seen[0].came[VECTOR1], before + 1))
 		return "its interrupt does not come";
 	if (slot[0])
 		return "it is in VTL 0's memory below that page";

@@ -89,6 +89,15 @@ void vsm_wait(unsigned ms)
 		pause();
 }
 
+bool vsm_comes(const volatile uint32_t *at, uint32_t count)
+{
+	uint64_t end = rdmsr(GABI_HV_MSR_TIME_REF_COUNT) + 10000000;
+
+	while (*at < count && rdmsr(GABI_HV_MSR_TIME_REF_COUNT) < end)
+		pause();
+	return *at >= count;
+}
+
 /* ---- exceptions and interrupts, of both levels ---- */
 
 static bool is_code_page(uint64_t rip)
@@ -415,7 +424,7 @@ void begin_on_vp(unsigned vp, uint64_t (*function)(uint64_t argument), uint64_t 
 
 bool has_ended_on_vp(unsigned vp, uint64_t *ret_result)
 {
-	if (!wait_for(&job[vp].ended, job[vp].begun))
+	if (!vsm_comes(&job[vp].ended, job[vp].begun))
 		return false;
 	*ret_result = job[vp].result;
 	return true;
@@ -466,7 +475,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	}
 	for (uint32_t id = 1; id + 1 < vsm_cpus; id++) { /* the last one is for the hypercall */
 		start_other(id);
-		wait_for(&vsm_others, id);
+		vsm_comes(&vsm_others, id);
 	}
 	run_cases(vsm_enable_cases);
 	run_cases(vsm_state_cases);

@@ -103,7 +103,7 @@ static const char *start(void)
 		return SKIP("it takes three processors");
 	if (vsm_start_vp(vsm_cpus - 1, 0))
 		return "it is refused";
-	return wait_for(&vsm_others, before + 1) ? NULL : "the processor does not run";
+	return vsm_comes(&vsm_others, before + 1) ? NULL : "the processor does not run";
 }
 
 static const char *start_again(void)
@@ -130,7 +130,7 @@ static const char *ipi_to_higher_there(void)
 		return SKIP("it takes three processors");
 	if (in_vtl1(send, 2))
 		return "it is refused";
-	if (!wait_for(&seen[1].came[VECTOR], before + 1))
+	if (!vsm_comes(&seen[1].came[VECTOR], before + 1))
 		return "it does not come to VTL 1 there";
 	return seen[1].entries[2] > entries && came0[VECTOR] == before0 ? NULL : "the entry reason is another one, or it comes to VTL 0 too";
 }

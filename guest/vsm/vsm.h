@@ -142,4 +142,7 @@ unsigned vsm_protect(const volatile void *page, unsigned rights);
 /* Lets time pass: about so many milliseconds. */
 void vsm_wait(unsigned ms);
 
+/* Waits until *at is at least that; false after a second. */
+bool vsm_comes(const volatile uint32_t *at, uint32_t count);
+
 #endif
