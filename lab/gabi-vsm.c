@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	};
 	int err = vmm_terms_settle(&terms, NULL, &wishes, &diag);
 
-	snprintf(append, sizeof(append), "cpus=%u", cpus);
+	snprintf(append, sizeof(append), "cpus=%u init=1", cpus); /* KVM's local APICs take INIT by themselves */
 	if (err)
 		return complain(err, &diag);
 	err = run(&options);

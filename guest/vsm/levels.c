@@ -27,6 +27,7 @@ struct vsm_context {
 _Static_assert(sizeof(struct vsm_context) == 224, "TLFS HV_INITIAL_VP_CONTEXT");
 
 uint32_t vsm_cpus;
+bool vsm_takes_init;
 volatile uint32_t vsm_others;
 struct vsm_seen seen[VPS_MAX];
 volatile uint32_t came0[256];
@@ -465,6 +466,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	const char *line = (const char *)(uintptr_t)info[4];
 
 	(void)magic;
+	vsm_takes_init = number_of(line, "init") != 0;
 	set_up_interrupts();
 	allow_sse();
 	mmio(APIC_GPA)[APIC_SPURIOUS / 4] = 0x1ff;

@@ -63,6 +63,8 @@ static const char *init_is_dropped(void)
 
 	if (is_alone())
 		return SKIP("it takes three processors");
+	if (vsm_takes_init)
+		return SKIP("it is known that this hypervisor's local APICs take it (init=1)");
 	apic[APIC_ICR_HIGH / 4] = 1u << 24;
 	apic[APIC_ICR / 4] = 0x4500;
 	vsm_wait(2);

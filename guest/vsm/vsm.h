@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Our suite for Virtual Secure Mode: a guest with two trust levels that looks whether its hypervisor does as the TLFS says. It needs
- * a PC with a serial line and the exit port, and a hypervisor with VSM, whichever.
+ * a PC with a serial line and the exit port, and a hypervisor with VSM, whichever. Its command line: "cpus=4"; and "init=1" where INIT is
+ * known not to be dropped, which leaves that one case out.
  *
  * Cases run in VTL 0. VTL 1 of every processor waits in a loop for a function to call (in_vtl1), and takes intercepts as the case
  * has told it to.
@@ -62,6 +63,7 @@ struct vsm_regs { /* in the order of vsm/switch.S */
 /* Sets up hypercalls in VTL 0. False: no VSM here. */
 bool vsm_begin(uint32_t cpus);
 extern uint32_t vsm_cpus;
+extern bool vsm_takes_init;          /* "init=1" on the command line */
 extern volatile uint32_t vsm_others; /* processors beside the first that run */
 
 unsigned vsm_vp(void);    /* the number of this processor */
