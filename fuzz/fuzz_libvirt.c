@@ -26,12 +26,44 @@ static void expect_cpu(const char *text)
 		gabi_cpu_free(cpu);
 }
 
+/* Where host-model, match='minimum' and the policies optional and forbid are decided. */
+static const struct gabi_host *some_host(void)
+{
+	static const char text[] = "{\"gabi\":\"host\",\"schema\":1,\"arch\":\"x86\",\"view\":\"kvm\",\"facts\":{},\"covers\":[\"cpuid\"],\"words\":{\"cpuid\":{"
+		"\"0x0.0x0\":{\"eax\":\"0x0000000d\",\"ebx\":\"0x756e6547\",\"ecx\":\"0x6c65746e\",\"edx\":\"0x49656e69\"},"
+		"\"0x1.0x0\":{\"eax\":\"0x000306a9\",\"ebx\":\"0x00000800\",\"ecx\":\"0xffb82203\",\"edx\":\"0x0f8bfbff\"},"
+		"\"0x80000001.0x0\":{\"eax\":\"0x00000000\",\"ebx\":\"0x00000000\",\"ecx\":\"0x00000001\",\"edx\":\"0x28100800\"}}}}";
+	static struct gabi_host *host;
+
+	if (!host)
+		fuzz_expect(!gabi_host_read(text, sizeof(text) - 1, NULL, &host, NULL));
+	return host;
+}
+
+/* On a host as much is taken, or refused in a sentence. */
+static void read_on_host(const struct gabi_xml *xml)
+{
+	struct gabi_diag diag = { 0 };
+	struct gabi_domain *domain;
+	int err = gabi_domain_read(gabi_xml_root(xml), some_host(), NULL, &domain, &diag);
+
+	if (err) {
+		fuzz_expect(diag.err == err && diag.text[0]);
+		return;
+	}
+	expect_argument(gabi_domain_cpu(domain));
+	if (gabi_domain_arch(domain) == GABI_ARCH_X86)
+		expect_cpu(gabi_domain_cpu(domain));
+	gabi_domain_free(domain);
+}
+
 static void read_domain(const struct gabi_xml *xml)
 {
 	struct gabi_diag diag = { 0 };
 	struct gabi_domain *domain, *again;
 	int err = gabi_domain_read(gabi_xml_root(xml), NULL, NULL, &domain, &diag);
 
+	read_on_host(xml);
 	if (err) {
 		fuzz_expect(diag.err == err && diag.text[0]);
 		return;

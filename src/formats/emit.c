@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "formats/emit.h"
 
+#include <gabi/vocab.h>
+
 #include <string.h>
 
 static const struct gabi_emit_info infos[] = {
@@ -117,6 +119,25 @@ void gabi_emit_note(struct gabi_emission *emission, const char *text)
 
 /* ---- the whole ---- */
 
+/* No VMM shows a guest another CPU's vendor: what would be written could keep next to nothing of the contract. */
+static int check_vendor(const struct gabi_contract *contract, const struct gabi_host *host, struct gabi_diag *diag)
+{
+	size_t count;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct gabi_word *ours, *theirs;
+
+		if (field[i].rule != GABI_RULE_VENDOR)
+			continue;
+		ours = gabi_contract_find(contract, &field[i].key, GABI_VP_ALL);
+		theirs = gabi_host_find(host, &field[i].key);
+		if (ours && theirs && gabi_field_get(&field[i], ours->value) != gabi_field_get(&field[i], theirs->value))
+			return gabi_fail(diag, GABI_ERR_CONFLICT, "the contract is of another vendor's CPU than the host: no guest of it can run there", (char *)NULL);
+	}
+	return 0;
+}
+
 static int check_sources(const struct gabi_emit_info *info, const struct gabi_contract *contract, const struct gabi_host *host,
 			 struct gabi_diag *diag)
 {
@@ -128,7 +149,7 @@ static int check_sources(const struct gabi_emit_info *info, const struct gabi_co
 	if (info->of == GABI_EMIT_OF_BOTH && gabi_contract_arch(contract) != gabi_host_arch(host))
 		return gabi_fail(diag, GABI_ERR_ARG, "the contract is of ", gabi_arch_text(gabi_contract_arch(contract)),
 				 " and the host of ", gabi_arch_text(gabi_host_arch(host)), (char *)NULL);
-	return 0;
+	return info->of == GABI_EMIT_OF_BOTH ? check_vendor(contract, host, diag) : 0;
 }
 
 int gabi_emit(enum gabi_emit_format format, const struct gabi_contract *contract, const struct gabi_host *host,
