@@ -29,8 +29,8 @@ static bool add_range(struct draft *draft, uint32_t first, uint32_t count, uint3
 	return true;
 }
 
-/* All of Hyper-V's MSRs but those of the local APIC, EOI, ICR and TPR, and the run time, which nobody else counts. VsmCapabilities has a number
- * far from the others. */
+/* All of Hyper-V's MSRs but those of the local APIC, EOI, ICR and TPR, and the run time, which nobody else counts. VsmCapabilities
+ * has a number far from the others. */
 static void take_hyperv(struct draft *draft)
 {
 	add_range(draft, 0x000d0006, 1, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
