@@ -6,7 +6,7 @@
  */
 #include <gabi/formats.h>
 
-#include "vmm/monitor.h"
+#include "vmm/serve.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +74,7 @@ static int run(const struct vmm_options *options)
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
 
-	if (vmm_new(options, &monitor, &diag) || vmm_run(monitor, &result, &diag))
+	if (vmm_new(options, &monitor, &diag) || vmm_serve(monitor, &(struct vmm_serve_options){ 0 }, &result, &diag))
 		return complain("the guest cannot be started", &diag);
 	vmm_free(monitor);
 	fprintf(stderr, "gabi-run: %s %u\n", result.text, result.value);
@@ -83,7 +83,7 @@ static int run(const struct vmm_options *options)
 
 int main(int argc, char **argv)
 {
-	struct vmm_options options = { .memory = 256 << 20, .cpus = 1, .in = 0, .out = 1 };
+	struct vmm_options options = { .memory = 256 << 20, .cpus = 1, .confined = true, .in = 0, .out = 1 };
 	struct gabi_contract *contract = NULL;
 	struct vmm_terms terms;
 	struct gabi_diag diag = { 0 };

@@ -34,6 +34,7 @@ for page in man/gabi_*.3 man/libgabi.3; do
 done
 mapfile -t orders < <("$gabi" ctl --list)
 ((${#orders[@]} > 5)) || fail "gabi ctl --list lists no commands"
+# shellcheck disable=SC2016 # these are the backquotes of a table
 diff <(printf '%s\n' "${orders[@]}" | sort) <(sed -n 's/^| `\([a-z]*\)` |.*|.*|$/\1/p' <(sed -n '/^## Commands/,/^## What/p' docs/control.md) | sort) ||
 	fail "docs/control.md: its commands (>) are not those of gabi ctl (<)"
 diff <(printf '%s\n' "${orders[@]}" | sort) <(sed -n 's/^\.It Cm \([a-z]*\).*/\1/p' man/gabi-ctl.1 | sort) ||

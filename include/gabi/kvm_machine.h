@@ -42,6 +42,8 @@ struct gabi_kvm_machine_options {
 	/* As in struct gabi_kvm_vm. */
 	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
 	void *ctx;
+	/* Called at the beginning of a thread that the machine makes, which it does only for trust levels' protections. May be NULL. */
+	void (*thread)(void *ctx);
 };
 
 /*

@@ -10,7 +10,7 @@
 struct created {
 	struct gabi_kvm_vm vm; /* first */
 	struct gabi_mem mem;
-	int gic; /* -1: none */
+	int kvm, gic; /* -1: none */
 	int vcpu[];
 };
 
@@ -35,8 +35,8 @@ static struct created *new_created(unsigned vcpus, const struct gabi_mem *mem)
 	if (!created)
 		return NULL;
 	created->mem = own;
-	created->gic = -1;
-	created->vm = (struct gabi_kvm_vm){ .size = sizeof(created->vm), .vm = -1, .vcpu = created->vcpu, .vcpus = vcpus };
+	created->kvm = created->gic = -1;
+	created->vm = (struct gabi_kvm_vm){ .size = sizeof(created->vm), .vm = -1, .vcpu = created->vcpu, .vcpus = vcpus, .kvm = &created->kvm };
 	for (unsigned vp = 0; vp < vcpus; vp++)
 		created->vcpu[vp] = -1;
 	return created;
@@ -47,7 +47,7 @@ int gabi_kvm_vm_create(const struct gabi_contract *contract, const struct gabi_k
 {
 	struct gabi_kvm_vm_options ours;
 	struct created *created;
-	int kvm = -1, err = take_options(&ours, options, diag);
+	int err = take_options(&ours, options, diag);
 
 	if (err)
 		return err;
@@ -57,10 +57,9 @@ int gabi_kvm_vm_create(const struct gabi_contract *contract, const struct gabi_k
 	created = new_created(ours.vcpus, mem);
 	if (!created)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
-	err = kvm_open(ours.device, &kvm, diag);
+	err = kvm_open(ours.device, &created->kvm, diag);
 	if (!err)
-		err = create_machine(contract, kvm, &ours, &created->vm.vm, created->vcpu, &created->gic, diag);
-	kvm_close(kvm);
+		err = create_machine(contract, created->kvm, &ours, &created->vm.vm, created->vcpu, &created->gic, diag);
 	if (created->gic >= 0)
 		created->vm.gic = &created->gic;
 	if (err)
@@ -80,5 +79,6 @@ void gabi_kvm_vm_free(struct gabi_kvm_vm *vm)
 		kvm_close(created->vcpu[vp]);
 	kvm_close(created->gic);
 	kvm_close(vm->vm);
+	kvm_close(created->kvm);
 	gabi_mem_put(&created->mem, created);
 }

@@ -337,6 +337,8 @@ static void *read_faults(void *ctx)
 	struct pollfd fds[] = { { protect->uffd, POLLIN, 0 }, { protect->stop, POLLIN, 0 } };
 	struct uffd_msg msg;
 
+	if (machine->options.thread)
+		machine->options.thread(machine->options.ctx);
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
 			continue;

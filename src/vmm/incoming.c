@@ -60,7 +60,9 @@ static void *run(void *ctx)
 {
 	struct vmm_incoming *incoming = ctx;
 
-	incoming->err = load(incoming, &incoming->diag);
+	incoming->err = vmm_sandbox_enter(incoming->monitor->sandbox, VMM_THREAD_JOBS, &incoming->diag);
+	if (!incoming->err)
+		incoming->err = load(incoming, &incoming->diag);
 	if (incoming->err) {
 		vmm_incoming_refuse(incoming, *incoming->diag.text ? incoming->diag.text : gabi_err_text(incoming->err));
 		vmm_quit(incoming->monitor, "the guest did not come");

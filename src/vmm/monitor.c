@@ -203,6 +203,15 @@ static void tell_cpuid(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint
 	vmm_topology(monitor->options.cpus, vp, leaf, sub, regs);
 }
 
+static void begin_thread(void *ctx)
+{
+	struct vmm_monitor *monitor = ctx;
+	struct gabi_diag diag = { 0 };
+
+	if (vmm_sandbox_enter(monitor->sandbox, VMM_THREAD_VP, &diag))
+		vmm_quit(monitor, diag.text);
+}
+
 static int make_hyperv(struct vmm_monitor *monitor, unsigned *ret_overlays, struct gabi_diag *diag)
 {
 	const struct vmm_hyperv_options hyperv = {
@@ -221,6 +230,7 @@ static int make_machine(struct vmm_monitor *monitor, struct gabi_diag *diag)
 	struct gabi_kvm_machine_options machine = {
 		.size = sizeof(machine), .vps = options->cpus, .memory = options->memory, .kick = SIGRTMIN,
 		.unverified = options->forced, .hyperv = options->hyperv, .cpuid = tell_cpuid, .ctx = monitor,
+		.thread = begin_thread,
 	};
 	const struct sigaction action = { .sa_handler = ignore };
 	int err;
@@ -273,10 +283,12 @@ static int load(struct vmm_monitor *monitor, struct gabi_diag *diag)
 
 static int make_all(struct vmm_monitor *monitor, struct gabi_diag *diag)
 {
-	int err = vmm_disk_open(&monitor->disk, monitor->options.disk, diag);
+	int err = monitor->options.confined ? vmm_sandbox_new(&monitor->sandbox, diag) : 0;
 
 	if (!err && !monitor->options.incoming)
 		err = vmm_disk_lock(&monitor->disk, diag);
+	if (!err)
+		err = vmm_disk_open(&monitor->disk, monitor->options.disk, diag);
 	if (!err)
 		err = make_machine(monitor, diag);
 	if (err)
@@ -316,6 +328,8 @@ int vmm_run(struct vmm_monitor *monitor, struct vmm_result *ret_result, struct g
 	bool is_terminal = monitor->options.in >= 0 && !tcgetattr(monitor->options.in, &cooked);
 	int err = vmm_vps_start(monitor, diag);
 
+	if (!err)
+		err = vmm_sandbox_enter(monitor->sandbox, VMM_THREAD_MAIN, diag); /* the last of them: it makes threads no more */
 	if (is_terminal) {
 		raw = cooked;
 		cfmakeraw(&raw);
@@ -348,6 +362,7 @@ void vmm_free(struct vmm_monitor *monitor)
 {
 	if (!monitor)
 		return;
+	vmm_sandbox_free(monitor->sandbox);
 	vmm_hyperv_free(monitor->hyperv);
 	gabi_kvm_machine_free(monitor->machine);
 	vmm_disk_close(&monitor->disk);

@@ -46,6 +46,7 @@ struct vmm_options {
 	bool hyperv;        /* the monitor provides Hyper-V's interface, as the contract promises it */
 	unsigned vtls;      /* with trust levels, that many; 0: 2 if the contract promises them, else 1 */
 	bool incoming;      /* the disk is another's until the guest has come */
+	bool confined;      /* for vmm_serve: its threads go under filters (sandbox.h) */
 	bool forced;        /* run even if KVM shows something else than was set */
 	int in, out;        /* the console; in -1: nothing comes in */
 };

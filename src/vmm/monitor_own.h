@@ -8,6 +8,7 @@
 #include "hyperv.h"
 #include "monitor.h"
 #include "pc.h"
+#include "sandbox.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,6 +32,7 @@ struct vmm_console_input {
 
 struct vmm_monitor {
 	struct vmm_options options;
+	struct vmm_sandbox *sandbox; /* its threads' filters; NULL: none */
 	struct gabi_kvm_machine *machine;
 	struct vmm_hyperv *hyperv; /* NULL: none */
 	struct vmm_board board;

@@ -115,6 +115,16 @@ static int inject_nmi(const struct vmm_service *service, uint32_t vp, struct gab
 	return 0;
 }
 
+/* A thread that cannot be confined is not to serve anybody. */
+static void begin(void *ctx, bool jobs)
+{
+	struct vmm_service *service = ctx;
+	struct gabi_diag diag = { 0 };
+
+	if (vmm_sandbox_enter(service->monitor->sandbox, jobs ? VMM_THREAD_JOBS : VMM_THREAD_SOCKET, &diag))
+		vmm_quit(service->monitor, diag.text);
+}
+
 static int serve(void *ctx, const struct vmm_order *order, struct gabi_json *result, struct gabi_diag *diag)
 {
 	struct vmm_service *service = ctx;
@@ -288,7 +298,7 @@ int vmm_service_start(struct vmm_monitor *monitor, const struct vmm_place *place
 {
 	struct vmm_service *service = calloc(1, sizeof(*service));
 	const struct vmm_control_options options = {
-		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .cancel = cancel, .progress = tell_progress, .ctx = service },
+		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .cancel = cancel, .begin = begin, .progress = tell_progress, .ctx = service },
 	};
 	int err;
 
@@ -314,4 +324,20 @@ void vmm_service_stop(struct vmm_service *service)
 		vmm_resume(service->monitor);
 	pthread_mutex_destroy(&service->lock);
 	free(service);
+}
+
+int vmm_serve(struct vmm_monitor *monitor, const struct vmm_serve_options *options, struct vmm_result *ret_result,
+	      struct gabi_diag *diag)
+{
+	struct vmm_service *service = NULL;
+	int err = monitor->options.confined ? vmm_sandbox_confine(options->user, diag) : 0;
+
+	if (!err && options->place)
+		err = vmm_service_start(monitor, options->place, &service, diag);
+	if (!err && options->start)
+		err = options->start(options->ctx, diag);
+	if (!err)
+		err = vmm_run(monitor, ret_result, diag);
+	vmm_service_stop(service);
+	return err;
 }

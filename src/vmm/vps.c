@@ -204,6 +204,8 @@ static void *run_vp(void *ctx)
 	struct gabi_kvm_exit exit = { .kind = GABI_KVM_EXIT_KICKED };
 	struct gabi_diag diag = { 0 };
 
+	if (vmm_sandbox_enter(monitor->sandbox, VMM_THREAD_VP, &diag))
+		stuck(monitor, &diag);
 	enter_and_wait(monitor);
 	while (!atomic_load(&monitor->ending)) {
 		if (exit.kind == GABI_KVM_EXIT_KICKED && atomic_load(&monitor->gate.holds))

@@ -25,6 +25,7 @@ trap clean_up EXIT
 start() {
 	local name=$1 tries
 	shift
+	rm -f "$name.out"
 	"$gabi" run --force --memory 64 --cpus 2 --name "$name" "$@" "$guest" </dev/null >"$name.out" 2>"$name.err" &
 	started=$!
 	running+=("$started")
@@ -149,12 +150,10 @@ its_monitor_is_killed() {
 }
 all_of_it_is_killed() { # and nobody cleans up
 	start web || return 1
-	local monitor
-	monitor=$(ctl web status --json | jq .pid)
 	kill -KILL "$started"
-	wait "$started"
-	while [[ -e /proc/$monitor && $(awk '$1 == "State:" { print $2 }' "/proc/$monitor/status" 2>/dev/null) != Z ]]; do sleep 0.1; done
-	[[ $(state_of web) == dead ]] && "$gabi" ps | grep -q '^web *dead' && refused 4 'monitor is dead' web status || return 1
+	wait "$started" 2>/dev/null
+	until [[ $(state_of web) == dead ]]; do sleep 0.1; done # all its threads must end first
+	"$gabi" ps | grep -q '^web *dead' && refused 4 'monitor is dead' web status || return 1
 	start web && [[ $(state_of web) == running ]] && ctl web quit && ends "$started" 1 && nothing_left
 }
 no_place() {

@@ -82,17 +82,11 @@ wrong_numbers() {
 		fails 2 'size of memory' --memory "$text" "$guest" || return 1
 	done
 }
-no_kvm() { # another device in its place
-	unshare --mount true 2>/dev/null || { echo 'there is no way here to hide /dev/kvm'; return 0; }
-	local status=0
-	unshare --mount sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh "$gabi" run "$guest" </dev/null >out 2>err || status=$?
-	((status == 4)) && (($(wc -l <err) == 1)) && grep -F "/dev/kvm: is not KVM's device" err
-}
 no_contract() { fails 3 'none' --contract none "$guest"; }
 
 failed=0
 for case in one_processor two_processors eight_processors five_gigabytes a_disk hyperv_of_the_engine without_hyperv the_guests_status no_image \
-	no_kernel empty cut_off too_little_memory no_disk a_directory_as_disk wrong_numbers no_contract no_kvm; do
+	no_kernel empty cut_off too_little_memory no_disk a_directory_as_disk wrong_numbers no_contract; do
 	if "$case"; then
 		echo "[       OK ] $case"
 	else

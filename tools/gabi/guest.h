@@ -7,17 +7,21 @@
 
 #include "vmm/monitor.h"
 #include "vmm/place.h"
+#include "vmm/sandbox.h"
 
 struct guest {
 	const struct args *args;
 	struct vmm_options *options; /* whose terms are settled */
 	const char *like;            /* what its name is made of where --name does not say */
 	const char *file;            /* what a complaint about its content is about; may be NULL */
-	/* Fills the empty monitor, in the process that runs it, and says after the run whether the guest had come. NULL: not needed. */
+	/* Fills the empty monitor, in the confined process that runs it, and says after the run whether the guest had come. NULL: not needed. */
 	int (*fill)(void *ctx, struct vmm_monitor *monitor, struct gabi_diag *diag);
 	int (*came)(void *ctx, struct gabi_diag *diag);
 	void *ctx;
-	struct vmm_place place;      /* guest_run's */
+	/* guest_run's */
+	const struct vmm_user *user; /* NULL: this one */
+	struct vmm_place place;
+	struct vmm_monitor *monitor;
 };
 
 /* May a guest run here that was promised this (NULL: all that this machine offers)? Takes the contract over. Findings are printed, and

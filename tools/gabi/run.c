@@ -17,6 +17,7 @@
 #include <gabi/formats.h>
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,39 +105,32 @@ static enum status tell_end(const struct vmm_result *result)
 
 /* ---- the monitor, in a process of its own ---- */
 
-static int run_served(struct vmm_monitor *monitor, const struct vmm_place *place, struct vmm_result *ret_result, struct gabi_diag *diag)
+static int fill(void *ctx, struct gabi_diag *diag)
 {
-	struct vmm_service *service = NULL;
-	int err = vmm_service_start(monitor, place, &service, diag);
+	const struct guest *guest = ctx;
 
-	if (!err)
-		err = vmm_run(monitor, ret_result, diag);
-	vmm_service_stop(service);
-	return err;
+	return guest->fill ? guest->fill(guest->ctx, guest->monitor, diag) : 0;
 }
 
-static int fill_and_run(const struct guest *guest, struct vmm_monitor *monitor, struct vmm_result *ret_result, struct gabi_diag *diag)
+static int fill_and_run(struct guest *guest, struct vmm_result *ret_result, struct gabi_diag *diag)
 {
-	int err = guest->fill ? guest->fill(guest->ctx, monitor, diag) : 0, not_come;
+	const struct vmm_serve_options serve = { .place = &guest->place, .user = guest->user, .start = fill, .ctx = guest };
+	int err = vmm_serve(guest->monitor, &serve, ret_result, diag);
+	int not_come = guest->came ? guest->came(guest->ctx, err ? NULL : diag) : 0;
 
-	if (err)
-		return err;
-	err = run_served(monitor, &guest->place, ret_result, diag);
-	not_come = guest->came ? guest->came(guest->ctx, err ? NULL : diag) : 0;
 	return err ? err : not_come;
 }
 
 static enum status run_guest(void *ctx)
 {
-	const struct guest *guest = ctx;
-	struct vmm_monitor *monitor = NULL;
+	struct guest *guest = ctx;
 	struct vmm_result result;
 	struct gabi_diag diag = { 0 };
-	int err = vmm_new(guest->options, &monitor, &diag);
+	int err = vmm_new(guest->options, &guest->monitor, &diag);
 
 	if (!err)
-		err = fill_and_run(guest, monitor, &result, &diag);
-	vmm_free(monitor);
+		err = fill_and_run(guest, &result, &diag);
+	vmm_free(guest->monitor);
 	if (!err)
 		return tell_end(&result);
 	return complain_diag(err == GABI_ERR_KVM || err == GABI_ERR_NOMEM || err == GABI_ERR_IO ? NULL : guest->file, &diag);
@@ -162,11 +156,28 @@ static enum status complain_place(const struct gabi_diag *diag)
 	return diag->err == GABI_ERR_ARG ? STATUS_USAGE : STATUS_REFUSED;
 }
 
+static enum status find_user(const char *name, struct vmm_user *ret_user)
+{
+	const struct passwd *entry = getpwnam(name);
+
+	if (!entry) {
+		complain("run: there is no user '%s'", name);
+		return STATUS_USAGE;
+	}
+	*ret_user = (struct vmm_user){ entry->pw_uid, entry->pw_gid };
+	return STATUS_YES;
+}
+
 enum status guest_run(struct guest *guest)
 {
+	const char *name = guest->args->option[OPTION_USER];
 	struct gabi_diag diag = { 0 };
-	enum status status;
+	struct vmm_user user;
+	enum status status = name ? find_user(name, &user) : STATUS_YES;
 
+	if (status)
+		return status;
+	guest->user = name ? &user : NULL;
 	if (vmm_place_make(guest->args->option[OPTION_NAME], guest->like, &guest->place, &diag))
 		return complain_place(&diag);
 	status = place_contract(&guest->place, guest->options->terms->contract, &diag) ? complain_place(&diag) : supervise(run_guest, guest);
@@ -229,7 +240,7 @@ static enum status check_image(const char *path, const struct text *image)
 static enum status run_image(const struct args *args)
 {
 	bool from_input = !strcmp(args->file[0], "-");
-	struct vmm_options options = { .memory = (uint64_t)512 << 20, .cpus = 1, .in = from_input ? -1 : STDIN_FILENO, .out = STDOUT_FILENO };
+	struct vmm_options options = { .memory = (uint64_t)512 << 20, .cpus = 1, .confined = true, .in = from_input ? -1 : STDIN_FILENO, .out = STDOUT_FILENO };
 	struct text image = { 0 }, initrd = { 0 };
 	enum status status = read_options(args, &options);
 

@@ -36,7 +36,7 @@ static int fill(void *ctx, struct vmm_monitor *monitor, struct gabi_diag *diag)
 static enum status shape_options(const struct args *args, const struct vmm_shape *shape, struct vmm_options *options)
 {
 	*options = (struct vmm_options){
-		.memory = shape->memory, .cpus = shape->cpus, .hyperv = shape->hyperv, .vtls = shape->vtls > 1 ? shape->vtls : 0,
+		.memory = shape->memory, .cpus = shape->cpus, .confined = true, .hyperv = shape->hyperv, .vtls = shape->vtls > 1 ? shape->vtls : 0,
 		.disk = args->option[OPTION_DISK], .forced = args->option[OPTION_FORCE] != NULL, .in = STDIN_FILENO, .out = STDOUT_FILENO,
 	};
 	if (!shape->has_disk == !options->disk)
