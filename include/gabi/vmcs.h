@@ -106,6 +106,7 @@ struct gabi_vmcs_layout {
 	uint32_t revision;      /* bits 30:0 of the page's first word; 0: not fixed */
 	uint16_t size;          /* bytes that the format speaks of */
 	uint16_t header;        /* bytes at the start that are no fields: revision id, abort indicator and the like */
+	uint16_t since;         /* KVM's first release with it: 508 is 5.8; 0: not KVM's */
 	uint16_t launch;        /* offset of a 32-bit launch state, 0 clear and 1 launched; 0: none, or other numbers */
 	uint8_t family;         /* enum gabi_vmcs_family */
 	const uint16_t *offset; /* by field id; 0: the layout has no such field */

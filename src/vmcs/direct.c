@@ -9,7 +9,7 @@
 
 /* Offsets and sizes as constants. */
 static const uint16_t frozen[GABI_VMCS_COUNT] = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = at,
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = at,
 #include <gabi/vmcs12.def>
 };
 enum {

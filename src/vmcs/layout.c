@@ -14,47 +14,51 @@
 #define FROZEN(at, from, until, release) ((from) && (from) <= (release) && (release) < (until) ? (at) : 0)
 
 OFFSETS(kvm_3_1) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = NOT_IN_3_1(GABI_VMCS_##name, k31),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = NOT_IN_3_1(GABI_VMCS_##name, k31),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_3_10) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = k31,
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = k31,
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_3_16) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = k316,
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = k316,
+#include <gabi/vmcs12.def>
+};
+OFFSETS(kvm_3_19) = {
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = k319,
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_4_0) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 400),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 400),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_4_13) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = k413,
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = k413,
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_4_14) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = k414,
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = k414,
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_4_18) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 418),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 418),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_5_10) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 510),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 510),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_6_1) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 601),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 601),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_6_12) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 612),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 612),
 #include <gabi/vmcs12.def>
 };
 OFFSETS(kvm_7_2) = {
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 702),
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until) [GABI_VMCS_##name] = FROZEN(at, from, until, 702),
 #include <gabi/vmcs12.def>
 };
 
@@ -132,9 +136,10 @@ enum {
 };
 #define INSIDE(id, at, size)  _Static_assert((at) + BYTES_##id <= (size), #id " leaves its page")
 #define ALIGNED(id, at, size) _Static_assert((at) % BYTES_##id == 0 && (at) + BYTES_##id <= (size), #id " is misplaced")
-#define GABI_VMCS12_ROW(name, k31, k316, k413, k414, at, from, until)                                       \
+#define GABI_VMCS12_ROW(name, k31, k316, k319, k413, k414, at, from, until)                                       \
 	INSIDE(name, k31, 936);                                                                             \
 	INSIDE(name, k316, 944);                                                                            \
+	INSIDE(name, k319, 952);                                                                            \
 	INSIDE(name, k413, 1006);                                                                           \
 	INSIDE(name, k414, 1022);                                                                           \
 	ALIGNED(name, at, 998);
@@ -153,8 +158,8 @@ enum {
 #include <gabi/vmcs_field.def>
 
 static const struct gabi_vmcs_layout layouts[] = {
-#define GABI_VMCS_LAYOUT_ROW(table, text, kind, id, bytes, head, state, sentence)                                          \
-	{ .name = text, .what = sentence, .revision = id, .size = bytes, .header = head, .launch = state,                  \
+#define GABI_VMCS_LAYOUT_ROW(table, text, kind, id, bytes, head, state, release, sentence)                                 \
+	{ .name = text, .what = sentence, .revision = id, .size = bytes, .header = head, .launch = state, .since = release, \
 	  .family = GABI_VMCS_FAMILY_##kind, .offset = table },
 #include <gabi/vmcs_layout.def>
 };

@@ -106,20 +106,14 @@ int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, 
 
 const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 {
-	static const char prefix[] = "kvm-";
 	unsigned number = gabi_release_number(release);
 	const struct gabi_vmcs_layout *newest = NULL, *layout;
 	size_t count;
 
 	layout = gabi_vmcs_layouts(&count);
-	for (size_t i = 0; i < count; i++) {
-		unsigned from = layout[i].family == GABI_VMCS_FAMILY_VMCS12
-					? gabi_release_number(layout[i].name + sizeof(prefix) - 1)
-					: 0;
-
-		if (from >= 418 && from <= number)
+	for (size_t i = 0; i < count; i++)
+		if (layout[i].family == GABI_VMCS_FAMILY_VMCS12 && layout[i].since >= 418 && layout[i].since <= number)
 			newest = &layout[i];
-	}
 	return newest;
 }
 

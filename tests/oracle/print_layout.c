@@ -2,6 +2,7 @@
 /*
  * Our tables against what others say.
  *   print_layout LAYOUT    prints "encoding offset", and for enlightened layouts the clean-field group's bit
+ *   print_layout known     prints every encoding that the field table has, and a zero
  *   print_layout names     reads "encoding NAME" and says which of them the field table calls otherwise or lacks
  *   print_layout filter RELEASE   prints "msr, CPUID 0x4000000A.EBX[0], all ones as the enlightened VMCS's filter leaves them"
  */
@@ -50,8 +51,13 @@ int main(int argc, char **argv)
 		return print_filter(argv[2]);
 	if (argc == 2 && !strcmp(argv[1], "names"))
 		return check_names();
+	if (argc == 2 && !strcmp(argv[1], "known")) {
+		for (unsigned id = 0; id < count; id++)
+			printf("%04x 0\n", field[id].encoding);
+		return 0;
+	}
 	if (!layout) {
-		fputs("usage: print_layout LAYOUT|names\n", stderr);
+		fputs("usage: print_layout LAYOUT|names|known\n", stderr);
 		return 2;
 	}
 	printf("size %u\n", layout->size);
