@@ -20,7 +20,7 @@ status 1
 status 3
 LAYOUT       FAMILY  REVISION    BYTES  FIELDS  WHAT
 kvm-3.1      vmcs12  0x11e57ed0    936     127  Linux 3.1 to 3.9
-kvm-3.10     vmcs12  0x11e57ed0    936     128  Linux 3.10 to 3.15: the preemption timer in what was
+kvm-3.10     vmcs12  0x11e57ed0    936     128  Linux 3.10 to 3.14: the preemption timer in what was
 status 2
 === err
 gabi: vmcs fields: 0x4403: only 64-bit fields have a high access, bit 0 must be 0

@@ -24,5 +24,5 @@ kvm-4.14    yes       for       VM_EXIT_CONTROLS                792  0x00036fff 
 kvm-4.14    yes       for       VM_ENTRY_CONTROLS               804  0x000013ff          the bits are set
 kvm-4.14    yes       for       GUEST_RFLAGS                    576  0x0000000000000246  the bits are set
 Can be: none that is known
-kvm-7.2     no        against   GUEST_RFLAGS                  552  0x0000000000000244  a bit is clear
+kvm-7.2     no        against   GUEST_RFLAGS                    552  0x0000000000000244  a bit is clear
 === err

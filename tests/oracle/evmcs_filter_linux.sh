@@ -15,8 +15,7 @@ for tree; do
 	vmx=$tree/arch/x86/kvm/vmx
 	source=$vmx/hyperv.c
 	grep -q '^void nested_evmcs_filter_control_msr' "$source" 2>/dev/null || source=$vmx/evmcs.c
-	lists=$vmx/hyperv_evmcs.h
-	[ -e "$lists" ] || lists=$vmx/evmcs.h
+	lists=$(grep -lE '^#define EVMCS1_(UN)?SUPPORTED' "$vmx"/*.h | head -n 1)
 	{
 		cat <<-'C'
 			#include <stdbool.h>

@@ -42,7 +42,7 @@ static int lost(void *ctx, const struct gabi_word *word, uint64_t bits)
 
 static enum status evmcs_filter(const struct args *args)
 {
-	static const struct column columns[] = { { "KERNEL" }, { "MSR" }, { "REGISTER" }, { "CONTROL" }, { "REMEDY", .wraps = true } };
+	static const struct column columns[] = { { "SINCE" }, { "MSR" }, { "REGISTER" }, { "CONTROL" }, { "REMEDY", .wraps = true } };
 	const struct gabi_evmcs_line *only = NULL, *line;
 	struct gabi_contract *contract;
 	struct losses losses = { 0 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <gabi/change.h>
 #include <gabi/evmcs.h>
 #include <gabi/hv_offer.h>
 
@@ -22,7 +23,8 @@ static void line_of__takes_the_newest_that_is_not_newer(void **state)
 	static const struct {
 		const char *release, *line;
 	} rows[] = {
-		{ "5.10.0-32-amd64", "5.10" }, { "5.15.1", "5.10" }, { "6.1", "6.1" }, { "6.11.9", "6.1" }, { "6.12.107", "6.12" },
+		{ "5.10.0-32-amd64", "5.10" }, { "5.15.1", "5.10" }, { "6.1", "6.1" }, { "6.2.16", "6.1" }, { "6.3", "6.3" },
+		{ "6.11.9", "6.3" }, { "6.12.107", "6.3" },
 		{ "7.2.13-amd64", "7.2" }, { "7.10.0", "7.2" }, { "8.0", "7.2" }, { "4.19.0", NULL }, { "", NULL }, { "6", NULL },
 		{ "six.one", NULL }, { "6.", NULL }, { "99999999999999.1", NULL }, { "6.1000", NULL },
 	};
@@ -36,10 +38,40 @@ static void line_of__takes_the_newest_that_is_not_newer(void **state)
 	}
 }
 
+/* Where a line takes away others than the one before, a row of data/changes of that release says so, and only of those bits. */
+static void lines__begin_with_a_change_that_says_so(void **state)
+{
+	const struct gabi_evmcs_guest guest = { .enabled = 1, .hyperv = 1, .perf_global = 1 };
+	size_t count, differ = 0;
+	const struct gabi_evmcs_line *line = gabi_evmcs_lines(&count);
+
+	(void)state;
+	for (size_t i = 1; i < count; i++) {
+		for (uint32_t msr = 0x480; msr <= 0x493; msr++) {
+			struct gabi_key key = { .space = GABI_SPACE_MSR_EVMCS, .index = msr };
+			uint64_t bits = gabi_evmcs_filter(&line[i - 1], &guest, msr, UINT64_MAX) ^
+					gabi_evmcs_filter(&line[i], &guest, msr, UINT64_MAX);
+
+			for (unsigned bit = 0; bit < 64; bit++) {
+				const struct gabi_change *change;
+
+				if (!(bits >> bit & 1))
+					continue;
+				change = gabi_change_between(GABI_ARCH_X86, line[i - 1].name, line[i].name, &key, UINT64_C(1) << bit);
+				if (!change || strcmp(change->release, line[i].name))
+					fail_msg("MSR 0x%x bit %u between %s and %s: %s", msr, bit, line[i - 1].name, line[i].name,
+						 change ? change->id : "no change");
+				differ++;
+			}
+		}
+	}
+	assert_true(differ > 30);
+}
+
 /* A control by its field of the VMCS, and whether each line lets a guest with eVMCS see it. */
 static void filter__decides_by_control_and_kernel(void **state)
 {
-	static const char *const releases[] = { "5.10", "6.1", "6.12", "7.2" };
+	static const char *const releases[] = { "5.10", "6.2", "6.3", "7.2" };
 	static const struct {
 		const char *name;
 		uint32_t msr;
@@ -275,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(line_of__takes_the_newest_that_is_not_newer),
+		cmocka_unit_test(lines__begin_with_a_change_that_says_so),
 		cmocka_unit_test(filter__decides_by_control_and_kernel),
 		cmocka_unit_test(filter__is_off_without_evmcs),
 		cmocka_unit_test(refused__is_not_what_rdmsr_hides),
