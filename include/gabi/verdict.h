@@ -77,6 +77,11 @@ GABI_API size_t gabi_finding_values(const struct gabi_finding *finding, int have
 GABI_API size_t gabi_finding_consequence(const struct gabi_finding *finding, char *out, size_t cap);
 GABI_API size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t cap);
 
+/* Of a VMX capability: which word it is of and what is wrong, "secondary controls: host cannot do", and the same with the name,
+ * "secondary controls: host cannot do tsc-scaling". "" for any other. */
+GABI_API size_t gabi_finding_topic(const struct gabi_finding *finding, char *out, size_t cap);
+GABI_API size_t gabi_finding_words(const struct gabi_finding *finding, char *out, size_t cap);
+
 GABI_API const char *gabi_verdict_text(unsigned verdict); /* "fits with actions" */
 GABI_API const char *gabi_finding_text(unsigned kind);    /* "missing" */
 GABI_API const char *gabi_weight_text(unsigned weight);   /* "block" */

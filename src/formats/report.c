@@ -52,6 +52,7 @@ static void write_finding(struct gabi_json *json, const struct gabi_finding *fin
 {
 	gabi_json_open(json, NULL, '{');
 	write_made(json, "name", gabi_finding_name, finding);
+	write_made(json, "words", gabi_finding_words, finding);
 	gabi_json_text(json, "kind", gabi_finding_text(finding->kind));
 	gabi_json_text(json, "weight", gabi_weight_text(finding->weight));
 	if (finding->key.space != GABI_SPACE_NONE) {

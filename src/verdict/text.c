@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Findings in words. */
 #include <gabi/verdict.h>
+#include <gabi/vmcs.h>
 
 #include <string.h>
 
@@ -61,6 +62,77 @@ size_t gabi_finding_name(const struct gabi_finding *finding, char *out, size_t c
 		if (!gabi_is_state(finding->key.space))
 			print_bits(&to, finding);
 	}
+	return to.len;
+}
+
+/* ---- VMX capability MSRs in words ---- */
+
+static const char *vmx_topic(uint64_t msr)
+{
+	static const char *const topics[] = {
+		[0x00] = "VMX basics", [0x05] = "VMX miscellany", [0x06] = "CR0 in VMX", [0x07] = "CR0 in VMX", [0x08] = "CR4 in VMX",
+		[0x09] = "CR4 in VMX", [0x0a] = "VMCS enumeration", [0x0c] = "EPT and VPID",
+	};
+
+	for (unsigned word = GABI_VMCS_WORD_NONE + 1; word < GABI_VMCS_WORD_COUNT; word++) {
+		const struct gabi_vmcs_control *control = gabi_vmcs_control(word);
+
+		if (msr == control->msr || (control->true_msr && msr == control->true_msr))
+			return control->name;
+	}
+	return msr >= 0x480 && msr - 0x480 < GABI_COUNT_OF(topics) ? topics[msr - 0x480] : NULL;
+}
+
+static const char *vmx_verb(const struct gabi_finding *finding)
+{
+	switch (finding->kind) {
+	case GABI_FINDING_MISSING:
+		return finding->key.space == GABI_SPACE_MSR_EVMCS ? "kernel takes away" : "host cannot do";
+	case GABI_FINDING_TOO_SMALL:
+		return "host has less of";
+	case GABI_FINDING_DIFFERS:
+		return "host has another";
+	case GABI_FINDING_CANNOT_HIDE:
+		return "host cannot do without";
+	case GABI_FINDING_UNSEEN:
+		return "not seen of the host:";
+	case GABI_FINDING_HIDE_BY_WRITE:
+		return "to be hidden:";
+	case GABI_FINDING_SET_BY_WRITE:
+		return "to be written:";
+	default:
+		return NULL;
+	}
+}
+
+size_t gabi_finding_topic(const struct gabi_finding *finding, char *out, size_t cap)
+{
+	struct gabi_out to = gabi_out_to(out, cap);
+	bool is_msr = finding->key.space == GABI_SPACE_MSR || finding->key.space == GABI_SPACE_MSR_EVMCS;
+	const char *topic = is_msr ? vmx_topic(finding->key.index) : NULL, *verb = vmx_verb(finding);
+
+	if (topic && verb) {
+		gabi_out_text(&to, topic);
+		gabi_out_text(&to, ": ");
+		gabi_out_text(&to, verb);
+	}
+	return to.len;
+}
+
+size_t gabi_finding_words(const struct gabi_finding *finding, char *out, size_t cap)
+{
+	static const char prefix[] = "vmx-";
+	struct gabi_out to = gabi_out_to(out, cap);
+	char topic[96], name[128];
+	bool short_name;
+
+	if (!gabi_finding_topic(finding, topic, sizeof(topic)))
+		return 0;
+	gabi_finding_name(finding, name, sizeof(name));
+	short_name = !strncmp(name, prefix, sizeof(prefix) - 1);
+	gabi_out_text(&to, topic);
+	gabi_out_char(&to, ' ');
+	gabi_out_text(&to, name + (short_name ? sizeof(prefix) - 1 : 0));
 	return to.len;
 }
 

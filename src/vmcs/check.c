@@ -389,6 +389,8 @@ int gabi_nested_check(const void *blob, size_t len, const struct gabi_nested_tar
 		.unknown = vmcs_unknown,
 		.ctx = &j,
 	};
+	if (!j.check.release)
+		return gabi_fail(diag, GABI_ERR_ARG, "'", target->release, "' is no kernel release; 6.12 is one", (char *)NULL);
 	if (j.check.release < 510)
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "the rules of a kernel ", target->release,
 				 " are not known; 5.10 is the oldest that was read", (char *)NULL);

@@ -93,26 +93,33 @@ missing: the guest would lose what it was promised
 hv-tlbflush-direct               yes       no        kernel: hv_msr_bitmap      without them, or Linux
 hv-emsr-bitmap                                                                  5.17 or later
 hv-evmcs-perf-global-ctrl
-vmx-exit-load-perf-global-ctrl   yes       no        kernel: evmcs_perf_global  without them, or without
-vmx-entry-load-perf-global-ctrl                                                 hv-evmcs, or Linux 6.1 or
-                                                                                later
+exit controls: kernel            yes       no        kernel: evmcs_perf_global  without
+takes away                                                                      vmx-exit-load-perf-global-ctrl,
+vmx-exit-load-perf-global-ctrl                                                  or without hv-evmcs, or
+                                                                                Linux 6.1 or later
+entry controls: kernel           yes       no        kernel: evmcs_perf_global  without
+takes away                                                                      vmx-entry-load-perf-global-ctrl,
+vmx-entry-load-perf-global-ctrl                                                 or without hv-evmcs, or
+                                                                                Linux 6.1 or later
 status 1
 --- 7.2 leaves one more
 newest on mid: does not fit: 1 blocking
 
-WHAT      PROMISED  HOST HAS  CAUSE               REMEDY
+WHAT                        PROMISED  HOST HAS  CAUSE               REMEDY
 
 missing: the guest would lose what it was promised
-vmx-mbec  yes       no        kernel: evmcs_mbec  without vmx-mbec, or without hv-evmcs, or Linux
-                                                  7.2 or later
+secondary controls: kernel  yes       no        kernel: evmcs_mbec  without vmx-mbec, or without
+takes away vmx-mbec                                                 hv-evmcs, or Linux 7.2 or
+                                                                    later
 status 1
 --- what no kernel leaves: the controls of the plain contract with the leaves of the other
 nested on new: does not fit: 1 blocking
 
-WHAT             PROMISED  HOST HAS  CAUSE   REMEDY
+WHAT                              PROMISED  HOST HAS  CAUSE   REMEDY
 
 missing: the guest would lose what it was promised
-vmx-tsc-scaling  yes       no        kernel  without vmx-tsc-scaling, or without hv-evmcs
+secondary controls: kernel takes  yes       no        kernel  without vmx-tsc-scaling, or without
+away vmx-tsc-scaling                                          hv-evmcs
 status 1
 less on mid: fits
 --- the plan onto a newer kernel removes what the older took away
@@ -127,8 +134,12 @@ nested on new: unknown: 2 unknown
 WHAT                             PROMISED  HOST HAS  CAUSE   REMEDY
 
 unseen: what the guest would see is not known
-vmx-exit-load-perf-global-ctrl   yes       -         kernel  run gabi probe on the host: its
-vmx-entry-load-perf-global-ctrl                              manifest does not cover this
+exit controls: not seen of the   yes       -         kernel  run gabi probe on the host: its
+host:                                                        manifest does not cover this
+vmx-exit-load-perf-global-ctrl
+entry controls: not seen of the  yes       -         kernel  the same
+host:
+vmx-entry-load-perf-global-ctrl
 status 1
 status 4
 === err

@@ -12,13 +12,15 @@ gabi evmcs filter --kernel 6.1.0-50-amd64 guest.json
 Enlightened VMCS: promised, with the fields of IA32_PERF_GLOBAL_CTRL
 
 Taken away
-SINCE  MSR    REGISTER                      CONTROL                         REMEDY
-5.10   0x48f  MSR_IA32_VMX_TRUE_EXIT_CTLS   vmx-exit-load-perf-global-ctrl  leave it out of the
-                                                                            contract before the
-                                                                            guest first runs
-6.3    0x48b  MSR_IA32_VMX_PROCBASED_CTLS2  vmx-mbec                        leave it out of the
-                                                                            contract before the
-                                                                            guest first runs
+SINCE  MSR    REGISTER                      CONTROL                                                          REMEDY
+5.10   0x48f  MSR_IA32_VMX_TRUE_EXIT_CTLS   exit controls: kernel takes away vmx-exit-load-perf-global-ctrl  leave it out of
+                                                                                                             the contract
+                                                                                                             before the guest
+                                                                                                             first runs
+6.3    0x48b  MSR_IA32_VMX_PROCBASED_CTLS2  secondary controls: kernel takes away vmx-mbec                   leave it out of
+                                                                                                             the contract
+                                                                                                             before the guest
+                                                                                                             first runs
 status 1
 Enlightened VMCS: promised, with the fields of IA32_PERF_GLOBAL_CTRL
 === err

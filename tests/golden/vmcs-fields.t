@@ -6,6 +6,9 @@ gabi vmcs fields 0x2bfe || echo status $?
 gabi vmcs fields 0x4403 || echo status $?
 gabi vmcs layouts | head -3
 gabi vmcs fields --layout nonsense || echo status $?
+gabi vmcs fields zzz || echo status $?
+gabi vmcs fields 0x6c16
+gabi vmcs fields --json 0x2010
 gabi vmcs nonsense
 === status 2
 === out
@@ -22,7 +25,11 @@ LAYOUT       FAMILY  REVISION    BYTES  FIELDS  WHAT
 kvm-3.1      vmcs12  0x11e57ed0    936     127  Linux 3.1 to 3.9
 kvm-3.10     vmcs12  0x11e57ed0    936     128  Linux 3.10 to 3.14: the preemption timer in what was
 status 2
+status 1
+0x6c16: natural width, host, index 11: HOST_RIP
+{"fields":[{"encoding":"0x2010","name":"TSC_OFFSET","width":"64","type":"control","used_if":"vmx-tsc-offset","tlfs":"TscOffset","sdm":"TSC offset"}]}
 === err
 gabi: vmcs fields: 0x4403: only 64-bit fields have a high access, bit 0 must be 0
 gabi: 'nonsense' is no layout; 'gabi vmcs layouts' lists them
+gabi: vmcs fields: no field has 'zzz' in a name
 gabi: vmcs: there is no 'nonsense'; see gabi-vmcs(1)

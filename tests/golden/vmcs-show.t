@@ -8,7 +8,7 @@ base64 -d page.b64 | gzip -d | gabi vmcs show -
 === status 1
 === out
 Can be: none that is known
-Layout: kvm-7.2 (Linux 7.2: frozen, with CET)
+Layout: kvm-7.2 (Linux 6.18 and later: frozen, with CET)
 Revision id: 0x11e57ed0
 State: clear
 

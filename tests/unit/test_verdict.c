@@ -949,9 +949,45 @@ static void narrow__keeps_the_words_of_single_processors(void **state)
 	gabi_contract_free(less);
 }
 
+static void words__say_of_vmx_which_word_and_what_is_wrong(void **state)
+{
+	static const struct {
+		const char *words;
+		uint32_t msr;
+		uint8_t bit, kind;
+		uint16_t space;
+	} rows[] = {
+		{ "secondary controls: host cannot do tsc-scaling", 0x48b, 57, GABI_FINDING_MISSING, GABI_SPACE_MSR },
+		{ "secondary controls: kernel takes away mbec", 0x48b, 54, GABI_FINDING_MISSING, GABI_SPACE_MSR_EVMCS },
+		{ "pin-based controls: host cannot do without posted-intr", 0x48d, 39, GABI_FINDING_CANNOT_HIDE, GABI_SPACE_MSR },
+		{ "EPT and VPID: to be hidden: invept", 0x48c, 20, GABI_FINDING_HIDE_BY_WRITE, GABI_SPACE_MSR },
+		{ "VMX basics: host cannot do ins-outs", 0x480, 54, GABI_FINDING_MISSING, GABI_SPACE_MSR },
+		{ "", 0x10, 0, GABI_FINDING_MISSING, GABI_SPACE_MSR },
+		{ "", 0x48b, 57, GABI_FINDING_CHANGED, GABI_SPACE_MSR },
+		{ "", 0x48b, 0, GABI_FINDING_MISSING, GABI_SPACE_CPUID },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gabi_finding finding = { .key = { .space = rows[i].space, .index = rows[i].msr }, .lo = rows[i].bit, .bits = 1,
+						.kind = rows[i].kind };
+		struct gabi_key named = { .space = GABI_SPACE_MSR, .index = rows[i].msr };
+		size_t count;
+		const struct gabi_field *field = gabi_fields_of(&named, &count);
+		char text[128];
+
+		for (size_t k = 0; k < count; k++)
+			if (field[k].bits == 1 && field[k].lo == rows[i].bit)
+				finding.field = &field[k];
+		gabi_finding_words(&finding, text, sizeof(text));
+		assert_string_equal(text, rows[i].words);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words__say_of_vmx_which_word_and_what_is_wrong),
 		cmocka_unit_test(check__gives_the_verdict_of_each_case),
 		cmocka_unit_test(check__of_another_architecture__does_not_fit),
 		cmocka_unit_test(diff__tells_the_effect_of_each_case),

@@ -2,6 +2,8 @@
 /* gabi evmcs: what a kernel takes away from a guest that may use the enlightened VMCS. */
 #include "vmcs.h"
 
+#include <gabi/verdict.h>
+
 #include "load.h"
 
 #include <inttypes.h>
@@ -23,8 +25,11 @@ static int lost(void *ctx, const struct gabi_word *word, uint64_t bits)
 	const struct gabi_field *field = gabi_fields_of(&word->key, &count);
 
 	for (unsigned bit = 0; bit < 64; bit++) {
+		const struct gabi_finding finding = { .key = { .space = GABI_SPACE_MSR_EVMCS, .index = word->key.index },
+						      .kind = GABI_FINDING_MISSING };
 		const char *name = NULL;
-		char spare[16], msr[16];
+		char spare[16], msr[16], words[192];
+		size_t len = gabi_finding_topic(&finding, words, sizeof(words));
 
 		if (!(bits >> bit & 1))
 			continue;
@@ -32,8 +37,9 @@ static int lost(void *ctx, const struct gabi_word *word, uint64_t bits)
 			if (field[i].lo == bit && field[i].bits == 1)
 				name = field[i].name;
 		snprintf(spare, sizeof(spare), "bit %u", bit);
+		snprintf(words + len, sizeof(words) - len, " %s", name ? name : spare);
 		snprintf(msr, sizeof(msr), "0x%" PRIx64, word->key.index);
-		rows_add(losses->rows, COLOR_BAD, (const char *[]){ losses->line->name, msr, reg ? reg->name : NULL, name ? name : spare,
+		rows_add(losses->rows, COLOR_BAD, (const char *[]){ losses->line->name, msr, reg ? reg->name : NULL, words,
 								    "leave it out of the contract before the guest first runs" });
 		losses->count++;
 	}

@@ -215,6 +215,8 @@ static bool describe(struct item *item)
 	gabi_finding_values(finding, 0, line->want, sizeof(line->want));
 	gabi_finding_values(finding, 1, line->have, sizeof(line->have));
 	cause_text(finding, line->cause, sizeof(line->cause));
+	*line->topic = '\0';
+	gabi_finding_topic(finding, line->topic, sizeof(line->topic));
 	line->remedy = remedy_text(finding, item->name, true);
 	return line->remedy;
 }
@@ -231,7 +233,7 @@ static int compare_for_line(const struct item *x, const struct item *y)
 	COMPARE(f->host, g->host);
 	COMPARE((uintptr_t)f->change, (uintptr_t)g->change);
 	if ((order = strcmp(x->line.cause, y->line.cause)) || (order = strcmp(x->line.want, y->line.want)) ||
-	    (order = strcmp(x->line.have, y->line.have)) || (order = strcmp(x->line.remedy, y->line.remedy)))
+	    (order = strcmp(x->line.have, y->line.have)) || (order = strcmp(x->line.topic, y->line.topic)) || (order = strcmp(x->line.remedy, y->line.remedy)))
 		return order;
 	COMPARE(x->host_count, y->host_count);
 	return memcmp(x->hosts, y->hosts, x->host_count * sizeof(*x->hosts));
@@ -272,6 +274,8 @@ static bool join_names(struct item *const *items, size_t count, struct line *lin
 
 	if (!out)
 		return false;
+	if (*line->topic)
+		fprintf(out, "%s ", line->topic);
 	for (size_t i = 0; i < count; i++)
 		names += !goes_on(items, i);
 	limit = names > NAMES_SHOWN + 4 ? NAMES_SHOWN : names;

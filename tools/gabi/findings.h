@@ -20,6 +20,7 @@ struct line {
 	const uint32_t *hosts;              /* which have it, in ascending order */
 	size_t host_count;
 	char want[48], have[48], cause[96];
+	char topic[96];                     /* what stands before the names, or "" */
 	char *remedy;
 };
 

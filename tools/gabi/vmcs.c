@@ -367,30 +367,6 @@ static bool mentions(const struct gabi_vmcs_field *field, const char *text)
 	return strcasestr(field->name, text) || strcasestr(field->sdm, text) || strcasestr(field->tlfs, text);
 }
 
-/* An operand that is a number is an encoding, known or not. */
-static enum status show_encoding(const char *text)
-{
-	struct gabi_vmcs_encoding parts;
-	struct gabi_diag diag;
-	char *end;
-	unsigned long encoding = strtoul(text, &end, 0);
-	const struct gabi_vmcs_field *field;
-
-	if (*end || encoding > UINT32_MAX) {
-		complain("vmcs fields: '%s' is no encoding", text);
-		return STATUS_USAGE;
-	}
-	if (gabi_vmcs_decode((uint32_t)encoding, &parts, &diag)) {
-		complain("vmcs fields: 0x%lx: %s", encoding, diag.text);
-		return STATUS_INPUT;
-	}
-	field = gabi_vmcs_field_of((uint32_t)encoding);
-	printf("0x%04lx: %s-bit%s, %s, index %u: %s%s\n", encoding, gabi_vmcs_width_text(parts.width),
-	       parts.width == GABI_VMCS_NATURAL ? " (natural width)" : "", gabi_vmcs_type_text(parts.type), parts.index,
-	       field ? field->name : "not a field known here", parts.high ? ", upper 32 bits" : "");
-	return field ? STATUS_YES : STATUS_NO;
-}
-
 static void add_field(struct rows *rows, unsigned id, const struct gabi_vmcs_layout *layout)
 {
 	const struct gabi_vmcs_field *field = field_at(id);
@@ -408,7 +384,7 @@ static void add_field(struct rows *rows, unsigned id, const struct gabi_vmcs_lay
 				    offset, used_if, field->tlfs, field->sdm });
 }
 
-static enum status vmcs_fields(const struct args *args)
+static void open_fields(struct rows *rows)
 {
 	static const struct column columns[] = { { "ENCODING" },
 						 { "NAME" },
@@ -418,20 +394,61 @@ static enum status vmcs_fields(const struct args *args)
 						 { "USED IF" },
 						 { "TLFS" },
 						 { "SDM", .wraps = true } };
+
+	rows_open(rows, "fields", NULL, columns, COUNT_OF(columns));
+}
+
+/* An operand that is a number is an encoding, known or not. */
+static enum status show_encoding(const char *text, const char *json)
+{
+	struct gabi_vmcs_encoding parts;
+	struct gabi_diag diag;
+	char *end, bits[16];
+	unsigned long encoding = strtoul(text, &end, 0);
+	const struct gabi_vmcs_field *field;
+	struct rows rows;
+
+	if (*end || encoding > UINT32_MAX) {
+		complain("vmcs fields: '%s' is no encoding", text);
+		return STATUS_USAGE;
+	}
+	if (gabi_vmcs_decode((uint32_t)encoding, &parts, &diag)) {
+		complain("vmcs fields: 0x%lx: %s", encoding, diag.text);
+		return STATUS_INPUT;
+	}
+	field = gabi_vmcs_field_of((uint32_t)encoding);
+	snprintf(bits, sizeof(bits), "%s-bit", gabi_vmcs_width_text(parts.width));
+	if (!json) {
+		printf("0x%04lx: %s, %s, index %u: %s%s\n", encoding, parts.width == GABI_VMCS_NATURAL ? "natural width" : bits,
+		       gabi_vmcs_type_text(parts.type), parts.index, field ? field->name : "not a field known here",
+		       parts.high ? ", upper 32 bits" : "");
+	} else {
+		rows_begin(&rows, json);
+		open_fields(&rows);
+		if (field)
+			add_field(&rows, (unsigned)(field - field_at(0)), NULL);
+		rows_close(&rows);
+		rows_end(&rows);
+	}
+	return field ? STATUS_YES : STATUS_NO;
+}
+
+static enum status vmcs_fields(const struct args *args)
+{
 	const struct gabi_vmcs_layout *layout = NULL;
 	const char *text = args->files ? args->file[0] : "";
 	struct rows rows;
 	size_t found = 0;
 
 	if (*text >= '0' && *text <= '9')
-		return show_encoding(text);
+		return show_encoding(text, args->option[OPTION_JSON]);
 	if (args->option[OPTION_LAYOUT]) {
 		layout = layout_named(args->option[OPTION_LAYOUT]);
 		if (!layout)
 			return STATUS_USAGE;
 	}
 	rows_begin(&rows, args->option[OPTION_JSON]);
-	rows_open(&rows, "fields", NULL, columns, COUNT_OF(columns));
+	open_fields(&rows);
 	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++) {
 		if ((layout && !layout->offset[id]) || !mentions(field_at(id), text))
 			continue;
@@ -440,6 +457,8 @@ static enum status vmcs_fields(const struct args *args)
 	}
 	rows_close(&rows);
 	rows_end(&rows);
+	if (!found)
+		complain("vmcs fields: no field%s%s has '%s' in a name", layout ? " of " : "", layout ? layout->name : "", text);
 	return found ? STATUS_YES : STATUS_NO;
 }
 
