@@ -246,7 +246,7 @@ static const char *call_name(unsigned code)
 	for (size_t i = 0; (info = gabi_hv_call_info(i)); i++)
 		if (info->code == code)
 			return info->name;
-	return "an unknown code";
+	return "unknown";
 }
 
 static const char *msr_name(uint64_t number)

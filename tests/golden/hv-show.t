@@ -11,6 +11,7 @@ gabi hv replay --save-at 0 trace || echo status $?
 head -c 3300 trace | gabi hv replay - || echo status $?
 { head -c 3300 trace; printf '\377'; tail -c +3302 trace; } | gabi hv replay - || echo status $?
 gabi hv show /dev/null || echo status $?
+gabi hv show --save-at all trace || echo status $?
 === status 0
 === out
 Virtual processors: 2
@@ -55,8 +56,8 @@ CALL  TIME  VP  VTL  WHAT                                           RESULT
 13    2000  0   1    interrupt pending 0x1                          done
 14    2100  0   1    rdmsr HV_X64_MSR_VP_INDEX msr 0x40000002       0x0
 15    2200  0   1    post vtl 0x1 type 0x5 bytes 8                  HV_STATUS_SUCCESS
-16    0     0   1    hypercall an unknown code code 0xff input at   HV_STATUS_INVALID_HYPERCALL_CODE
-                     0x1000 output at 0x2000
+16    0     0   1    hypercall unknown code 0xff input at 0x1000    HV_STATUS_INVALID_HYPERCALL_CODE
+                     output at 0x2000
 Virtual processors: 2
 Trust levels: 2
 Calls that came out the same: 16
@@ -71,9 +72,11 @@ status 2
 status 3
 status 1
 status 3
+status 2
 === err
 gabi: trace: there is no call 18 to save before; the trace has 16
 gabi: hv replay: --save-at takes the number of a call, from 1 on, or 'all', and not '0'
 gabi: standard input: the trace is cut off in its call 10; those before it are whole
 gabi: standard input: call 10 comes out otherwise than it was recorded
 gabi: /dev/null: this is not a trace of a Hyper-V partition
+gabi: hv show: --save-at is an option of 'replay'

@@ -216,5 +216,9 @@ enum status run_hv(const struct args *args)
 		{ "show", hv_show, 1, 1, "show TRACE" },
 	};
 
+	if (args->option[OPTION_SAVE_AT] && args->files && strcmp(args->file[0], "replay")) {
+		complain("hv %s: --save-at is an option of 'replay'", args->file[0]);
+		return STATUS_USAGE;
+	}
 	return run_sub("hv", subs, COUNT_OF(subs), args);
 }

@@ -6,7 +6,7 @@
  */
 #include "hv_drive.h"
 
-enum { VPS = 2, VTLS = 3, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000, BOUND = 6000 };
+enum { VPS = 2, VTLS = 3, PAGE = 7, BUCKETS = 1 << 20, STATES_MAX = 60000, BOUND = 30000 };
 
 enum event {
 	CALL,
@@ -319,6 +319,31 @@ static const char *act_on(struct rig *rig, struct outside *outside, unsigned eve
 	return NULL;
 }
 
+enum { ENTRY_REASON = 8, VINA_STATUS = 12, REASON_CALL = 1, REASON_INTERRUPT = 2, REASON_INTERCEPT = 3 };
+
+static bool waits_below(const struct outside *outside, unsigned vp, unsigned vtl)
+{
+	for (unsigned below = 0; below < vtl; below++)
+		if (outside->pending[vp][below])
+			return true;
+	return false;
+}
+
+/* What a VTL that was entered finds in its assist page: HV_VTL_ENTRY_REASON, and VINA set back and asserted anew. Then the reason is
+ * taken away: the engine never reads it, so states that differ in what reasons were left behind are one. */
+static bool entry_is_told(struct rig *rig, const struct outside *outside, unsigned event, unsigned before)
+{
+	unsigned after = gabi_hv_active_vtl(rig->hv, 0), from = event == RETURN ? before - 1 : before;
+	unsigned reason = event == CALL ? REASON_CALL : event == WRITE_PAGE ? REASON_INTERCEPT : REASON_INTERRUPT;
+	uint8_t *page = rig_page(rig, 0, after, RIG_ASSIST);
+	bool entered = after > from, right = get(page + ENTRY_REASON, 4) == (entered ? reason : 0);
+
+	if (entered && (get(page + VINA_STATUS, 4) & 1) != (outside->vina[after] && waits_below(outside, 0, after)))
+		right = false;
+	put(page + ENTRY_REASON, 0, 4);
+	return right;
+}
+
 /* What must hold after any event. */
 static const char *check(struct rig *rig, const struct outside *outside, unsigned event, unsigned vp, unsigned before)
 {
@@ -334,6 +359,8 @@ static const char *check(struct rig *rig, const struct outside *outside, unsigne
 		return "no interrupt for a higher VTL waits while a lower one runs";
 	if (after != before && event != CALL && event != RETURN && event != WRITE_PAGE && (event < RAISE_1 || event > RAISE_2))
 		return "nothing else changes a processor's VTL";
+	if (!vp && !entry_is_told(rig, outside, event, before)) /* who has assist pages */
+		return "a VTL finds why it was entered, and whether an interrupt waits below";
 	if (after < before && event != RETURN)
 		return "a higher VTL leaves only by its own return";
 	if (outside->held[0] + outside->held[1] > 0 && !outside->locked[0] && !outside->locked[1])
@@ -390,6 +417,8 @@ static struct rig *start(void)
 				assert_int_equal(rig_vtl_return(rig, vp, 1), GABI_HV_DONE);
 		}
 	}
+	for (unsigned vtl = 1; vtl < vtls; vtl++)
+		put(rig_page(rig, 0, vtl, RIG_ASSIST) + ENTRY_REASON, 0, 4);
 	return rig;
 }
 
