@@ -170,6 +170,7 @@ static void let_go(void)
 #define WRITE(name, value) __asm__ volatile("msr " name ", %0; isb" : : "r"((unsigned long long)(value)))
 
 #define GICD 0x08000000ull
+#define GICC 0x08010000ull /* a GICv2's CPU interface; a GICv3's is system registers */
 #define GIC_OF(pfr0) ((pfr0) >> 24 & 15)
 
 static unsigned int mmio(unsigned long long at)
@@ -191,10 +192,8 @@ static void look_at_abi(void)
 	word(0x101, READ("dczid_el0"));
 	word(0x102, READ("clidr_el1"));
 	word(0x103, READ("cntfrq_el0"));
-	if (GIC_OF(READ("id_aa64pfr0_el1"))) {
-		word(0x200, mmio(GICD + 4)); /* GICD_TYPER */
-		word(0x201, mmio(GICD + 8)); /* GICD_IIDR */
-	}
+	word(0x200, mmio(GICD + 4)); /* GICD_TYPER */
+	word(0x201, mmio(GICD + 8)); /* GICD_IIDR */
 }
 
 static unsigned long long clock_now(void)
@@ -228,10 +227,14 @@ static void set_registers(void)
 	WRITE("cpacr_el1", 3 << 20); /* vector registers do not trap */
 	REGISTERS(SET)
 	VECTORS(VECTOR)
-	if (!GIC_OF(READ("id_aa64pfr0_el1")))
-		return;
-	WRITE(ICC_SRE, READ(ICC_SRE) | 1);
-	WRITE(ICC_PMR, 0xa0);
+	if (GIC_OF(READ("id_aa64pfr0_el1"))) {
+		WRITE(ICC_SRE, READ(ICC_SRE) | 1);
+		WRITE(ICC_PMR, 0xa0);
+	} else {
+		*(volatile unsigned int *)(GICC + 4) = 0xa0; /* PMR */
+		*(volatile unsigned int *)(GICD + 0x820) = 0x01010101; /* ITARGETSR8 */
+		*(volatile unsigned int *)(GICD + 0x400) = 0x10203040; /* IPRIORITYR0, this processor's own */
+	}
 	*(volatile unsigned int *)(GICD + 0x104) = 0x00ff00ff;  /* ISENABLER1 */
 	*(volatile unsigned int *)(GICD + 0x420) = 0xa0b0c0d0;  /* IPRIORITYR8: interrupts 32 to 35 */
 }
@@ -240,9 +243,13 @@ static void look_at_registers(void)
 {
 	REGISTERS(KEPT)
 	VECTORS(VECTOR_KEPT)
-	if (!GIC_OF(READ("id_aa64pfr0_el1")))
-		return;
-	keep(0x300, 0xa0, READ(ICC_PMR));
+	if (GIC_OF(READ("id_aa64pfr0_el1"))) {
+		keep(0x300, 0xa0, READ(ICC_PMR));
+	} else {
+		keep(0x300, 0xa0, mmio(GICC + 4));
+		keep(0x303, 0x01010101, mmio(GICD + 0x820));
+		keep(0x304, 0x10203040, mmio(GICD + 0x400));
+	}
 	keep(0x301, 0x00ff00ff, mmio(GICD + 0x104));
 	keep(0x302, 0xa0b0c0d0, mmio(GICD + 0x420));
 }

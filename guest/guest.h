@@ -34,6 +34,7 @@ struct guest_request {
 #define GUEST_LEN      0x200000
 #define GUEST_TABLES   (GUEST_MEM + 0x1000)  /* x86: page tables, made by the host */
 #define GUEST_IMAGE    (GUEST_MEM + 0x10000) /* begins with its entry; the same number stands in guest.ld */
+#define GUEST_STOLEN   (GUEST_MEM + 0x90000) /* arm64: where KVM keeps the stolen time */
 #define GUEST_STACK    (GUEST_MEM + 0x80000)
 #define GUEST_COUNT    (GUEST_MEM + 0xff000) /* how many requests, 64 bits */
 #define GUEST_REQUESTS (GUEST_MEM + 0x100000)

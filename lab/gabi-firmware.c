@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Firmware registers and the SMCCC filter of arm64 on this machine's KVM: what it refuses, before the first run and after it, and
- * what gabi makes of that. A line each: "passed" or "failed", what, and what came instead. Static and alone, so that it runs in a
+ * Firmware registers, the SMCCC filter and an ITS of arm64 on this machine's KVM: what it refuses, before the first run and after
+ * it, and what gabi makes of that. A line each: "passed" or "failed", what, and what came instead. Static and alone, so that it runs in a
  * machine that has nothing else. Exit status: 0 all as the kernel's documents have it, 1 not.
  *
  * Built a second time without the rows of some registers (lab/older), it is a gabi that has never heard of them.
@@ -302,6 +302,27 @@ static int filters(struct gabi_diag *diag)
 	return err;
 }
 
+/* ---- what is not saved ---- */
+
+/* An ITS is not, and a state without it would be none. A host with a GICv2 has no ITS. */
+static int its(struct gabi_diag *diag)
+{
+	struct kvm_create_device device = { .type = KVM_DEV_TYPE_ARM_VGIC_ITS };
+	struct gabi_kvm_vm *vm = new_vm(diag);
+	struct gabi_state *state = NULL;
+	struct gabi_diag said = { 0 };
+	int err = vm ? give_all(vm, diag) : GABI_ERR_KVM;
+
+	if (!err && !kvm_ioctl(vm->vm, KVM_CREATE_DEVICE, &device)) {
+		int saved = gabi_kvm_save(all, vm, NULL, &state, NULL, &said);
+
+		say(saved == GABI_ERR_UNSUPPORTED && strstr(said.text, "ITS"), "a VM with an ITS is not saved", device.type, said.text);
+		kvm_close((int)device.fd);
+	}
+	gabi_kvm_vm_free(vm);
+	return err;
+}
+
 /* ---- registers that this gabi has never heard of ---- */
 
 static bool is_known(const struct gabi_word *word)
@@ -378,6 +399,8 @@ int main(void)
 		err = is_older() ? unknown_bitmaps(&diag) : registers(&diag);
 	if (!err)
 		err = is_older() ? unknown_levels() : filters(&diag);
+	if (!err && !is_older())
+		err = its(&diag);
 	gabi_contract_free(all);
 	gabi_host_free(host);
 	if (err)

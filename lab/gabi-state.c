@@ -23,6 +23,8 @@
 
 #include "../guest/counter.h"
 
+#include "base/base.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -255,6 +257,47 @@ static int load_memory(const struct gabi_state *state, const struct box *box)
 	return part ? 0 : GABI_ERR_SCHEMA;
 }
 
+/* ---- stolen time: an address that the VMM gives KVM, once ---- */
+
+#ifdef __aarch64__
+static int pv_time(const struct box *box, unsigned long request, uint64_t *address)
+{
+	struct kvm_device_attr call = { .group = KVM_ARM_VCPU_PVTIME_CTRL, .attr = KVM_ARM_VCPU_PVTIME_IPA, .addr = (uintptr_t)address };
+
+	return kvm_ioctl(box->vm->vcpu[0], request, &call);
+}
+
+/* Not every kernel has it. */
+static void give_pv_time(const struct box *box)
+{
+	uint64_t address = GUEST_STOLEN;
+
+	pv_time(box, KVM_SET_DEVICE_ATTR, &address);
+}
+
+static int check_pv_time(const struct box *box, const struct gabi_state *state, struct gabi_diag *diag)
+{
+	uint64_t address = 0;
+
+	if (!gabi_state_find(state, GABI_STATE_PV_TIME, 0) || (!pv_time(box, KVM_GET_DEVICE_ATTR, &address) && address == GUEST_STOLEN))
+		return 0;
+	return gabi_fail(diag, GABI_ERR_CONFLICT, "the guest's stolen time is not where it was", (char *)NULL);
+}
+#else
+static void give_pv_time(const struct box *box)
+{
+	(void)box;
+}
+
+static int check_pv_time(const struct box *box, const struct gabi_state *state, struct gabi_diag *diag)
+{
+	(void)box;
+	(void)state;
+	(void)diag;
+	return 0;
+}
+#endif
+
 /* ---- saving ---- */
 
 static int start(struct box *box, const struct gabi_contract *contract, const struct gabi_plan *plan, struct gabi_diag *diag)
@@ -265,6 +308,7 @@ static int start(struct box *box, const struct gabi_contract *contract, const st
 		err = gabi_kvm_apply(plan, box->vm, NULL, diag);
 	if (err)
 		return err;
+	give_pv_time(box);
 	memcpy(box->memory + (GUEST_IMAGE - GUEST_MEM), image, sizeof(image));
 	err = guest_enter(box->vm->vcpu[0], box->memory, diag);
 	return err ? err : turns(box, diag);
@@ -424,6 +468,8 @@ static int go_on(struct box *box, const struct gabi_state *state, const struct g
 		err = load_anyway(box, state, plan, report, diag);
 	else if (!err) /* and where the verdict is that nothing is known, the kernel's own list decides */
 		err = gabi_kvm_restore(state, plan, box->vm, NULL, NULL, diag);
+	if (!err)
+		err = check_pv_time(box, state, diag);
 	return err ? err : turns(box, diag);
 }
 

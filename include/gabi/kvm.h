@@ -51,7 +51,7 @@ struct gabi_kvm_vm {
 	void (*cpuid)(void *ctx, unsigned vp, uint32_t leaf, uint32_t sub, uint32_t regs[4]);
 	void *ctx;
 	const int *kvm; /* KVM's device; NULL: opened where it is needed */
-	const int *gic; /* arm64: the GICv3 in the kernel; NULL: there is none, or its state is not to be saved */
+	const int *gic; /* arm64: the GICv2 or GICv3 in the kernel; NULL: there is none, or its state is not to be saved */
 };
 
 /*

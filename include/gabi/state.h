@@ -56,6 +56,9 @@ enum gabi_state_tsc {
 /* The key of redistributor pairs under which the lines of private interrupts stand. */
 #define GABI_STATE_GIC_PRIVATE 0x100000000u
 
+/* In pairs of a GICv2's processor: what is added to the offset of its own registers of the distributor. */
+#define GABI_STATE_GIC2_DIST 0x100000000u
+
 struct gabi_state_part {
 	uint16_t kind;    /* enum gabi_state_kind; never one of the form WORDS */
 	uint16_t vp;      /* GABI_VP_ALL: the VM's */

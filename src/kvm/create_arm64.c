@@ -94,14 +94,6 @@ static int make_vcpus(int vm, uint32_t features, unsigned count, int *vcpu, int 
 	return err;
 }
 
-/* Only a GICv3 has its redistributors saved, and only that is handed out. */
-static bool is_gic3(int gic)
-{
-	struct kvm_device_attr call = { .group = KVM_DEV_ARM_VGIC_GRP_ADDR, .attr = KVM_VGIC_V3_ADDR_TYPE_REDIST };
-
-	return !kvm_ioctl(gic, KVM_HAS_DEVICE_ATTR, &call);
-}
-
 int create_machine(const struct gabi_contract *contract, int kvm, const struct gabi_kvm_vm_options *options, int *ret_vm,
 		   int *vcpu, int *ret_gic, struct gabi_diag *diag)
 {
@@ -113,10 +105,5 @@ int create_machine(const struct gabi_contract *contract, int kvm, const struct g
 		machine_enable(*ret_vm, KVM_CAP_ARM_MTE);
 	machine_enable(*ret_vm, KVM_CAP_ARM_WRITABLE_IMP_ID_REGS);
 	machine_give_gic(*ret_vm, promised(contract, "id-aa64pfr0.gic") ? 3 : 2, ret_gic);
-	err = make_vcpus(*ret_vm, wished(contract) & machine_features(*ret_vm), options->vcpus, vcpu, *ret_gic, diag);
-	if (*ret_gic >= 0 && !is_gic3(*ret_gic)) {
-		kvm_close(*ret_gic);
-		*ret_gic = -1;
-	}
-	return err;
+	return make_vcpus(*ret_vm, wished(contract) & machine_features(*ret_vm), options->vcpus, vcpu, *ret_gic, diag);
 }

@@ -148,10 +148,31 @@ static int load_cpu(struct moving *m, unsigned vp, uint64_t which)
 	return err;
 }
 
+/* What the distributor holds for the processor, then its CPU interface, whose CTLR lets interrupts through and comes last. */
+static int load_gic2_vp(struct moving *m, unsigned vp)
+{
+	size_t count;
+	const struct gabi_state_pair *pair = pairs_of(m, GABI_STATE_GIC2_CPU, vp, &count);
+	int err = 0;
+
+	for (unsigned pass = 0; pass < 3; pass++)
+		for (size_t i = 0; !err && i < count; i++) {
+			bool dist = pair[i].number >= GABI_STATE_GIC2_DIST;
+
+			if ((dist ? 0 : pair[i].number == STATE_GICC_CTLR ? 2 : 1) == pass)
+				err = load_one(m, dist ? KVM_DEV_ARM_VGIC_GRP_DIST_REGS : KVM_DEV_ARM_VGIC_GRP_CPU_REGS,
+					       state_gic2_vp(vp) | (pair[i].number & UINT32_MAX), &pair[i], vp);
+		}
+	return err;
+}
+
 static int load_gic_vp(struct moving *m, unsigned vp)
 {
 	uint64_t mpidr = 0, which;
 	int err;
+
+	if (!m->is_gic3)
+		return load_gic2_vp(m, vp);
 
 	if (state_reg(m, vp, KVM_GET_ONE_REG, STATE_MPIDR, &mpidr))
 		return state_refused(m, "read the affinity", vp);
@@ -170,10 +191,11 @@ static int check_pairs(struct moving *m, enum gabi_state_kind kind, unsigned vp)
 
 	for (size_t i = 0; i < count; i++) {
 		bool known = kind != GABI_STATE_GIC_CPU;
+		uint64_t number = pair[i].number - (kind == GABI_STATE_GIC2_CPU && pair[i].number >= GABI_STATE_GIC2_DIST ? GABI_STATE_GIC2_DIST : 0);
 
 		for (unsigned order = 0; order < state_gic_cpu_count; order++)
-			known = known || pair[i].number == state_gic_cpu[order];
-		if (!known || (pair[i].number > UINT32_MAX && pair[i].number != GABI_STATE_GIC_PRIVATE) ||
+			known = known || number == state_gic_cpu[order];
+		if (!known || (number > UINT32_MAX && (kind != GABI_STATE_GIC_REDIST || number != GABI_STATE_GIC_PRIVATE)) ||
 		    (kind != GABI_STATE_GIC_CPU && pair[i].value > UINT32_MAX))
 			return gabi_fail(m->diag, GABI_ERR_KVM, "the state has a register of the interrupt controller that cannot be",
 					 (char *)NULL);
@@ -181,16 +203,30 @@ static int check_pairs(struct moving *m, enum gabi_state_kind kind, unsigned vp)
 	return 0;
 }
 
+/* Is there a controller on both sides, and the same one? */
+static int check_gic(struct moving *m)
+{
+	bool saved = gabi_state_find(m->from, GABI_STATE_GIC_DIST, GABI_VP_ALL) != NULL;
+	bool saved_gic3 = gabi_state_find(m->from, GABI_STATE_GIC_CPU, 0) != NULL;
+	const char *wrong = NULL;
+
+	m->is_gic3 = m->vm->gic && state_is_gic3(m);
+	if (saved && !m->vm->gic)
+		wrong = "the state has an interrupt controller, and the VM has none";
+	else if (!saved && m->vm->gic)
+		wrong = "the VM has an interrupt controller, and the state has none";
+	else if (saved && saved_gic3 != m->is_gic3)
+		wrong = saved_gic3 ? "the state is of a GICv3, and the VM has a GICv2" : "the state is of a GICv2, and the VM has a GICv3";
+	return wrong ? gabi_fail(m->diag, GABI_ERR_KVM, wrong, (char *)NULL) : 0;
+}
+
 int restore_check(struct moving *moving)
 {
-	static const enum gabi_state_kind of_vp[] = { GABI_STATE_GIC_REDIST, GABI_STATE_GIC_CPU };
-	bool saved = gabi_state_find(moving->from, GABI_STATE_GIC_DIST, GABI_VP_ALL) != NULL;
-	int err = check_pairs(moving, GABI_STATE_GIC_DIST, GABI_VP_ALL);
+	static const enum gabi_state_kind of_vp[] = { GABI_STATE_GIC_REDIST, GABI_STATE_GIC_CPU, GABI_STATE_GIC2_CPU };
+	int err = check_gic(moving);
 
-	if (saved != (moving->vm->gic != NULL))
-		return gabi_fail(moving->diag, GABI_ERR_KVM, saved ? "the state has an interrupt controller, and the VM has none"
-								    : "the VM has an interrupt controller, and the state has none",
-				 (char *)NULL);
+	if (!err)
+		err = check_pairs(moving, GABI_STATE_GIC_DIST, GABI_VP_ALL);
 	if (!err)
 		err = check_pairs(moving, GABI_STATE_GIC_LEVEL, GABI_VP_ALL);
 	for (unsigned vp = 0; !err && vp < moving->vm->vcpus; vp++)
@@ -205,9 +241,27 @@ int restore_vm(struct moving *moving)
 	return 0;
 }
 
+/* KVM takes an address once, and the VMM may have set it. */
+static int load_pv_time(struct moving *m, unsigned vp)
+{
+	size_t count;
+	const struct gabi_state_pair *pair = pairs_of(m, GABI_STATE_PV_TIME, vp, &count);
+	uint64_t address = ~0ull;
+
+	if (!count)
+		return 0;
+	if (!state_pv_time(m, vp, KVM_GET_DEVICE_ATTR, &address) && address == pair->value)
+		return 0;
+	address = pair->value;
+	return state_pv_time(m, vp, KVM_SET_DEVICE_ATTR, &address) ? state_refused(m, "set where the stolen time is", vp) : 0;
+}
+
 int restore_vp(struct moving *moving, unsigned vp)
 {
 	int err = load_registers(moving, vp);
+
+	if (!err)
+		err = load_pv_time(moving, vp);
 
 	if (!err)
 		err = load_struct(moving, vp, GABI_STATE_ARM_EVENTS, KVM_SET_VCPU_EVENTS, "load what is pending");

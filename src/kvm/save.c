@@ -113,6 +113,8 @@ static int save_all(struct moving *m, const struct gabi_contract *contract)
 	int err = save_head(m, contract);
 
 	if (!err)
+		err = save_begin(m);
+	if (!err)
 		err = state_list_get(m);
 	for (unsigned vp = 0; !err && vp < m->vm->vcpus; vp++)
 		err = save_vp(m, vp);

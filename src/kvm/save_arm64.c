@@ -109,6 +109,13 @@ uint64_t state_gic_vp(uint64_t mpidr)
 	return (mpidr >> 32 & 0xff) << 56 | (mpidr & 0xffffff) << 32;
 }
 
+bool state_is_gic3(struct moving *moving)
+{
+	struct kvm_device_attr call = { .group = KVM_DEV_ARM_VGIC_GRP_ADDR, .attr = KVM_VGIC_V3_ADDR_TYPE_REDIST };
+
+	return !state_call(moving, *moving->vm->gic, KVM_HAS_DEVICE_ATTR, &call);
+}
+
 /* Runs of registers: the offset of interrupt 0's, and how many bits are one interrupt's; 0: a register that is there once. */
 static const struct run {
 	uint16_t offset, bits;
@@ -120,8 +127,17 @@ static const struct run {
 	{ 0x300, 1 },  /* ISACTIVER */
 	{ 0x400, 8 },  /* IPRIORITYR */
 	{ 0xc00, 2 },  /* ICFGR */
-	{ 0x6000, 64 }, /* IROUTER */
 };
+static const struct run routes = { 0x6000, 64 }; /* IROUTER */
+static const struct run targets = { 0x800, 8 };  /* ITARGETSR: a GICv2's */
+
+/* Of a GICv2's processor: what the distributor holds for it alone, with its pending SGIs, and its CPU interface: CTLR, PMR, BPR,
+ * ABPR and APR (Arm IHI 0048B). */
+static const uint32_t gic2_dist_offsets[] = {
+	0x80, 0x100, 0x200, 0x300, 0x400, 0x404, 0x408, 0x40c, 0x410, 0x414, 0x418, 0x41c, 0xc00, 0xc04,
+	0xf20, 0xf24, 0xf28, 0xf2c,
+};
+static const uint32_t gic2_cpu_offsets[] = { STATE_GICC_CTLR, 0x4, 0x8, 0x1c, 0xd0, 0xd4, 0xd8, 0xdc };
 
 /* Of a redistributor: PROPBASER and PENDBASER in two halves, and the 32 private interrupts in the frame behind. */
 static const uint32_t redist_offsets[] = {
@@ -162,6 +178,17 @@ static int end_pairs(struct moving *m, struct pairs *pairs, int err, enum gabi_s
 	return err;
 }
 
+static void sort_pairs(struct pairs *pairs)
+{
+	for (size_t i = 1; i < pairs->count; i++)
+		for (size_t at = i; at && pairs->at[at - 1].number > pairs->at[at].number; at--) {
+			const struct gabi_state_pair held = pairs->at[at];
+
+			pairs->at[at] = pairs->at[at - 1];
+			pairs->at[at - 1] = held;
+		}
+}
+
 static int save_run(struct moving *m, struct pairs *pairs, const struct run *run, uint32_t irqs)
 {
 	uint32_t first = run->offset + STATE_GIC_SPIS * run->bits / 8, end = run->bits ? run->offset + irqs * run->bits / 8 : first + 4;
@@ -179,6 +206,9 @@ static int save_dist(struct moving *m, uint32_t irqs)
 
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(dist_runs); i++)
 		err = save_run(m, &pairs, &dist_runs[i], irqs);
+	if (!err)
+		err = save_run(m, &pairs, m->is_gic3 ? &routes : &targets, irqs);
+	sort_pairs(&pairs);
 	return end_pairs(m, &pairs, err, GABI_STATE_GIC_DIST, GABI_VP_ALL);
 }
 
@@ -204,17 +234,6 @@ static int save_redist(struct moving *m, unsigned vp, uint64_t which)
 	return end_pairs(m, &pairs, err, GABI_STATE_GIC_REDIST, vp);
 }
 
-static void sort_pairs(struct pairs *pairs)
-{
-	for (size_t i = 1; i < pairs->count; i++)
-		for (size_t at = i; at && pairs->at[at - 1].number > pairs->at[at].number; at--) {
-			const struct gabi_state_pair held = pairs->at[at];
-
-			pairs->at[at] = pairs->at[at - 1];
-			pairs->at[at - 1] = held;
-		}
-}
-
 /* How many AP registers there are goes by the processor; the others are refused. */
 static int save_cpu(struct moving *m, unsigned vp, uint64_t which)
 {
@@ -231,10 +250,27 @@ static int save_cpu(struct moving *m, unsigned vp, uint64_t which)
 	return end_pairs(m, &pairs, err, GABI_STATE_GIC_CPU, vp);
 }
 
+static int save_gic2_vp(struct moving *m, unsigned vp)
+{
+	uint64_t which = state_gic2_vp(vp);
+	struct pairs pairs = { 0 };
+	int err = 0;
+
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(gic2_cpu_offsets); i++)
+		err = read_pair(m, &pairs, KVM_DEV_ARM_VGIC_GRP_CPU_REGS, which | gic2_cpu_offsets[i], gic2_cpu_offsets[i]);
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(gic2_dist_offsets); i++)
+		err = read_pair(m, &pairs, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, which | gic2_dist_offsets[i],
+				GABI_STATE_GIC2_DIST + gic2_dist_offsets[i]);
+	return end_pairs(m, &pairs, err, GABI_STATE_GIC2_CPU, vp);
+}
+
 static int save_gic_vp(struct moving *m, unsigned vp)
 {
 	uint64_t mpidr = 0, which;
 	int err;
+
+	if (!m->is_gic3)
+		return save_gic2_vp(m, vp);
 
 	if (state_reg(m, vp, KVM_GET_ONE_REG, STATE_MPIDR, &mpidr))
 		return state_refused(m, "read the affinity", vp);
@@ -243,7 +279,44 @@ static int save_gic_vp(struct moving *m, unsigned vp)
 	return err ? err : save_cpu(m, vp, which);
 }
 
+/* ---- stolen time ---- */
+
+int state_pv_time(struct moving *moving, unsigned vp, unsigned long request, uint64_t *address)
+{
+	struct kvm_device_attr call = { .group = KVM_ARM_VCPU_PVTIME_CTRL, .attr = KVM_ARM_VCPU_PVTIME_IPA, .addr = (uintptr_t)address };
+
+	return state_call(moving, moving->vm->vcpu[vp], request, &call);
+}
+
+/* A kernel without it has none, and a guest without it has no address. */
+static int save_pv_time(struct moving *m, unsigned vp)
+{
+	struct gabi_state_pair pair = { KVM_ARM_VCPU_PVTIME_IPA, ~0ull };
+
+	if (state_pv_time(m, vp, KVM_GET_DEVICE_ATTR, &pair.value) || pair.value == ~0ull)
+		return 0;
+	return gabi_state_add(m->into, GABI_STATE_PV_TIME, vp, &pair, sizeof(pair), m->diag);
+}
+
 /* ---- all of it ---- */
+
+/* An ITS is a device of its own, and its tables lie in guest memory: a VM that has one wants a device id with every MSI. */
+static int check_its(struct moving *m)
+{
+	m->effort.ioctls++;
+	if (!kvm_cap(m->vm->vm, KVM_CAP_MSI_DEVID))
+		return 0;
+	return gabi_fail(m->diag, GABI_ERR_UNSUPPORTED, "the VM has an ITS, which gabi does not save: its VMM can, and then leaves the GIC out "
+			 "of what gabi saves", (char *)NULL);
+}
+
+int save_begin(struct moving *moving)
+{
+	if (!moving->vm->gic)
+		return 0;
+	moving->is_gic3 = state_is_gic3(moving);
+	return check_its(moving);
+}
 
 int save_vp(struct moving *moving, unsigned vp)
 {
@@ -255,6 +328,8 @@ int save_vp(struct moving *moving, unsigned vp)
 		err = save_struct(moving, vp, GABI_STATE_ARM_MP_STATE, KVM_GET_MP_STATE, sizeof(struct kvm_mp_state));
 	if (err > 0)
 		err = state_refused(moving, "say whether it runs", vp);
+	if (!err)
+		err = save_pv_time(moving, vp);
 	return !err && moving->vm->gic ? save_gic_vp(moving, vp) : err;
 }
 
@@ -268,5 +343,5 @@ int save_vm(struct moving *moving)
 	if (state_gic(moving, KVM_GET_DEVICE_ATTR, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs))
 		return state_refused(moving, "say how many interrupts there are", GABI_VP_ALL);
 	err = save_dist(moving, irqs);
-	return err ? err : save_levels(moving, irqs);
+	return err || !moving->is_gic3 ? err : save_levels(moving, irqs); /* a GICv2's lines count as pending */
 }

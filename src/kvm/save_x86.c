@@ -203,6 +203,12 @@ static int save_tsc(struct moving *m, unsigned vp)
 	return gabi_state_add(m->into, GABI_STATE_TSC, vp, pairs, count * sizeof(pairs[0]), m->diag);
 }
 
+int save_begin(struct moving *moving)
+{
+	(void)moving;
+	return 0;
+}
+
 int save_vp(struct moving *moving, unsigned vp)
 {
 	int err = save_table(moving, vp_first, GABI_COUNT_OF(vp_first), vp);

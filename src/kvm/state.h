@@ -22,6 +22,8 @@ struct moving {
 	bool has_sregs2;           /* this kernel has KVM_GET_SREGS2 */
 	bool by_offset;            /* restoring: the TSC is set by its offset, not by its MSR */
 	struct kvm_clock_data now; /* then: clock and host TSC of this host */
+	/* arm64 */
+	bool is_gic3; /* the interrupt controller is a GICv3, and no GICv2 */
 };
 
 /* The registers that this kernel lists, by rising number. */
@@ -47,6 +49,8 @@ int state_word_refused(struct moving *moving, const struct gabi_word *word, cons
 
 /* ---- one of each per architecture ---- */
 
+/* Looks whether everything can be saved. */
+int save_begin(struct moving *moving);
 int save_vm(struct moving *moving);
 int save_vp(struct moving *moving, unsigned vp);
 

@@ -12,7 +12,20 @@ enum {
 	STATE_GIC_SPIS = 32,     /* the first shared interrupt */
 	STATE_GIC_CTLR = 0,      /* GICD_CTLR and GICR_CTLR */
 	STATE_GIC_IIDR = 8,      /* GICD_IIDR, of which KVM's revision can be chosen */
+	STATE_GICC_CTLR = 0,     /* a GICv2's CPU interface */
 };
+
+/* Is it a GICv3? A GICv2 has no redistributors. */
+bool state_is_gic3(struct moving *moving);
+
+/* A device attribute that names a virtual processor of a GICv2 by its index. */
+static inline uint64_t state_gic2_vp(unsigned vp)
+{
+	return (uint64_t)vp << KVM_DEV_ARM_VGIC_CPUID_SHIFT;
+}
+
+/* KVM_GET_DEVICE_ATTR or KVM_SET_DEVICE_ATTR of the address of a virtual processor's stolen time. */
+int state_pv_time(struct moving *moving, unsigned vp, unsigned long request, uint64_t *address);
 
 /* The system registers of a GICv3's CPU interface, in the order in which they are loaded: SRE and CTLR say what the rest is. */
 #define STATE_ICC(op1, crn, crm, op2) (3u << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2))
