@@ -522,7 +522,7 @@ static void make_brand(struct applier *applier)
 	/* Firecracker counts the NULs behind the host's brand as well, so that a short brand's frequency does not fit. */
 	if (frequency && (size_t)(frequency - own) >= sizeof(base) - 1) {
 		memcpy(applier->brand, base, sizeof(base) - 1);
-		memcpy(applier->brand + sizeof(base) - 1, frequency, strlen(frequency));
+		memcpy(applier->brand + sizeof(base) - 1, frequency, (size_t)(own + BRAND_LEN - frequency)); /* to the end, NULs */
 	} else {
 		memcpy(applier->brand, usual, sizeof(usual) - 1);
 	}
