@@ -87,6 +87,10 @@ int gabi_qemu_check_host(const struct gabi_host *host, struct gabi_diag *diag);
 /* The whole guest of arm64. */
 int gabi_guest_arm64(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, struct gabi_diag *diag);
 
+/* As gabi_qemu_find. */
+int gabi_qemu_find_arm64(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_mem *mem,
+			 struct gabi_qemu **ret_line, struct gabi_diag *diag);
+
 /* The parts of a guest of x86, in the order in which they are made. Each returns 0, GABI_REFUSED or an error. */
 int gabi_guest_features(struct gabi_qemu_guest *guest, struct gabi_diag *diag); /* the CPU, and what is taken from it */
 int gabi_guest_leaves(struct gabi_qemu_guest *guest);     /* what QEMU fills by itself: caches, XSAVE, addresses, details */

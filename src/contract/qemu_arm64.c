@@ -25,12 +25,29 @@ static const struct {
 	{ GABI_ARM64_PAUTH, "id-aa64isar1.gpa" },    { GABI_ARM64_PAUTH, "id-aa64isar1.gpi" },    { GABI_ARM64_PAUTH, "id-aa64isar2.gpa3" },
 };
 
+/* The properties that leave a feature out. */
+static const struct {
+	enum gabi_arm64_property property;
+	const char *name;
+} features[] = { { GABI_ARM64_PMU, "pmu" }, { GABI_ARM64_SVE, "sve" }, { GABI_ARM64_PAUTH, "pauth" } };
+
+static uint64_t field_of(const struct gabi_word *word, const struct gabi_field *field)
+{
+	return word ? word->value >> field->lo & gabi_mask(field->bits) : 0;
+}
+
 static uint64_t host_field(const struct gabi_host *host, const char *name)
 {
 	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_ARM64);
-	const struct gabi_word *word = gabi_host_find(host, &field->key);
 
-	return word ? word->value >> field->lo & gabi_mask(field->bits) : 0;
+	return field_of(gabi_host_find(host, &field->key), field);
+}
+
+static uint64_t contract_field(const struct gabi_contract *contract, const char *name)
+{
+	const struct gabi_field *field = gabi_field_by_name(name, GABI_ARCH_ARM64);
+
+	return field_of(gabi_contract_find(contract, &field->key, GABI_VP_ALL), field);
 }
 
 /* The PMU's version 15 is one that is not the architecture's, and is none for KVM. */
@@ -67,11 +84,6 @@ static int check_model(struct gabi_qemu_guest *guest, const char *name)
 
 static int check_features(struct gabi_qemu_guest *guest, const struct gabi_arm64_asked *asked)
 {
-	static const struct {
-		enum gabi_arm64_property property;
-		const char *name;
-	} features[] = { { GABI_ARM64_PMU, "pmu" }, { GABI_ARM64_SVE, "sve" }, { GABI_ARM64_PAUTH, "pauth" } };
-
 	for (size_t i = 0; i < GABI_COUNT_OF(features); i++)
 		if (asked->is[features[i].property] > 0 && !host_has(guest->host, features[i].property))
 			return gabi_guest_refuse(guest, "KVM on this host has no ", features[i].name, (char *)NULL);
@@ -162,4 +174,51 @@ int gabi_guest_arm64(struct gabi_qemu_guest *guest, const struct gabi_mem *mem, 
 		take(&taken, "id-aa64pfr1.mte");
 	take(&taken, "id-aa64pfr1.sme"); /* QEMU asks KVM for none */
 	return pin(guest, &taken, lengths, mem, diag);
+}
+
+/* ---- the way back ---- */
+
+static bool contract_has(const struct gabi_contract *contract, enum gabi_arm64_property property)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(gates); i++) {
+		uint64_t value = gates[i].property == property ? contract_field(contract, gates[i].field) : 0;
+
+		if (value && value != 0xf)
+			return true;
+	}
+	return false;
+}
+
+/* ",sve512=on": the longest length says all, for KVM has every shorter one of the host's beside it. */
+static void write_lengths(struct gabi_out *out, uint64_t ours, uint64_t hosts)
+{
+	unsigned top = 0;
+
+	if (!ours || ours == hosts)
+		return;
+	while (ours >> top)
+		top++;
+	gabi_out_text(out, ",sve");
+	gabi_out_dec(out, 128 * (uint64_t)top);
+	gabi_out_text(out, "=on");
+}
+
+int gabi_qemu_find_arm64(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_mem *mem,
+			 struct gabi_qemu **ret_line, struct gabi_diag *diag)
+{
+	char text[160];
+	struct gabi_out out = gabi_out_to(text, sizeof(text));
+
+	gabi_out_text(&out, "-machine virt-7.2");
+	gabi_out_text(&out, contract_field(contract, "id-aa64pfr1.mte") ? ",mte=on -cpu host" : " -cpu host");
+	for (size_t i = 0; i < GABI_COUNT_OF(features); i++) {
+		if (!host_has(host, features[i].property) || contract_has(contract, features[i].property))
+			continue;
+		gabi_out_char(&out, ',');
+		gabi_out_text(&out, features[i].name);
+		gabi_out_text(&out, "=off");
+	}
+	if (contract_has(contract, GABI_ARM64_SVE))
+		write_lengths(&out, contract_field(contract, "sve-lengths"), host_field(host, "sve-lengths"));
+	return gabi_qemu_parse(text, out.len, NULL, mem, ret_line, diag);
 }

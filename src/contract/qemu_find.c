@@ -460,9 +460,14 @@ int gabi_qemu_find(const struct gabi_contract *contract, const struct gabi_host 
 		   struct gabi_qemu **ret_line, struct gabi_diag *diag)
 {
 	struct gabi_mem own = gabi_mem_or_default(mem);
-	struct search *search = gabi_mem_get(&own, 2 * sizeof(*search)), *best = search + 1;
-	int err = search ? gabi_qemu_check_host(host, diag) : GABI_ERR_NOMEM;
+	struct search *search, *best;
+	int err;
 
+	if (gabi_host_arch(host) == GABI_ARCH_ARM64)
+		return gabi_qemu_find_arm64(contract, host, mem, ret_line, diag);
+	search = gabi_mem_get(&own, 2 * sizeof(*search));
+	best = search + 1;
+	err = search ? gabi_qemu_check_host(host, diag) : GABI_ERR_NOMEM;
 	if (!err)
 		search[0] = search[1] = (struct search){ .contract = contract, .host = host, .mem = own };
 	for (size_t i = 0; !err && i < GABI_COUNT_OF(machines); i++) {

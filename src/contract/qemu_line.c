@@ -593,6 +593,7 @@ static int finish_machine(struct reader *reader)
 	gabi_out_dec(&out, line->major);
 	gabi_out_text(&out, ".");
 	gabi_out_dec(&out, line->minor);
+	gabi_out_text(&out, line->arm64 && line->mte ? ",mte=on" : "");
 	return is_versioned
 		       ? 0
 		       : note(reader, "assumed machine ", line->machine,

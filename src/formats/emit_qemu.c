@@ -24,6 +24,9 @@ static const char *reason_of(const struct gabi_key *key)
 		return "QEMU sets it by itself, or leaves it to the host's kernel";
 	case GABI_SPACE_HYPERV:
 		return "QEMU has no flag for it, or the host's kernel lacks it";
+	case GABI_SPACE_ARM64:
+	case GABI_SPACE_ARM64_STATE:
+		return "with KVM an arm64 guest has what the host's CPU and kernel have";
 	default:
 		return "QEMU has no name for it, or the host lacks it";
 	}

@@ -60,8 +60,13 @@ static void cut(struct gabi_items_of_cpu *items, const char *text)
 
 struct gabi_items_of_cpu *gabi_items_get(struct gabi_emission *emission)
 {
-	struct gabi_items_of_cpu *items = gabi_mem_get(&emission->mem, sizeof(*items));
+	struct gabi_items_of_cpu *items;
 
+	if (gabi_contract_arch(emission->contract) != GABI_ARCH_X86) {
+		gabi_emit_fail(emission, GABI_ERR_ARG, "what stands before QEMU has its own words for a CPU on x86 alone");
+		return NULL;
+	}
+	items = gabi_mem_get(&emission->mem, sizeof(*items));
 	if (!items) {
 		gabi_emit_fail(emission, GABI_ERR_NOMEM, "out of memory");
 		return NULL;

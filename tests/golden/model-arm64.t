@@ -8,6 +8,9 @@ gabi model show Kunpeng-920
 gabi model fit $HOSTS/arm64-neoverse-n1-linux-6.12.json | head -7
 cd $HOSTS
 gabi pin --qemu '-M virt-7.2 -cpu cortex-a57,pmu=off' arm64-cortex-a57-linux-6.1.json arm64-cortex-a57-linux-6.12.json arm64-cortex-a72-linux-6.1.json amd-epyc-linux-6.1.json || echo "status $?"
+gabi pin --qemu '-M virt-7.2 -cpu host,sve256=on,pauth=off' arm64-max-linux-6.12.json 2>/dev/null >$OLDPWD/contract.json
+gabi emit --as qemu $OLDPWD/contract.json arm64-max-linux-6.12.json
+gabi emit --as libvirt $OLDPWD/contract.json arm64-max-linux-6.12.json || echo "status $?"
 gabi pin --qemu 'host' arm64-cortex-a57-linux-6.1.json || echo "status $?"
 === status 0
 === out
@@ -59,7 +62,10 @@ refused  arm64-cortex-a72-linux-6.1   KVM gives a guest a cortex-a57 on that CPU
                                       is another
 refused  amd-epyc-linux-6.1           another architecture
 status 1
+-machine virt-7.2,accel=kvm -cpu host,pauth=off,sve256=on
+status 2
 status 3
 === err
 gabi: note: assumed KVM
+gabi: what stands before QEMU has its own words for a CPU on x86 alone
 gabi: arm64-cortex-a57-linux-6.1.json: the manifest is of arm64, whose guests are of -machine virt, and the line is of pc-i440fx-11.1
