@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest that uses trust levels as a secure kernel does: it enables VTL 1, calls it, and keeps memory from itself. Its command line:
- * "costs=1" to say what the switches cost, "xcr0=1" where KVM sees XSETBV, which QEMU's emulated SVM lets pass by.
+ * "costs=1" to say what the switches cost, "xcr0=1" where KVM sees XSETBV, which QEMU's emulated SVM lets pass by;
+ * "cpus=4 soak=300000": with so many changes of single pages while the other processors write.
  */
 #include "bare.h"
 
@@ -181,9 +182,17 @@ void secure_serve(void)
 	assist[3] = saved_rcx;
 }
 
+/* An access that VTL 1 of another processor forbids is #GP on one that has no VTL 1; it is made again until it is allowed. */
+static volatile bool soaking;
+static volatile uint64_t refusals;
+
 void guest_interrupt(struct guest_frame *frame)
 {
 	exceptions++;
+	if (soaking && frame->vector == 13) {
+		__atomic_fetch_add(&refusals, 1, __ATOMIC_RELAXED);
+		return;
+	}
 	if (frame->vector != VECTOR_INTERCEPT) {
 		check("no exception", frame->vector, 256);
 		check("its address", frame->rip, 0);
@@ -192,9 +201,28 @@ void guest_interrupt(struct guest_frame *frame)
 	mmio(APIC_GPA)[APIC_EOI / 4] = 0;
 }
 
+enum { SOAKED = 1024, LIST = 64 };
+static uint64_t soaked[SOAKED][PAGE / 8] __attribute__((aligned(4096)));
+static volatile uint64_t written[LIST]; /* by each processor */
+static volatile uint32_t others_begun, others_ended;
+
+static uint32_t random_of(uint32_t *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+/* Each processor has a word of its own in every page. */
 void guest_other(uint32_t number)
 {
-	(void)number;
+	uint32_t seed = number;
+	uint64_t count = 0;
+
+	__atomic_fetch_add(&others_begun, 1, __ATOMIC_SEQ_CST);
+	for (; soaking; count++)
+		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)&soaked[random_of(&seed) % SOAKED][number % (PAGE / 8)]));
+	written[number % LIST] = count;
+	__atomic_fetch_add(&others_ended, 1, __ATOMIC_SEQ_CST);
 	for (;;)
 		__asm__ volatile("hlt");
 }
@@ -566,6 +594,147 @@ static void look_at_skipping(void)
 	ask(unprotect_shot);
 }
 
+/* ---- attacks past the processor ---- */
+
+#define VIRTIO_RNG 0xd0001000u
+enum { ECHO = 0xe0, RING = 8, WRITES = 2, DRIVER_OK = 0xf, FEATURES_OK = 0xb };
+enum { FEATURES = 0x20, FEATURES_SELECT = 0x24, QUEUE_NUM = 0x38, QUEUE_READY = 0x44, NOTIFY = 0x50, STATUS = 0x70, QUEUE_AT = 0x80 };
+
+static struct {
+	struct {
+		uint64_t at;
+		uint32_t len;
+		uint16_t flags, next;
+	} descriptor[RING];
+	uint16_t driver[2 + RING + 2] __attribute__((aligned(16)));
+	volatile uint16_t device[2 + RING * 4 + 2] __attribute__((aligned(16)));
+} ring;
+
+static void write_register(unsigned at, uint32_t value)
+{
+	mmio(VIRTIO_RNG)[at / 4] = value;
+}
+
+/* Lets the random number generator write 64 bytes there. */
+static void let_device_write(const void *to)
+{
+	const uint64_t parts[] = { (uint64_t)ring.descriptor, (uint64_t)ring.driver, (uint64_t)ring.device };
+
+	write_register(STATUS, 0);
+	for (unsigned i = 0; i < sizeof(ring.driver) / 2; i++)
+		ring.driver[i] = 0;
+	write_register(FEATURES_SELECT, 1);
+	write_register(FEATURES, 1); /* version 1 */
+	write_register(STATUS, FEATURES_OK);
+	write_register(QUEUE_NUM, RING);
+	for (unsigned i = 0; i < 3; i++) {
+		write_register(QUEUE_AT + i * 16, (uint32_t)parts[i]);
+		write_register(QUEUE_AT + i * 16 + 4, (uint32_t)(parts[i] >> 32));
+	}
+	write_register(QUEUE_READY, 1);
+	write_register(STATUS, DRIVER_OK);
+	ring.descriptor[0].at = (uint64_t)to;
+	ring.descriptor[0].len = 64;
+	ring.descriptor[0].flags = WRITES;
+	ring.driver[1] = 1;
+	write_register(NOTIFY, 0);
+}
+
+static bool is_untouched(void)
+{
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		if (*(volatile uint64_t *)word(i) != 0x1010101010101010)
+			return false;
+	return true;
+}
+
+/* KVM carries these out itself, and cannot begin them anew: the write is lost, and a read finds ones. */
+static void look_at_string_io(void)
+{
+	uint64_t count = 8, before = secure.intercepts;
+	void *to = shot;
+	const void *from = shot;
+
+	secure.rights_after = READ;
+	__asm__ volatile("rep insb" : "+D"(to), "+c"(count) : "d"((uint16_t)ECHO) : "memory");
+	check("string input to a read-only page: is told", secure.intercepts > before, 1);
+	check("string input to a read-only page: writes nothing", is_untouched(), 1);
+	secure.rights_after = wanted_rights = NONE;
+	ask(protect_shot);
+	before = secure.intercepts;
+	count = 1;
+	out8(ECHO, 0x55);
+	__asm__ volatile("rep outsb" : "+S"(from), "+c"(count) : "d"((uint16_t)ECHO) : "memory");
+	check("string output from a page without access: is told", secure.intercepts > before, 1);
+	check("string output from a page without access: tells nothing of it", in8(ECHO) != 0x10, 1);
+	secure.rights_after = EVERYTHING;
+}
+
+static void look_at_attacks(void)
+{
+	fill_shot(do_load);
+	let_device_write(shot);
+	check("a device writes where VTL 0 may", is_untouched(), 0);
+	fill_shot(do_load);
+	wanted_rights = READ;
+	ask(protect_shot);
+	let_device_write(shot);
+	check("a device does not write where VTL 0 may not", is_untouched(), 1);
+	look_at_string_io();
+	ask(unprotect_shot);
+}
+
+/* ---- many changes, with other processors writing all the time ---- */
+
+static uint32_t soak_seed = 1;
+
+/* Single pages in no order, so that no two make one run. */
+static uint64_t change_some(void)
+{
+	static const unsigned rights[] = { NONE, READ, EVERYTHING };
+	uint64_t *in = level[1].in;
+
+	in[0] = SELF;
+	in[1] = rights[random_of(&soak_seed) % 3] | 0x10ull << 32;
+	for (unsigned i = 0; i < LIST; i++)
+		in[2 + i] = (uint64_t)soaked[(random_of(&soak_seed) % (SOAKED / LIST)) * LIST + i] / PAGE;
+	return hypercall(1, GABI_HV_CALL_ModifyVtlProtectionMask | REP(LIST), in, 0) & 0xffff;
+}
+
+static uint64_t give_all_back(void)
+{
+	uint64_t status = 0;
+
+	for (unsigned i = 0; i < SOAKED; i += LIST)
+		status |= protect(soaked[i], LIST, EVERYTHING);
+	return status;
+}
+
+static void look_at_many_changes(uint64_t changes, uint32_t others)
+{
+	uint64_t refused = 0, sum = 0, wanted = 0;
+
+	soaking = true;
+	start_others();
+	check("soak: the other processors run", wait_for(&others_begun, others), 1);
+	for (uint64_t done = 0; done < changes; done += LIST)
+		refused |= ask(change_some);
+	check("soak: all changes are taken", refused | ask(give_all_back), 0);
+	soaking = false;
+	check("soak: the other processors come to their end", wait_for(&others_ended, others), 1);
+	for (unsigned i = 0; i < LIST; i++)
+		wanted += written[i];
+	for (unsigned page = 0; page < SOAKED; page++)
+		for (unsigned i = 0; i < PAGE / 8; i++)
+			sum += soaked[page][i];
+	check("soak: no write is lost, and none is made twice", sum, wanted);
+	check("soak: writes were refused in between", others == 0 || refusals > 0, 1);
+	say_number(refusals);
+	say(" refusals of ");
+	say_number(wanted);
+	say(" writes\n");
+}
+
 static uint64_t forbid_execution(void)
 {
 	return protect(shot, 1, GABI_HV_READ);
@@ -676,8 +845,12 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	look_at_reading();
 	look_at_accesses();
 	look_at_skipping();
+	look_at_attacks();
 	look_at_what_is_not_there();
 	if (number_of((const char *)(uintptr_t)info[4], "costs"))
 		look_at_costs();
+	if (number_of((const char *)(uintptr_t)info[4], "soak"))
+		look_at_many_changes(number_of((const char *)(uintptr_t)info[4], "soak"),
+				     (uint32_t)number_of((const char *)(uintptr_t)info[4], "cpus") - 1);
 	finish();
 }
