@@ -244,7 +244,10 @@ static void trust_level(struct stream *s, const struct vp *vp, struct vtl *vtl, 
 		NUMBER(s, vtl->secure_config[lower], uint8_t);
 		need(s, vtl->secure_config[lower] <= (SECURE_MBEC | SECURE_TLB_LOCKED));
 		need(s, !(vtl->secure_config[lower] & SECURE_MBEC) || s->hv->mbec >> level & 1);
-		need(s, !(vtl->secure_config[lower] & SECURE_TLB_LOCKED) == !(vp->locked[level] >> lower & 1));
+		/* Streams were written in which locks that a translation took had not come into the register. */
+		if (s->load)
+			vtl->secure_config[lower] = (uint8_t)((vtl->secure_config[lower] & SECURE_MBEC) |
+							      (vp->locked[level] >> lower & 1 ? SECURE_TLB_LOCKED : 0));
 	}
 	u64(s, &synic->scontrol);
 	u64(s, &synic->siefp);

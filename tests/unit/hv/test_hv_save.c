@@ -185,6 +185,37 @@ static void resume__says_what_the_vmm_must_set_up(void **state)
 	rig_free(target);
 }
 
+/* HvRegisterVsmVpWaitForTlbLock is asked for by a VTL that has yet to return: what it asked for moves with it, and so do the locks. */
+static void restore__before_a_return_that_waits_for_locks__it_still_waits(void **state)
+{
+	struct rig *rig = rig_secure(), *target;
+	struct gabi_hv_config config = rig_config();
+	uint8_t *stream;
+	unsigned status;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_StartVirtualProcessor, 1, 1), GABI_HV_STATUS_SUCCESS);
+	memset(rig->ram + 0x1000, 0, 64);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	put(rig->ram + 0x1010, GABI_HV_REG_VsmVpSecureConfigVtl0, 4);
+	put(rig->ram + 0x1020, 2, 8);
+	assert_int_equal(rig_call_on(rig, 1, GABI_HV_CALL_SetVpRegisters | REPS(1), &status), GABI_HV_DONE);
+	assert_int_equal(status, 0);
+	assert_int_equal(rig_set_reg(rig, 0, 0x10, GABI_HV_REG_VsmVpWaitForTlbLock, 1), 0);
+	stream = rig_save(rig, &len);
+	target = rig_with(&config);
+	rig_restore(target, stream, len);
+	assert_int_equal(rig_vtl_return(target, 0, 1), GABI_HV_DONE);
+	assert_int_equal(target->turn.act[target->turn.count - 1].kind, GABI_HV_ACT_HOLD);
+	assert_int_equal(rig_vtl_return(target, 1, 1), GABI_HV_DONE);
+	assert_int_equal(target->turn.act[1].kind, GABI_HV_ACT_WAKE);
+	free(stream);
+	rig_free(rig);
+	rig_free(target);
+}
+
 /* TLFS timers, Partition Reference Time Enlightenment: time = (TSC * scale >> 64) + offset. */
 static uint64_t page_time(struct rig *rig, uint64_t tsc)
 {
@@ -325,6 +356,7 @@ int main(void)
 		cmocka_unit_test(restore__hostile_stream__never_breaks_the_engine),
 		cmocka_unit_test(restore__other_partition__is_refused_with_the_reason),
 		cmocka_unit_test(resume__says_what_the_vmm_must_set_up),
+		cmocka_unit_test(restore__before_a_return_that_waits_for_locks__it_still_waits),
 		cmocka_unit_test(restore__at_another_tsc_frequency__time_goes_on),
 		cmocka_unit_test(restore__golden_stream_of_each_version__is_read_for_ever),
 	};
