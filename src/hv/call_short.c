@@ -18,11 +18,12 @@ static inline bool common_way(const struct gabi_hv *hv, const struct vp *vp, uns
 			      const struct way *way, struct gabi_hv_turn *turn)
 {
 	uint64_t in = regs->rdx, mask = regs->r8 & hv->first_bank, set = mask | ~way->ipi;
-	uint32_t wrong = (uint32_t)!is_vector((uint32_t)in) & (uint32_t)way->ipi, target = (uint32_t)__builtin_ctzll(set);
+	uint32_t wrong = (uint32_t)!is_vector((uint32_t)in) & (uint32_t)way->ipi, target;
 	struct gabi_hv_act *act = turn->act;
 
 	if (in & way->long_if || !set)
 		return false;
+	target = (uint32_t)__builtin_ctzll(set);
 	target = set & (set - 1) ? GABI_HV_VP_SET : target;
 	turn->set.valid = 1;
 	turn->set.bank[0] = mask;
