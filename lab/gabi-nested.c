@@ -6,6 +6,8 @@
  *                                  of which begins with LINE:KIND-PLACE
  * gabi-nested layouts FILE...      takes each nested state in such lines to every VMCS layout and back (needs no KVM)
  * gabi-nested resume LINE FILE...  goes on with each state, and says whether it came to its right end; LINE is this kernel's
+ * gabi-nested lose LINE FILE...    goes on with each enlightened state without what the nested state itself does not hold, and says what KVM
+ *                                  makes of that and whether gabi foretold it
  * gabi-nested rules LINE SEED N    tries N mutated nested states: does gabi foretell what KVM says?
  * gabi-nested both LINE SEED N     first saves, then tries
  */
@@ -236,6 +238,67 @@ static bool resume(const char *name, struct saved *saved, const char *line)
 	return good;
 }
 
+/* ---- lose ---- */
+
+/* What a VMM may fail to bring along: the MSR that names the VP assist page, or the memory that this page names. */
+enum loss { BAD_ADDRESS, ASSIST_PAGE, LOSSES }; /* in this order: the second leaves nothing of the first to be seen */
+static const char *const losses[] = { [ASSIST_PAGE] = "without HV_X64_MSR_VP_ASSIST_PAGE", [BAD_ADDRESS] = "at an address without memory" };
+enum { MSR_VP_ASSIST_PAGE = 0x40000073, ASSIST_CURRENT_VMCS = 48 };
+
+static void lose_it(const struct saved *saved, enum loss loss)
+{
+	const struct saved_part *memory = saved_find(saved, "memory");
+	const uint64_t nowhere = UINT64_C(0x40000000);
+
+	if (loss == ASSIST_PAGE)
+		saved_set_msr(saved, MSR_VP_ASSIST_PAGE, 0);
+	else if (memory)
+		memcpy(memory->bytes + L1_ASSIST + ASSIST_CURRENT_VMCS, &nowhere, sizeof(nowhere));
+}
+
+static bool is_noted(const struct saved_part *nested, const char *release, unsigned kind)
+{
+	const struct gabi_nested_target target = { .size = sizeof(target), .release = release, .evmcs = { 1, 1, 1 } };
+	struct gabi_nested_verdict verdict;
+	bool found = false;
+
+	if (gabi_nested_check(nested->bytes, nested->len, &target, &verdict, NULL) || verdict.rule != GABI_NESTED_ACCEPTED)
+		return false;
+	for (size_t i = 0; i < verdict.notes; i++)
+		found |= verdict.note[i].kind == kind;
+	return found;
+}
+
+/* Foretold is: KVM takes the state, and drops the enlightened VMCS without a word, or fails to map it at the first run. */
+static bool lose_one(const char *name, const struct saved *saved, const char *line, enum loss loss)
+{
+	const struct saved_part *nested = saved_find(saved, "nested");
+	bool silent = loss == ASSIST_PAGE, kept, error, agree;
+	struct nested_vm vm;
+	int refused;
+
+	lose_it(saved, loss);
+	nested_vm_new(&vm, L1_EVMCS, 0);
+	refused = nested_vm_restore(&vm, saved);
+	error = !refused && nested_vm_enter(&vm) == KVM_EXIT_INTERNAL_ERROR;
+	kept = !refused && nested_vm_flags(&vm) & GABI_NESTED_EVMCS;
+	agree = !refused && (silent ? !error && !kept : error) &&
+		is_noted(nested, line, silent ? GABI_NESTED_NOTE_ASSIST_PAGE : GABI_NESTED_NOTE_MAP_PENDING);
+	printf("lost\t%s\t%s\t%s\t%s\n", name, losses[loss], refused ? "refused" : error ? "internal error" : kept ? "kept" : "dropped in silence",
+	       agree ? "foretold" : "not foretold");
+	nested_vm_free(&vm);
+	return agree;
+}
+
+static bool lose(const char *name, struct saved *saved, const char *line)
+{
+	bool good = true;
+
+	for (enum loss loss = 0; kind_of(name) == L1_EVMCS && loss < LOSSES; loss++)
+		good &= lose_one(name, saved, line, loss);
+	return good;
+}
+
 /* ---- */
 
 int main(int argc, char **argv)
@@ -255,11 +318,16 @@ int main(int argc, char **argv)
 			bad += each_state(argv[i], take_layouts, NULL);
 		return bad ? 1 : 0;
 	}
+	if (argc > 3 && !strcmp(argv[1], "lose")) {
+		for (int i = 3; i < argc; i++)
+			bad += each_state(argv[i], lose, argv[2]);
+		return bad ? 1 : 0;
+	}
 	if (argc > 3 && !strcmp(argv[1], "resume")) {
 		for (int i = 3; i < argc; i++)
 			bad += each_state(argv[i], resume, argv[2]);
 		return bad ? 1 : 0;
 	}
-	fprintf(stderr, "usage: gabi-nested save LINE | layouts FILE... | resume LINE FILE... | rules|both LINE SEED COUNT\n");
+	fprintf(stderr, "usage: gabi-nested save LINE | layouts FILE... | resume|lose LINE FILE... | rules|both LINE SEED COUNT\n");
 	return 2;
 }

@@ -148,6 +148,25 @@ enum nested_stop nested_vm_run(struct nested_vm *vm)
 	return port == L1_PORT ? STOP_L1 : port == L1_PORT_IN_L2 ? STOP_L2 : STOP_END;
 }
 
+unsigned nested_vm_enter(struct nested_vm *vm)
+{
+	if (ioctl(vm->vcpu, KVM_RUN, NULL) < 0)
+		give_up("KVM_RUN");
+	return vm->run->exit_reason;
+}
+
+unsigned nested_vm_flags(const struct nested_vm *vm)
+{
+	static union {
+		struct kvm_nested_state state;
+		uint8_t bytes[GABI_NESTED_MAX];
+	} now;
+
+	now.state.size = sizeof(now);
+	need(vm->vcpu, KVM_GET_NESTED_STATE, &now, "KVM_GET_NESTED_STATE");
+	return now.state.flags;
+}
+
 const struct l1_page *nested_vm_page(const struct nested_vm *vm)
 {
 	return (const struct l1_page *)(const void *)(vm->memory + L1_PAGE);
@@ -233,6 +252,16 @@ static void save_msrs(const struct nested_vm *vm, struct saved_part *part)
 			entry[kept++] = request.entry;
 	}
 	part->len = kept * sizeof(*entry);
+}
+
+void saved_set_msr(const struct saved *saved, uint32_t index, uint64_t value)
+{
+	const struct saved_part *part = saved_find(saved, "msrs");
+	struct kvm_msr_entry *entry = part ? (void *)part->bytes : NULL;
+
+	for (size_t i = 0; entry && i < part->len / sizeof(*entry); i++)
+		if (entry[i].index == index)
+			entry[i].data = value;
 }
 
 /* An MSR that reads 0 here and that the other kernel does not have changes nothing. */

@@ -36,6 +36,12 @@ enum nested_stop { STOP_L1, STOP_L2, STOP_END };
 /* Runs to the guest's next stop, where its instruction is done. */
 enum nested_stop nested_vm_run(struct nested_vm *vm);
 
+/* Enters the guest once, and why KVM came back: KVM_EXIT_... */
+unsigned nested_vm_enter(struct nested_vm *vm);
+
+/* The flags of its nested state now: enum gabi_nested_flag. */
+unsigned nested_vm_flags(const struct nested_vm *vm);
+
 const struct l1_page *nested_vm_page(const struct nested_vm *vm);
 
 /* What L2 computes in so many rounds. */
@@ -59,6 +65,9 @@ void nested_vm_save(const struct nested_vm *vm, struct saved *saved);
 
 /* Into a VM that has not run. The nested state's errno if KVM refuses that; anything else that it refuses ends the program. */
 int nested_vm_restore(struct nested_vm *vm, const struct saved *saved);
+
+/* Another value for an MSR that the state has. */
+void saved_set_msr(const struct saved *saved, uint32_t index, uint64_t value);
 
 const struct saved_part *saved_find(const struct saved *saved, const char *name);
 void saved_free(struct saved *saved);

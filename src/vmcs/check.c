@@ -208,8 +208,9 @@ static void note_vmx(struct judge *j)
 	if (in_use) {
 		note(j, GABI_NESTED_NOTE_ASSIST_PAGE, 0, 0, n->flags);
 		if (n->vmcs12_pa == GABI_NESTED_NONE)
-			note(j, j->check.release < 601 ? GABI_NESTED_NOTE_FLAG_LOST : GABI_NESTED_NOTE_MAP_PENDING, 0, 16,
-			     n->vmcs12_pa);
+			note(j, GABI_NESTED_NOTE_MAP_PENDING, 0, 16, n->vmcs12_pa);
+		if (n->vmcs12_pa == GABI_NESTED_NONE && j->check.release < 601)
+			note(j, GABI_NESTED_NOTE_FLAG_LOST, 0, 16, n->vmcs12_pa);
 	}
 	if (n->flags & GABI_NESTED_GIF_SET)
 		note(j, GABI_NESTED_NOTE_GIF_IGNORED, 0, 0, n->flags);

@@ -26,6 +26,7 @@ status 1
 
 "verdict":"Linux 5.10 would take it, as far as can be judged","notes":[
 "note":"assist-page","offset":"0","value":"0x5","what":"restore HV_X64_MSR_VP_ASSIST_PAGE before the first run, or the enlightened VMCS is dropped without an error"},
+"note":"map-pending","offset":"16","value":"0xffffffffffffffff","what":"the enlightened VMCS is mapped by the first run only; until then a failure to map it shows as an internal error"},
 "note":"flag-lost","offset":"16","value":"0xffffffffffffffff","what":"this kernel forgets the EVMCS flag if the state is read again before the first run"}]}
 status 3
 === err
