@@ -17,7 +17,7 @@ enum {
 	SINT = 2, SLOT = 256, PENDING = 1 << 8,
 	ENABLED = 1, PERIODIC = 2, AUTO_ENABLE = 8, DIRECT = 1 << 12,
 	SINT_MASKED = 1 << 16, SINT_AUTO_EOI = 1 << 17,
-	APIC_ISR = 0x100, APIC_IRR = 0x200,
+	APIC_ISR = 0x100,
 	MS = 10000, /* in 100 ns */
 };
 #define REP(count)   ((uint64_t)(count) << 32)
@@ -261,8 +261,6 @@ struct call_row {
 	uint64_t moved;
 };
 
-enum { SELF_CR3 = 0 };
-
 static const struct call_row call_rows[] = {
 	{ "unknown code", 0x7777, { 0 }, 0 },
 	{ "unknown code, fast", 0x7777 | FAST, { 0 }, 0 },
@@ -277,7 +275,7 @@ static const struct call_row call_rows[] = {
 	{ "NotifyLongSpinWait, with a count", GABI_HV_CALL_NotifyLongSpinWait | FAST | REP(1), { 1 }, 0 },
 	{ "NotifyLongSpinWait, with a start", GABI_HV_CALL_NotifyLongSpinWait | FAST | START(1), { 1 }, 0 },
 	{ "NotifyLongSpinWait, with a variable header", GABI_HV_CALL_NotifyLongSpinWait | FAST | VAR(1), { 1 }, 0 },
-	{ "FlushVirtualAddressSpace", GABI_HV_CALL_FlushVirtualAddressSpace, { SELF_CR3, 0, 1 }, 0 },
+	{ "FlushVirtualAddressSpace", GABI_HV_CALL_FlushVirtualAddressSpace, { 0, 0, 1 }, 0 },
 	{ "FlushVirtualAddressSpace, all processors", GABI_HV_CALL_FlushVirtualAddressSpace, { 0, 3 }, 0 },
 	{ "FlushVirtualAddressSpace, no processor", GABI_HV_CALL_FlushVirtualAddressSpace, { 0, 2, 0 }, 0 },
 	{ "FlushVirtualAddressSpace, processors that there are not", GABI_HV_CALL_FlushVirtualAddressSpace, { 0, 2, ~3ull }, 0 },

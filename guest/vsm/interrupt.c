@@ -5,7 +5,7 @@
 enum {
 	VECTOR0 = 0x70, VECTOR1 = 0x71, VECTOR_VINA = 0x72, DIRECT = 1 << 12, AUTO_ENABLE = 8, MS = 10000,
 	APIC_LVT_TIMER = 0x320, APIC_COUNT = 0x380, APIC_DIVIDE = 0x3e0,
-	VINA_ENABLED = 1 << 8, VINA_AUTO_RESET = 1 << 9,
+	VINA_ENABLED = 1 << 8,
 };
 
 static uint64_t now(void)

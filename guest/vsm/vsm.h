@@ -24,7 +24,7 @@
 #define VP_SELF   0xfffffffeu
 
 enum {
-	VPS_MAX = 8, FAST = 1 << 16,
+	VPS_MAX = 8,
 	VTL0 = 0x10, VTL1 = 0x11, /* HV_INPUT_VTL, with UseTargetVtl */
 	READ = 1, WRITE = 2, EXECUTE = 4 | 8, ALL = READ | WRITE | EXECUTE,
 	UNDEFINED = 6, PROTECTION = 13,
@@ -33,9 +33,7 @@ enum {
 /* HV_REGISTER_NAME. */
 enum {
 	REG_CODE_OFFSETS = 0x000d0002, REG_VP_STATUS = 0x000d0003, REG_PARTITION_STATUS = 0x000d0004, REG_VINA = 0x000d0005,
-	REG_PARTITION_CONFIG = 0x000d0007, REG_SECURE_CONFIG_VTL0 = 0x000d0010, REG_CR_INTERCEPT = 0x000e0000,
-	REG_RAX = 0x00020000, REG_RBX = 0x00020003, REG_RSP = 0x00020004, REG_RIP = 0x00020010, REG_RFLAGS = 0x00020011, REG_CR0 = 0x00040000,
-	REG_CR3 = 0x00040002, REG_LSTAR = 0x00080009,
+	REG_PARTITION_CONFIG = 0x000d0007, REG_CR_INTERCEPT = 0x000e0000, REG_RIP = 0x00020010, REG_CR3 = 0x00040002, REG_LSTAR = 0x00080009,
 };
 
 /* ---- cases ---- */
@@ -84,7 +82,6 @@ volatile uint8_t *vsm_messages(unsigned vp);    /* VTL 1's message page */
 uint64_t vsm_get(uint32_t vp, unsigned input_vtl, uint32_t name, unsigned *ret_status); /* a register by HvCallGetVpRegisters */
 unsigned vsm_set(uint32_t vp, unsigned input_vtl, uint32_t name, uint64_t value);
 
-struct vsm_context; /* HV_INITIAL_VP_CONTEXT */
 unsigned vsm_enable_partition(uint64_t partition, unsigned vtl, unsigned flags);
 /* spoil: bits of CR0 to leave out */
 unsigned vsm_enable_vp(uint64_t partition, uint32_t vp, unsigned vtl, uint64_t spoil);
@@ -114,7 +111,7 @@ struct vsm_seen {
 	struct vsm_regs regs;            /* VTL 0's at the last entry */
 	volatile uint32_t came[256];
 	volatile bool returns_fast;      /* what the next return does */
-	volatile uint64_t fast_rax, fast_rcx;
+	volatile uint64_t fast_rax;
 	volatile bool skips;             /* an intercepted instruction is passed over, and not executed again */
 	volatile uint64_t skipped_rax;   /* and leaves that */
 	volatile bool keeps;             /* a page whose access is intercepted stays as it is: the message is only taken */
