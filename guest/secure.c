@@ -2,7 +2,8 @@
 /*
  * A guest that uses trust levels as a secure kernel does: it enables VTL 1, calls it, and keeps memory from itself. Its command line:
  * "costs=1" to say what the switches cost, "xcr0=1" where KVM sees XSETBV, which QEMU's emulated SVM lets pass by;
- * "cpus=4 soak=300000": with so many changes of single pages while the other processors write.
+ * "cpus=4 soak=300000": with so many changes of single pages while the other processors write; "travel=1": it keeps a secret, and looks
+ * after it until a 'q' comes in, wherever it is moved meanwhile.
  */
 #include "bare.h"
 
@@ -832,6 +833,69 @@ static void look_at_costs(void)
 	say_cost("protect and unprotect, each by a VTL call", one_protection);
 }
 
+/* ---- on its way ---- */
+
+#define SECRET 0x5ec12e7c0de15a1dull
+
+static uint64_t keep_secret(void)
+{
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		*word(i) = SECRET * (i + 1);
+	return protect(shot, 1, NONE);
+}
+
+/* In VTL 1: its memory, its MSRs and how often it was called are as they were. */
+static uint64_t look_at_secret(void)
+{
+	static uint64_t called;
+	bool first = !called;
+
+	if (first)
+		called = secure.calls;
+	for (unsigned i = 0; i < PAGE / 8; i++)
+		if (*word(i) != SECRET * (i + 1))
+			return 2;
+	if (rdmsr(0xc0000082) != 0x1111000 || rdmsr(GABI_HV_MSR_GUEST_OS_ID) != 0x8100000000000001)
+		return 3;
+	return secure.calls == called++ ? 1 : 4;
+}
+
+/* VTL 0 tries to read it: VTL 1 is told, and passes over the instruction. */
+static bool steal(void)
+{
+	uint64_t before = secure.intercepts, value = 0;
+
+	secure.skip = 3;
+	__asm__ volatile("mov (%1), %0" : "+r"(value) : "r"(word(1)) : "memory"); /* 48 8b xx */
+	secure.skip = 0;
+	return value || secure.intercepts != before + 1;
+}
+
+static bool must(const char *name, uint64_t seen, uint64_t wanted)
+{
+	if (seen != wanted)
+		check(name, seen, wanted);
+	return seen == wanted;
+}
+
+static void travel(void)
+{
+	enum { SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, EVERY = 8 };
+	bool good = true;
+
+	check("the secret is kept", ask(keep_secret), 0);
+	for (uint64_t turns = 1; good && !(in8(SERIAL_STATUS) & 1 && in8(SERIAL) == 'q'); turns++) {
+		good = must("VTL 1: all is as it was", ask(look_at_secret), 1) && must("the secret: VTL 0 cannot read it", steal(), 0) &&
+		       must("VTL 0: its LSTAR is its own", rdmsr(0xc0000082), 0x2222000);
+		if (turns % EVERY)
+			continue;
+		say("turn ");
+		say_number(turns);
+		say("\n");
+	}
+	check("the secret is there, and nobody saw it", good, 1);
+}
+
 void guest_first(uint32_t magic, const uint32_t *info)
 {
 	uint64_t cr4;
@@ -841,6 +905,10 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
 	look_at_enabling();
 	look_at_calls();
+	if (number_of((const char *)(uintptr_t)info[4], "travel")) {
+		travel();
+		finish();
+	}
 	look_at_shared_state(number_of((const char *)(uintptr_t)info[4], "xcr0"));
 	look_at_reading();
 	look_at_accesses();

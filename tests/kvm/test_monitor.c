@@ -69,18 +69,59 @@ static void pause__again_and_again__guest_does_not_notice(void **state)
 
 static void pause__twice__wants_two_resumes(void **state)
 {
+	uint64_t first;
+
 	(void)state;
 	traveller_new(&guest, false, 1, false);
+	first = gabi_kvm_vp_registers(vmm_machine(guest.monitor), 0, 0)->rip;
 	pause_it(); /* before it runs */
 	traveller_run(&guest);
 	pause_it();
 	vmm_resume(guest.monitor);
 	sleep_ms(20);
 	assert_true(vmm_is_paused(guest.monitor));
-	assert_int_equal(gabi_kvm_vp_registers(vmm_machine(guest.monitor), 0, 0)->rip, 0); /* it has not run */
+	assert_int_equal(gabi_kvm_vp_registers(vmm_machine(guest.monitor), 0, 0)->rip, first); /* it has not run */
 	vmm_resume(guest.monitor);
 	traveller_wait(&guest, "turn", 1);
 	assert_int_equal(traveller_end(&guest), 0);
+}
+
+/* Every page that differs must be told; and what was told is not told again. */
+static void dirty__guest_works__all_that_it_wrote_is_told(void **state)
+{
+	struct gabi_kvm_machine *machine;
+	unsigned char *before = malloc(32 << 20), *ram;
+	uint64_t bitmap[(32 << 20) / 4096 / 64] = { 0 }, told = 0;
+
+	(void)state;
+	traveller_new(&guest, true, 2, false);
+	machine = vmm_machine(guest.monitor);
+	ram = gabi_kvm_machine_ram(machine, 0, 32 << 20);
+	traveller_run(&guest);
+	traveller_wait(&guest, "turn", 1);
+	pause_it();
+	memcpy(before, ram, 32 << 20);
+	assert_int_equal(gabi_kvm_machine_log(machine, 1, NULL), 0);
+	vmm_resume(guest.monitor);
+	traveller_wait(&guest, "turn", 2);
+	pause_it();
+	assert_int_equal(gabi_kvm_machine_dirty(machine, bitmap, NULL), 0);
+	for (size_t page = 0; page < (32 << 20) / 4096; page++) {
+		told += bitmap[page / 64] >> page % 64 & 1;
+		if (!(bitmap[page / 64] >> page % 64 & 1) && memcmp(before + page * 4096, ram + page * 4096, 4096))
+			fail_msg("page %zu was written to, and is not told", page);
+	}
+	assert_in_range(told, 10, (32 << 20) / 4096 - 1000); /* and not simply all */
+	memset(bitmap, 0, sizeof(bitmap));
+	gabi_kvm_machine_wrote(machine, 5 * 4096 + 4000, 200);
+	assert_int_equal(gabi_kvm_machine_dirty(machine, bitmap, NULL), 0);
+	assert_int_equal(bitmap[0], 3 << 5);
+	for (size_t i = 1; i < sizeof(bitmap) / sizeof(bitmap[0]); i++)
+		assert_int_equal(bitmap[i], 0);
+	assert_int_equal(gabi_kvm_machine_log(machine, 0, NULL), 0);
+	vmm_resume(guest.monitor);
+	assert_int_equal(traveller_end(&guest), 0);
+	free(before);
 }
 
 static void pause__guest_has_ended__says_so(void **state)
@@ -116,6 +157,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(pause__guest_works__nothing_moves_until_resumed, free_guest),
 		cmocka_unit_test_teardown(pause__again_and_again__guest_does_not_notice, free_guest),
 		cmocka_unit_test_teardown(pause__twice__wants_two_resumes, free_guest),
+		cmocka_unit_test_teardown(dirty__guest_works__all_that_it_wrote_is_told, free_guest),
 		cmocka_unit_test_teardown(pause__guest_has_ended__says_so, free_guest),
 		cmocka_unit_test_teardown(quit__while_paused__ends, free_guest),
 	};
