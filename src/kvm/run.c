@@ -356,6 +356,19 @@ uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
 	return __builtin_ia32_rdtsc() + machine->tsc_offset;
 }
 
+/* What is shared with KVM follows: a switch of trust levels looks there before the processor has run. */
+static int tell_restored(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_diag *diag)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	int vcpu = vcpu_of(machine, vp, vtl);
+
+	run->kvm_dirty_regs = 0;
+	vtl_forget(machine, vp, vtl);
+	if (kvm_ioctl(vcpu, KVM_GET_REGS, &run->s.regs.regs) || kvm_ioctl(vcpu, KVM_GET_SREGS, &run->s.regs.sregs))
+		return kvm_refused(diag, "say a virtual processor's state");
+	return 0;
+}
+
 int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state, const struct gabi_plan *plan,
 			     struct gabi_diag *diag)
 {
@@ -364,6 +377,8 @@ int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, con
 	if (vtl >= machine->options.vtls)
 		return no_such_vp(diag);
 	err = gabi_kvm_restore(state, plan, machine->level[vtl].vm, &machine->mem, NULL, diag);
+	for (unsigned vp = 0; !err && vp < machine->options.vps; vp++)
+		err = tell_restored(machine, vp, vtl, diag);
 	return err || vtl ? err : find_tsc(machine, diag);
 }
 
