@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# lab_move.sh SOURCE GABI GUEST WHAT HOST HOST [TRIPS]: a guest that works is moved live from the first host to the second, of another
+# kernel, and back, over a network with TLS, under the contract of the first; then saved there, restored, and asked whether it noticed
+# anything. WHAT is "hyperv", and the guest guest/traveller.c; or "vsm", and it is guest/secure.c with a secret in VTL 1.
+set -uo pipefail
+source=$(readlink -f "$1") gabi=$(readlink -f "$2") guest=$(readlink -f "$3")
+what=$4 hosts=("$5" "$6")
+trips=${7:-1}
+case $what in
+hyperv) options=(--cpus 2 --hyperv) append='cpus=2 pages=128 every=16 hyperv=1' last='STIMER1: goes on' ;;
+vsm) options=(--vsm) append='travel=1' last='the secret is there, and nobody saw it' ;;
+esac
+[[ -z ${GABI_SOAK:-} ]] || trips=50
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+mkdir files
+
+# The command with its libraries: the lab's machines have none.
+cp "$gabi" files/gabi
+cp "$guest" files/guest
+while read -r library; do
+	cp -L "$library" files/
+done < <(ldd "$gabi" | sed -nE 's/^[^/]*(\/[^ ]+) .*/\1/p')
+echo 'guests:00112233445566778899aabbccddeeff' >files/psk
+
+cat >files/side.sh <<'END'
+#!/bin/sh
+# side.sh A|B TRIPS APPEND OPTION...: one of the hosts
+trap '' PIPE
+side=$1 trips=$2 append=$3 number=0
+shift 3
+options=$*
+for applet in cat grep mkdir mkfifo mv sleep tail; do
+	eval "$applet() { /bin/busybox $applet \"\$@\"; }"
+done
+export XDG_RUNTIME_DIR=/tmp/run
+mkdir -p /tmp/run keys
+mv psk keys/psk
+
+gabi() {
+	./ld-linux-x86-64.so.2 --library-path . ./gabi "$@"
+}
+
+fail() {
+	echo "$side: $1"
+	[ ! -e "err$number" ] || tail -n 5 "out$number" "err$number"
+	exit 1
+}
+
+# start ARG...: a guest whose console is in$number and out$number
+start() {
+	number=$((number + 1))
+	mkfifo "in$number"
+	: >"out$number"
+	gabi "$@" --name "guest$number" <"in$number" >"out$number" 2>"err$number" &
+	pid=$!
+	exec 5>"in$number"
+}
+
+# It says something after it came here.
+works() {
+	tries=600
+	until grep -q turn "out$number"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "the guest $number does nothing"
+		sleep 1
+	done
+	! grep -q '^not ok' "out$number" || fail 'the guest noticed'
+}
+
+# The other host may not listen yet.
+send() {
+	tries=300
+	until gabi migrate "guest$number" "tcp:$LAB_PEER:4444" --tls keys --downtime 1000 >moved 2>&1; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] && grep -q 'nobody can be reached' moved || { cat moved; fail 'the guest cannot be moved'; }
+		sleep 1
+	done
+	tail -n 1 moved
+	wait "$pid" || fail 'the source does not end well'
+}
+
+receive() {
+	start run --incoming "tcp:$LAB_ADDRESS:4444" --tls keys
+	works
+	echo "$side: it works here"
+}
+
+# shellcheck disable=SC2086 # the options are words, but for the last
+[ "$side" = B ] || { start run --memory 32M $options --append "$append" guest && works; }
+while [ "$trips" -gt 0 ]; do
+	case $side in
+	A) send && receive ;;
+	B) receive && send ;;
+	esac
+	trips=$((trips - 1))
+done
+[ "$side" = A ] || exit 0
+gabi save "guest$number" file || fail 'it cannot be saved'
+gabi ctl "guest$number" quit || fail 'it cannot be ended'
+wait "$pid"
+start restore file
+works
+echo q >&5
+wait "$pid" || fail "it ends with $?"
+cat "out$number"
+END
+
+chmod +x files/side.sh
+GABI_LAB_SECONDS=$((900 + trips * 60)) "$source/lab/lab" pair "${hosts[@]}" files/. -- files/side.sh A "$trips" "$append" "${options[@]}" -- \
+	files/side.sh B "$trips" "$append" >out 2>err
+status=$?
+((status != 77)) || { cat err; exit 77; }
+moves=$(grep -c 'moved in' out)
+grep 'moved in' out | head -n 4
+if ((status == 0 && moves == 2 * trips)) && grep -qF "$last" out && grep -q ', 0x0 bad' out; then
+	echo "[       OK ] ${hosts[0]} to ${hosts[1]} and back, $trips times; saved and restored"
+	exit 0
+fi
+echo "[  FAILED  ] status $status, $moves moves of $((2 * trips))"
+tail -n 40 out err
+exit 1
