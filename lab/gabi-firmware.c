@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Firmware registers, the SMCCC filter and an ITS of arm64 on this machine's KVM: what it refuses, before the first run and after
- * it, and what gabi makes of that. A line each: "passed" or "failed", what, and what came instead. Static and alone, so that it runs in a
- * machine that has nothing else. Exit status: 0 all as the kernel's documents have it, 1 not.
+ * it, and what gabi makes of that. A line each: "passed" or "failed", what, and what came instead. Static and alone, so that it
+ * runs in a machine that has nothing else. Exit status: 0 all as the kernel's documents have it, 1 not.
  *
  * Built a second time without the rows of some registers (lab/older), it is a gabi that has never heard of them.
  */
@@ -208,7 +208,8 @@ static struct gabi_contract *changed(keep_fn keeps, const struct gabi_word *more
 	return NULL;
 }
 
-static void apply_says(const char *what, const struct gabi_contract *contract, const struct gabi_kvm_vm *vm, uint64_t id, int sys_errno)
+static void apply_says(const char *what, const struct gabi_contract *contract, const struct gabi_kvm_vm *vm, uint64_t id,
+		       int sys_errno)
 {
 	struct gabi_plan *plan = plan_for(contract);
 	struct gabi_diag diag = { 0 };

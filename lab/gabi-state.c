@@ -6,8 +6,8 @@
  *     gabi-state save CONTRACT...         makes a VM of each contract, whatever its verdict, lets the guest run, and writes
  *                                         $LAB_OUT/CONTRACT@KERNEL.state where that went well
  *     gabi-state load CONTRACT STATE ...  in pairs: judges each state, restores it whatever the verdict, and lets the guest go on
- *     gabi-state prove CONTRACT STATE ... the same, and beside it each contract saved and loaded here; status 1 where a verdict does
- *                                         not come true
+ *     gabi-state prove CONTRACT STATE ... the same, and beside it each contract saved and loaded here; status 1 where a verdict
+ *                                         does not come true
  *     gabi-state bench CONTRACT           calls and times of saving and restoring one virtual processor
  *
  * A guest is only saved where it sees what its contract says: another's state would be no witness. A line "saved" has contract,

@@ -191,7 +191,8 @@ static int check_pairs(struct moving *m, enum gabi_state_kind kind, unsigned vp)
 
 	for (size_t i = 0; i < count; i++) {
 		bool known = kind != GABI_STATE_GIC_CPU;
-		uint64_t number = pair[i].number - (kind == GABI_STATE_GIC2_CPU && pair[i].number >= GABI_STATE_GIC2_DIST ? GABI_STATE_GIC2_DIST : 0);
+		bool own = kind == GABI_STATE_GIC2_CPU && pair[i].number >= GABI_STATE_GIC2_DIST;
+		uint64_t number = pair[i].number - (own ? GABI_STATE_GIC2_DIST : 0);
 
 		for (unsigned order = 0; order < state_gic_cpu_count; order++)
 			known = known || number == state_gic_cpu[order];
