@@ -53,12 +53,12 @@ struct set {
 	size_t count;
 };
 
-static bool has(const struct set *set, const struct gabi_field *field)
+/* Fields and words are both sorted by key: `at` goes along with the fields that are asked for, from 0. */
+static bool has(const struct set *set, const struct gabi_field *field, size_t *at)
 {
-	for (size_t i = 0; i < set->count; i++)
-		if (!gabi_key_order(&set->word[i].key, &field->key))
-			return set->word[i].value >> field->lo & 1;
-	return false;
+	while (*at < set->count && gabi_key_order(&set->word[*at].key, &field->key) < 0)
+		++*at;
+	return *at < set->count && !gabi_key_order(&set->word[*at].key, &field->key) && set->word[*at].value >> field->lo & 1;
 }
 
 static uint64_t value_of(const struct set *set, uint64_t leaf, unsigned part)
@@ -89,14 +89,16 @@ static bool is_word_of(const char *list, const char *name)
 static bool is_feature(const struct gabi_field *field)
 {
 	static const uint64_t amd_copies = 0x0183f3ff; /* of CPUID 1 EDX in 0x80000001 EDX: QEMU's by themselves */
+	const char *name;
 
 	if (field->bits != 1 || field->kind != GABI_KIND_FLAG || strncmp(field->source, "QEMU", 4) ||
 	    (field->key.space != GABI_SPACE_CPUID && field->key.space != GABI_SPACE_MSR))
 		return false;
 	if (field->key.index == 0x80000001 && field->key.part == GABI_EDX && amd_copies >> field->lo & 1)
 		return false;
+	name = gabi_libvirt_name(field->name);
 	for (size_t i = 0; i < GABI_COUNT_OF(unsaid); i++)
-		if (!strcmp(gabi_libvirt_name(field->name), unsaid[i]))
+		if (!strcmp(name, unsaid[i]))
 			return false;
 	return true;
 }
@@ -115,18 +117,19 @@ static bool is_vmx(const struct gabi_field *field)
 	return field->key.space == GABI_SPACE_MSR && field->key.index >= 0x480 && field->key.index <= 0x491;
 }
 
-static bool model_has(const struct set *model, const char *lacks, const struct gabi_field *field)
+/* Does libvirt's model have the feature, where QEMU's of that name does? */
+static bool libvirt_has(bool qemus, const char *lacks, const struct gabi_field *field)
 {
-	return has(model, field) && !is_vmx(field) && strcmp(field->name, "hypervisor") && !is_word_of(lacks, gabi_libvirt_name(field->name));
+	return qemus && !is_vmx(field) && strcmp(field->name, "hypervisor") && !is_word_of(lacks, gabi_libvirt_name(field->name));
 }
 
-/* QEMU's model of that name, as KVM leaves it. */
-static bool qemu_has(const struct set *model, const struct gabi_field *field)
+/* Does the guest, as KVM leaves the model? */
+static bool guest_has(bool qemus, const struct gabi_field *field)
 {
-	for (size_t i = 0; i < GABI_COUNT_OF(defaults); i++)
+	for (size_t i = 0; qemus && i < GABI_COUNT_OF(defaults); i++)
 		if (!strcmp(field->name, defaults[i].name))
-			return defaults[i].on && has(model, field);
-	return has(model, field) && !is_vmx(field);
+			return defaults[i].on;
+	return qemus && !is_vmx(field);
 }
 
 static const char *lacks_of(const struct gabi_model *model)
@@ -148,13 +151,13 @@ static bool is_removed(const char *model, const struct gabi_field *field)
 enum said { SAID_NOT, SAID_ON, SAID_OFF };
 
 /* What libvirt says of a feature beside that model's name. */
-static enum said said_of(const struct candidate *candidate, const struct gabi_field *field, const struct set *model, const char *lacks, bool on)
+static enum said said_of(const struct candidate *candidate, const struct gabi_field *field, bool qemus, const char *lacks, bool on)
 {
-	bool mine = model_has(model, lacks, field);
+	bool mine = libvirt_has(qemus, lacks, field);
 
 	if (on)
 		return mine ? SAID_NOT : SAID_ON;
-	return mine || qemu_has(model, field) || is_removed(candidate->name, field) ? SAID_OFF : SAID_NOT;
+	return mine || guest_has(qemus, field) || is_removed(candidate->name, field) ? SAID_OFF : SAID_NOT;
 }
 
 /* libvirt drops TSX where the CPU's own is broken: x86DataFilterTSX. */
@@ -167,9 +170,24 @@ static bool is_broken(const struct gabi_field *field, const struct set *host)
 	       (model == 60 || model == 69 || model == 70 || (model == 63 && (signature & 0xf) < 4));
 }
 
-static bool host_has(const struct set *host, const struct gabi_field *field)
+/* The features that libvirt has names for, and whether the host has them; found once for all candidates. */
+struct features {
+	size_t count;
+	struct feature {
+		const struct gabi_field *field;
+		bool on;
+	} at[GABI_LIBVIRT_FEATURES];
+};
+
+static void find_features(struct features *features, const struct set *host)
 {
-	return has(host, field) && !is_broken(field, host);
+	size_t count, at = 0;
+	const struct gabi_field *field = gabi_fields(&count);
+
+	features->count = 0;
+	for (size_t i = 0; i < count && features->count < GABI_LIBVIRT_FEATURES; i++)
+		if (is_feature(&field[i]))
+			features->at[features->count++] = (struct feature){ &field[i], has(host, &field[i], &at) && !is_broken(&field[i], host) };
 }
 
 static bool take_decimal(const char **at, unsigned *ret_number)
@@ -209,17 +227,18 @@ static bool is_signed(const char *signatures, const struct set *host)
 	return false;
 }
 
-static struct measured measure(const struct candidate *candidate, const struct gabi_model *model, const struct set *host)
+static struct measured measure(const struct candidate *candidate, const struct gabi_model *model, const struct features *features,
+			       const struct set *host)
 {
 	struct measured measured = { .candidate = candidate, .is_same_part = is_signed(candidate->signatures, host) };
 	const char *lacks = lacks_of(model);
 	struct set words;
-	size_t count;
-	const struct gabi_field *field = gabi_fields(&count);
+	size_t at = 0;
 
 	words.word = gabi_model_words(model, &words.count);
-	for (size_t i = 0; i < count; i++) {
-		enum said said = is_feature(&field[i]) ? said_of(candidate, &field[i], &words, lacks, host_has(host, &field[i])) : SAID_NOT;
+	for (size_t i = 0; i < features->count; i++) {
+		const struct gabi_field *field = features->at[i].field;
+		enum said said = said_of(candidate, field, has(&words, field, &at), lacks, features->at[i].on);
 
 		measured.on += said == SAID_ON;
 		measured.off += said == SAID_OFF;
@@ -268,20 +287,21 @@ static bool is_other_vendor(const struct candidate *candidate, const struct set 
 	return known && *candidate->vendor && strcmp(known, candidate->vendor);
 }
 
-static void list_features(struct gabi_libvirt_cpu *cpu, const struct candidate *candidate, const struct set *host)
+static void list_features(struct gabi_libvirt_cpu *cpu, const struct candidate *candidate, const struct features *features)
 {
 	const struct gabi_model *model = gabi_model_find(candidate->name);
+	const char *lacks = lacks_of(model);
 	struct set words;
-	size_t count;
-	const struct gabi_field *field = gabi_fields(&count);
+	size_t at = 0;
 
 	words.word = gabi_model_words(model, &words.count);
 	cpu->model = candidate->name;
-	for (size_t i = 0; i < count && cpu->count < GABI_COUNT_OF(cpu->features); i++) {
-		enum said said = is_feature(&field[i]) ? said_of(candidate, &field[i], &words, lacks_of(model), host_has(host, &field[i])) : SAID_NOT;
+	for (size_t i = 0; i < features->count; i++) {
+		const struct gabi_field *field = features->at[i].field;
+		enum said said = said_of(candidate, field, has(&words, field, &at), lacks, features->at[i].on);
 
 		if (said != SAID_NOT)
-			cpu->features[cpu->count++] = (struct gabi_libvirt_feature){ field[i].name, said == SAID_ON };
+			cpu->features[cpu->count++] = (struct gabi_libvirt_feature){ field->name, said == SAID_ON };
 	}
 }
 
@@ -290,7 +310,9 @@ bool gabi_libvirt_decode(const struct gabi_word *word, size_t count, bool (*usab
 {
 	const struct set host = { word, count };
 	struct measured best = { .candidate = NULL };
+	struct features features;
 
+	find_features(&features, &host);
 	for (size_t i = GABI_COUNT_OF(candidates); i; i--) { /* the newest first, as libvirt */
 		const struct candidate *candidate = &candidates[i - 1];
 		const struct gabi_model *model = gabi_model_find(candidate->name);
@@ -298,13 +320,13 @@ bool gabi_libvirt_decode(const struct gabi_word *word, size_t count, bool (*usab
 
 		if (!model || !usable(ctx, model, candidate->name) || is_other_vendor(candidate, &host))
 			continue;
-		measured = measure(candidate, model, &host);
+		measured = measure(candidate, model, &features, &host);
 		if (is_better(&measured, &best))
 			best = measured;
 	}
 	*ret_cpu = (struct gabi_libvirt_cpu){ .count = 0 };
 	if (best.candidate)
-		list_features(ret_cpu, best.candidate, &host);
+		list_features(ret_cpu, best.candidate, &features);
 	return best.candidate;
 }
 
@@ -313,19 +335,23 @@ struct gabi_libvirt_difference gabi_libvirt_compare(const struct gabi_model *mod
 {
 	struct gabi_libvirt_difference difference = { .missing = NULL };
 	const struct set host = { word, count };
+	const char *lacks = lacks_of(model);
+	struct features features;
 	struct set words;
-	size_t fields;
-	const struct gabi_field *field = gabi_fields(&fields);
+	size_t at = 0;
 
+	find_features(&features, &host);
 	words.word = gabi_model_words(model, &words.count);
-	for (size_t i = fields; i; i--) { /* backwards, so that the first stays */
-		const struct gabi_field *at = &field[i - 1];
-		bool mine = is_feature(at) && model_has(&words, lacks_of(model), at), theirs = is_feature(at) && host_has(&host, at);
+	for (size_t i = 0; i < features.count; i++) {
+		const struct gabi_field *field = features.at[i].field;
+		bool mine = libvirt_has(has(&words, field, &at), lacks, field), theirs = features.at[i].on;
 
-		if (mine == theirs || is_named(ctx, at->name))
+		if (mine == theirs || is_named(ctx, field->name))
 			continue;
-		*(mine ? &difference.missing : &difference.extra) = at;
-		++*(mine ? &difference.missing_count : &difference.extra_count);
+		if (mine && !difference.missing_count++)
+			difference.missing = field;
+		if (theirs && !difference.extra_count++)
+			difference.extra = field;
 	}
 	return difference;
 }

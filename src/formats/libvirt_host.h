@@ -7,6 +7,8 @@
 
 #include "base/base.h"
 
+#define GABI_LIBVIRT_FEATURES 512 /* there are some 430 */
+
 /* A model, and what differs from it; names are QEMU's. */
 struct gabi_libvirt_feature {
 	const char *name;
@@ -16,7 +18,7 @@ struct gabi_libvirt_feature {
 struct gabi_libvirt_cpu {
 	const char *model;
 	size_t count;
-	struct gabi_libvirt_feature features[512];
+	struct gabi_libvirt_feature features[GABI_LIBVIRT_FEATURES];
 };
 
 /*
