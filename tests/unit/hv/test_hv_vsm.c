@@ -1069,6 +1069,31 @@ static void install_intercept__each_case__gives_the_status_of_its_page(void **st
 	}
 }
 
+/* hv_dialect.def: nothing is taken that the VMM cannot hold. */
+static void stock_kvm__what_no_kvm_stops_at__is_refused(void **state)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+
+	(void)state;
+	config.dialect = GABI_HV_DIALECT_STOCK_KVM;
+	rig = rig_secure_with(&config);
+	for (unsigned trap = 0; trap < GABI_HV_TRAP_COUNT; trap++) {
+		bool by_msr = (trap >= 3 && trap <= 14) || trap >= 19;
+
+		assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_CrInterceptControl, (uint64_t)1 << trap),
+				 by_msr ? 0 : GABI_HV_STATUS_INVALID_REGISTER_VALUE);
+	}
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, 1 | GABI_HV_READ << 1),
+			 GABI_HV_STATUS_INVALID_REGISTER_VALUE);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, CONFIG_PROTECT), 0);
+	assert_int_equal(install(rig, 4, GABI_HV_INTERCEPT_CPUID, 1), GABI_HV_STATUS_INVALID_PARAMETER);
+	assert_int_equal(install(rig, 4, GABI_HV_INTERCEPT_EXCEPTION, 14), GABI_HV_STATUS_INVALID_PARAMETER);
+	assert_int_equal(install(rig, 2, GABI_HV_INTERCEPT_MSR, 0xc0000103), GABI_HV_STATUS_SUCCESS);
+	assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_IO_PORT, 0x80), GABI_HV_STATUS_SUCCESS);
+	rig_free(rig);
+}
+
 static void install_intercept__more_than_there_is_room_for__is_insufficient_memory(void **state)
 {
 	struct rig *rig = rig_secure();
@@ -1546,6 +1571,7 @@ int main(void)
 		cmocka_unit_test(trap__each_case__enters_the_vtl_that_wants_it),
 		cmocka_unit_test(io__installed_port__is_told_to_the_vtl_that_wants_it),
 		cmocka_unit_test(install_intercept__each_case__gives_the_status_of_its_page),
+		cmocka_unit_test(stock_kvm__what_no_kvm_stops_at__is_refused),
 		cmocka_unit_test(install_intercept__more_than_there_is_room_for__is_insufficient_memory),
 		cmocka_unit_test(msr_intercept__installed__is_told_with_rdx_and_rax),
 		cmocka_unit_test(cpuid_intercept__installed__is_told_with_the_default_result),
