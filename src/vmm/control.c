@@ -210,6 +210,8 @@ static int begin_job(struct vmm_control *control, struct client *client, struct 
 		return gabi_fail(diag, GABI_ERR_SCHEMA, "no open file came with this command", (char *)NULL);
 	request->file = client->file;
 	client->file = -1;
+	if (control->options.ops.ready)
+		control->options.ops.ready(control->options.ops.ctx);
 	pthread_mutex_lock(&control->lock);
 	control->request = *request;
 	control->asker = (unsigned)(client - control->client);
@@ -484,6 +486,10 @@ void vmm_control_stop(struct vmm_control *control)
 	end_jobs(control);
 	wake(control);
 	pthread_join(control->listens, NULL);
+	if (control->job == WANTED) { /* it never began */
+		vmm_answer_error(&control->result, &control->request, "state", "the guest has ended");
+		control->job = DONE;
+	}
 	end_job(control);
 	for (unsigned i = 0; i < VMM_CONTROL_CLIENTS; i++)
 		if (control->client[i].socket >= 0)

@@ -18,7 +18,9 @@ struct vmm_control_ops {
 	int (*serve)(void *ctx, const struct vmm_order *request, struct gabi_json *result, struct gabi_diag *diag);
 	/* JOBs, one at a time, on the jobs' thread. The file is closed afterwards, by the caller. */
 	int (*work)(void *ctx, const struct vmm_order *request, struct gabi_json *result, struct gabi_diag *diag);
-	/* Makes a job that is under way return soon. Also called when all ends. */
+	/* Makes a job that is under way return soon. Also called when all ends. A cancel is of the job that was last made ready, which
+	 * may not have begun. */
+	void (*ready)(void *ctx);
 	void (*cancel)(void *ctx);
 	/* Writes how far the job is, any time while it is under way. */
 	void (*progress)(void *ctx, struct gabi_json *progress);

@@ -273,7 +273,6 @@ static int work(void *ctx, const struct vmm_order *order, struct gabi_json *resu
 {
 	struct vmm_service *service = ctx;
 
-	atomic_store(&service->cancelled, false);
 	keep_progress(service, &(struct vmm_progress){ 0 });
 	switch (order->command) {
 	case VMM_COMMAND_DUMP:
@@ -287,6 +286,11 @@ static int work(void *ctx, const struct vmm_order *order, struct gabi_json *resu
 	}
 }
 
+static void ready(void *ctx)
+{
+	atomic_store(&((struct vmm_service *)ctx)->cancelled, false);
+}
+
 static void cancel(void *ctx)
 {
 	atomic_store(&((struct vmm_service *)ctx)->cancelled, true);
@@ -298,7 +302,7 @@ int vmm_service_start(struct vmm_monitor *monitor, const struct vmm_place *place
 {
 	struct vmm_service *service = calloc(1, sizeof(*service));
 	const struct vmm_control_options options = {
-		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .cancel = cancel, .begin = begin, .progress = tell_progress, .ctx = service },
+		.name = place->name, .listener = place->listener, .ops = { .serve = serve, .work = work, .ready = ready, .cancel = cancel, .begin = begin, .progress = tell_progress, .ctx = service },
 	};
 	int err;
 
