@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # lab_facts.sh SOURCE GUEST HOST [NAME]: one guest under one contract, on KVM's own Hyper-V and on ours, on an unmodified kernel in the lab.
 # Where its facts differ, a row of tests/hyperv_facts.tsv says so and who is right; a difference without a row fails, and a row without
-# its difference too. NAME: promises beside those below that this host's KVM does not have. The host has two processors: where the guest's
-# two take turns on one, no entry of a TLB outlives a turn, and a flush that does nothing is not noticed.
+# its difference too. NAME: promises beside those below that this host's KVM does not have. The host has two processors, since where the
+# guest's two take turns on one no entry of a TLB outlives a turn. Of stale entries the lab says little all the same: a flush that was
+# planted to do nothing was not noticed on the emulated processors. On real ones it has not been run.
 set -uo pipefail
 source=$(readlink -f "$1")
 guest=$(readlink -f "$2")
