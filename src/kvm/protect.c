@@ -173,14 +173,16 @@ static int map_read_only_slowly(struct protect *protect, void *at)
 {
 	int ret;
 
-	atomic_fetch_add(&protect->closings, 1);
+	atomic_fetch_add(&protect->changes, 1);
 	if (mprotect(at, PAGE, PROT_READ))
 		return -1;
 	ret = map_pages(protect->uffd, at, PAGE, UFFDIO_CONTINUE_MODE_DONTWAKE);
 	if (!ret)
 		ret = write_protect(protect->uffd, at, PAGE, true);
-	atomic_fetch_add(&protect->closings, 1);
-	return mprotect(at, PAGE, PROT_READ | PROT_WRITE) || ret ? -1 : 0;
+	if (mprotect(at, PAGE, PROT_READ | PROT_WRITE))
+		ret = -1;
+	atomic_fetch_add(&protect->changes, 1);
+	return ret;
 }
 
 /* How many pages from there on have the same rights, up to what is mapped at once. */
@@ -227,6 +229,7 @@ static void open_page(struct gabi_kvm_machine *machine, struct refused *refused)
 		if (atomic_load(&protect->refused[vp].is) && same_page(&protect->refused[vp], refused))
 			return;
 	mprotect(page_at(machine, refused->vtl, refused->offset), PAGE, PROT_READ | PROT_WRITE);
+	atomic_fetch_add(&protect->changes, 1);
 }
 
 static void close_page(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t offset, bool write)
@@ -240,12 +243,12 @@ static void close_page(struct gabi_kvm_machine *machine, unsigned vp, unsigned v
 	refused->offset = offset;
 	refused->write = write;
 	mprotect(page_at(machine, vtl, offset), PAGE, PROT_NONE);
-	atomic_fetch_add(&protect->closings, 1);
+	atomic_fetch_add(&protect->changes, 1);
 	atomic_fetch_add(&protect->closed, 1);
 	atomic_store(&refused->is, true);
 }
 
-enum protect_fault protect_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t closings, uint64_t *ret_gpa, bool *ret_write)
+enum protect_fault protect_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t changes, uint64_t *ret_gpa, bool *ret_write)
 {
 	struct protect *protect = &machine->protect;
 	struct refused *refused;
@@ -260,7 +263,7 @@ enum protect_fault protect_fault(struct gabi_kvm_machine *machine, unsigned vp, 
 		*ret_write = refused->write;
 		open_page(machine, refused);
 		result = PROTECT_REFUSED;
-	} else if (atomic_load(&protect->closed) || atomic_load(&protect->closings) != closings) {
+	} else if (atomic_load(&protect->closed) || atomic_load(&protect->changes) != changes) {
 		result = PROTECT_RETRY;
 	}
 	pthread_mutex_unlock(&protect->lock);

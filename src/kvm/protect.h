@@ -32,7 +32,8 @@ struct protect {
 	pthread_mutex_t lock; /* page tables of the views change under it, and so does what follows */
 	bool begun[3];       /* levels whose view is registered */
 	struct refused *refused; /* of each virtual processor */
-	_Atomic uint64_t closings; /* how many pages were closed so far */
+	/* How often a page was closed or opened so far. Whoever sees it changed while it ran may have met a closed page. */
+	_Atomic uint64_t changes;
 	atomic_uint closed;  /* how many are now */
 };
 
@@ -46,7 +47,7 @@ enum protect_fault {
 	PROTECT_RETRY,   /* another processor's page was closed for a moment */
 	PROTECT_REFUSED, /* an access that is not allowed */
 };
-enum protect_fault protect_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t closings, uint64_t *ret_gpa, bool *ret_write);
+enum protect_fault protect_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t changes, uint64_t *ret_gpa, bool *ret_write);
 
 /* Before a virtual processor is entered: an access that was refused and then given up is forgotten. */
 void protect_forget(struct gabi_kvm_machine *machine, unsigned vp);

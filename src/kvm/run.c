@@ -653,12 +653,12 @@ static int this_thread(void)
 }
 
 /* KVM could not reach memory: an access that is not allowed, or one that another processor's closed for a moment. */
-static bool take_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t closings, struct gabi_kvm_exit *exit)
+static bool take_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t changes, struct gabi_kvm_exit *exit)
 {
 	uint64_t gpa;
 	bool write;
 
-	switch (protect_fault(machine, vp, vtl, closings, &gpa, &write)) {
+	switch (protect_fault(machine, vp, vtl, changes, &gpa, &write)) {
 	case PROTECT_REFUSED:
 		*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_PROTECTED, .write = write, .count = 1, .address = gpa };
 		return true;
@@ -700,7 +700,7 @@ static void heed_kick(struct gabi_kvm_machine *machine, unsigned vp)
 int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 		    struct gabi_diag *diag)
 {
-	uint64_t closings = atomic_load(&machine->protect.closings);
+	uint64_t changes = atomic_load(&machine->protect.changes);
 	int failed;
 
 	if (!is_there(machine, vp, vtl))
@@ -718,7 +718,7 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		heed_kick(machine, vp);
 		return 0;
 	}
-	if (failed == EFAULT && take_fault(machine, vp, vtl, closings, exit))
+	if (failed == EFAULT && take_fault(machine, vp, vtl, changes, exit))
 		return 0;
 	errno = failed;
 	return kvm_refused(diag, "run a virtual processor");
