@@ -43,9 +43,11 @@ static bool next_line(struct client *client, int patience_ms)
 	uint64_t start = now_ms();
 	const char *end;
 
-	client->len -= client->used;
-	memmove(client->line, client->line + client->used, client->len);
-	client->used = 0;
+	if (client->used) {
+		client->len -= client->used;
+		memmove(client->line, client->line + client->used, client->len);
+		client->used = 0;
+	}
 	while (!(end = client->len ? memchr(client->line, '\n', client->len) : NULL)) {
 		struct pollfd wait = { client->socket, POLLIN, 0 };
 		uint64_t gone = now_ms() - start;
