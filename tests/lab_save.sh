@@ -48,7 +48,7 @@ until grep -q turn said || [ $tries = 0 ]; do
 	tries=$((tries - 1))
 done
 if [ "$what" = save ]; then
-	gabi save one /out/guest.saved && gabi ctl one quit
+	gabi save one /out/guest.saved && gabi ctl one quit && { wait $pid || :; } # its last line is to be whole
 else
 	echo q >&5
 	wait $pid || echo "it ends with $?"
