@@ -249,21 +249,15 @@ int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const 
 }
 
 /*
- * The bits of a word on which there may be something to say: those that differ, be it from what a guest sees of an MSR that its
- * VMM does not write, or from what the VMM may say that the host has. Of a bare CPU it is not known whether KVM passes on what is
- * equal.
+ * The bits of a word on which there may be something to say: those that differ. Of a bare CPU it is not known whether KVM
+ * passes on what is equal; and of an MSR the guest may see another value than the host's, or a rule ask for zero.
  */
 static uint64_t bits_to_ask(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
 {
-	bool equal_fits = (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST) && promise && offer;
-	uint64_t differ;
+	bool equal_fits = (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST) && promise && offer &&
+			  promise->key.space != GABI_SPACE_MSR;
 
-	if (!equal_fits)
-		return ~(uint64_t)0;
-	differ = promise->value ^ offer->value;
-	if (promise->key.space == GABI_SPACE_MSR)
-		differ |= (promise->value ^ gabi_msr_at_start(judge->host, offer)) | (offer->value ^ gabi_showable(&offer->key, offer->value));
-	return differ;
+	return equal_fits ? promise->value ^ offer->value : ~(uint64_t)0;
 }
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
@@ -271,8 +265,7 @@ static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, cons
 {
 	unsigned bits = promise ? promise->bits : offer->bits;
 	struct gabi_spans spans = gabi_spans_of(key, bits);
-	uint64_t differ = bits_to_ask(judge, promise, offer) & gabi_mask(bits);
-	uint64_t ask = key->space == GABI_SPACE_MSR ? gabi_mask(bits) : differ; /* of an MSR a rule may want zero, whatever the host has */
+	uint64_t ask = bits_to_ask(judge, promise, offer) & gabi_mask(bits);
 	struct gabi_span span;
 
 	while (ask) {
@@ -282,8 +275,6 @@ static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, cons
 		if (!gabi_spans_next(&spans, &span))
 			break;
 		ask &= ~gabi_span_mask(&span);
-		if (!(differ & gabi_span_mask(&span)) && span.rule != GABI_RULE_ZERO)
-			continue;
 		if (!gabi_rule_promises(span.rule) || !gate_is_open(judge, span.gate))
 			continue;
 		end = gabi_judge_span(judge, key, &span, promise, offer);
