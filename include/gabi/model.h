@@ -74,10 +74,23 @@ GABI_API int gabi_model_unknown(const struct gabi_model_set *set, const char *na
 
 /*
  * The argument of -cpu in words that QEMU has: a model that it does not have (of the set, or of source "gabi") becomes that model's nearest
- * ancestor that it has, and what differs. *ret_text is to be freed with mem.
+ * ancestor that it has, and what differs; a set of Hyper-V flags becomes these. *ret_text is to be freed with mem.
  */
 GABI_API int gabi_model_set_argument(const struct gabi_model_set *set, const char *text, size_t len, const struct gabi_mem *mem,
 				     char **ret_text, struct gabi_diag *diag);
+
+/*
+ * Hyper-V flags that go together: what a tool gives a Windows guest. In a -cpu argument the name of a set stands for its flags, and
+ * can be taken for a model too: that is "host" with them.
+ */
+struct gabi_hyperv_set {
+	const char *name;   /* "hyperv-kubevirt" */
+	const char *flags;  /* properties of QEMU, "name" and "name=value", parted by spaces; what a flag needs stands before it */
+	const char *source; /* of which tool, and where it says so */
+};
+
+GABI_API const struct gabi_hyperv_set *gabi_hyperv_sets(size_t *ret_count);
+GABI_API const struct gabi_hyperv_set *gabi_hyperv_set_find(const char *name); /* NULL if there is none */
 
 GABI_END
 #endif

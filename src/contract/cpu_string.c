@@ -110,12 +110,16 @@ static int unknown_name(const char *name, struct gabi_diag *diag)
 	struct gabi_out out = gabi_out_to(text, sizeof(text));
 	size_t count;
 	const struct gabi_qemu_name *own = gabi_qemu_names(&count);
+	const struct gabi_hyperv_set *set;
 
 	for (size_t i = 0; i < count; i++)
 		if (is_feature(&own[i]))
 			gabi_nearest_offer(&nearest, own[i].name, strlen(own[i].name));
 	for (size_t i = 0; i < GABI_COUNT_OF(options); i++)
 		gabi_nearest_offer(&nearest, options[i].name, strlen(options[i].name));
+	set = gabi_hyperv_sets(&count);
+	for (size_t i = 0; i < count; i++)
+		gabi_nearest_offer(&nearest, set[i].name, strlen(set[i].name));
 	gabi_nearest_print(&nearest, &out);
 	return gabi_fail(diag, GABI_ERR_UNKNOWN, "QEMU has no CPU property \"", name, "\"", text, (char *)NULL);
 }

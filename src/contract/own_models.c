@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "base/nearest.h"
+#include "contract/hyperv_sets.h"
 
 #include <string.h>
 
@@ -76,6 +77,7 @@ int gabi_model_unknown(const struct gabi_model_set *own, const char *name, struc
 	struct gabi_out out = gabi_out_to(text, sizeof(text));
 	size_t count;
 	const struct gabi_model_alias *alias = gabi_model_aliases(&count);
+	const struct gabi_hyperv_set *set;
 	const struct gabi_model *model;
 
 	for (size_t i = 0; i < count; i++)
@@ -86,6 +88,9 @@ int gabi_model_unknown(const struct gabi_model_set *own, const char *name, struc
 	model = gabi_model_set_models(own, &count);
 	for (size_t i = 0; i < count; i++)
 		gabi_nearest_offer(&nearest, model[i].name, strlen(model[i].name));
+	set = gabi_hyperv_sets(&count);
+	for (size_t i = 0; i < count; i++)
+		gabi_nearest_offer(&nearest, set[i].name, strlen(set[i].name));
 	gabi_nearest_print(&nearest, &out);
 	return gabi_fail(diag, GABI_ERR_UNKNOWN, "there is no CPU model \"", name, "\"", text, (char *)NULL);
 }
@@ -157,20 +162,38 @@ static int too_long(struct gabi_diag *diag)
 	return gabi_fail(diag, GABI_ERR_LIMIT, "a -cpu argument has at most 16384 bytes", (char *)NULL);
 }
 
-/* The argument with its model replaced; ret_text is a buffer of cap bytes. */
+/* The argument with sets of Hyper-V flags replaced, also those that are among a model's changes. */
+static int write_sets(const char *text, char *buf, size_t cap, struct gabi_diag *diag)
+{
+	struct gabi_out out = gabi_out_to(buf, cap);
+	size_t name_len = strcspn(text, ",");
+	int err;
+
+	gabi_out_bytes(&out, text, name_len);
+	err = gabi_hyperv_sets_out_items(&out, text + name_len, strlen(text + name_len), diag);
+	return !err && out.len > GABI_CPU_MAX_LEN ? too_long(diag) : err;
+}
+
+/* The argument with its model replaced; buf is a buffer of cap bytes. */
 static int write_argument(const struct gabi_model_set *own, const char *text, size_t len, char *buf, size_t cap, struct gabi_diag *diag)
 {
 	struct gabi_out out = gabi_out_to(buf, cap);
 	const char *comma = memchr(text, ',', len);
 	size_t name_len = comma ? (size_t)(comma - text) : len;
+	const struct gabi_hyperv_set *set;
 	const struct gabi_model *model;
 
 	gabi_out_bytes(&out, text, name_len);
 	model = is_no_model(buf) ? NULL : gabi_model_set_find(own, buf);
-	if (!model && !is_no_model(buf))
+	set = model ? NULL : gabi_hyperv_set_find(buf);
+	if (!model && !set && !is_no_model(buf))
 		return gabi_model_unknown(own, buf, diag);
-	if (model && is_ours(model)) {
+	if (set || (model && is_ours(model)))
 		out = gabi_out_to(buf, cap);
+	if (set) {
+		gabi_out_text(&out, "host");
+		gabi_hyperv_set_out(&out, set);
+	} else if (model && is_ours(model)) {
 		out_model(&out, own, model);
 	}
 	gabi_out_bytes(&out, text + name_len, len - name_len);
@@ -181,6 +204,7 @@ int gabi_model_set_argument(const struct gabi_model_set *own, const char *text, 
 			    struct gabi_diag *diag)
 {
 	const struct gabi_mem memory = gabi_mem_or_default(mem);
+	const size_t cap = GABI_CPU_MAX_LEN + 1;
 	char *buf;
 	int err;
 
@@ -192,12 +216,14 @@ int gabi_model_set_argument(const struct gabi_model_set *own, const char *text, 
 				 (char *)NULL);
 	if (memchr(text, '\0', len))
 		return gabi_fail(diag, GABI_ERR_SYNTAX, "a -cpu argument holds no NUL", (char *)NULL);
-	buf = gabi_mem_get(&memory, GABI_CPU_MAX_LEN + 1);
+	buf = gabi_mem_get(&memory, 2 * cap);
 	if (!buf)
 		return nomem(diag);
-	err = write_argument(own, text, len, buf, GABI_CPU_MAX_LEN + 1, diag);
+	err = write_argument(own, text, len, buf, cap, diag);
+	if (!err)
+		err = write_sets(buf, buf + cap, cap, diag);
 	if (!err) {
-		*ret_text = gabi_mem_copy_text(&memory, buf);
+		*ret_text = gabi_mem_copy_text(&memory, buf + cap);
 		err = *ret_text ? 0 : nomem(diag);
 	}
 	gabi_mem_put(&memory, buf);
@@ -271,7 +297,7 @@ static int check_row(const struct gabi_model_set *set, const struct gabi_model *
 	if (!is_name(row->name))
 		return gabi_fail(diag, GABI_ERR_SYNTAX, "a model's name is 1 to 63 letters, digits and any of - _ . + that it does not begin with",
 				 (char *)NULL);
-	if (is_no_model(row->name) || gabi_model_set_find(set, row->name))
+	if (is_no_model(row->name) || gabi_model_set_find(set, row->name) || gabi_hyperv_set_find(row->name))
 		return gabi_fail(diag, GABI_ERR_DUPLICATE, "there is a CPU model \"", row->name, "\" already", (char *)NULL);
 	if (!gabi_model_set_find(set, row->parent))
 		return gabi_model_unknown(set, row->parent, diag);

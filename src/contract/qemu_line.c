@@ -604,15 +604,17 @@ static int finish_machine(struct reader *reader)
 static int take_cpu(struct reader *reader, const char *cpu)
 {
 	struct gabi_qemu *line = reader->line;
-	size_t len = strcspn(cpu, ",");
+	size_t len = strcspn(cpu, ","), told;
 	int err = gabi_model_set_argument(reader->own, cpu, strlen(cpu), &line->mem, &line->cpu, reader->diag);
 
 	if (!err && arch_of(line->cpu) != GABI_ARCH_ANY && arch_of(line->cpu) != gabi_qemu_arch(line))
 		err = gabi_fail(reader->diag, GABI_ERR_CONFLICT, line->machine, " is no machine of a CPU of ", gabi_arch_text(arch_of(line->cpu)),
 				(char *)NULL);
-	if (err || !strncmp(line->cpu, cpu, len + 1))
+	told = err ? 0 : strlen(line->cpu);
+	if (err || (!strncmp(line->cpu, cpu, told) && !cpu[told + strspn(cpu + told, " \n")]))
 		return err;
-	return note(reader, "QEMU has no model of that name, and is told -cpu '", line->cpu, "'");
+	return note(reader, strncmp(line->cpu, cpu, len + 1) ? "QEMU has no model of that name, and is told -cpu '" :
+		    "a set of Hyper-V flags is no name of QEMU's, which is told -cpu '", line->cpu, "'");
 }
 
 static int finish(struct reader *reader, bool is_part)

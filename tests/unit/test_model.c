@@ -267,6 +267,85 @@ static void own_models__mean_what_qemu_is_told(void **state)
 	gabi_model_set_free(set);
 }
 
+/* Each flag stands behind those that it needs, so that any beginning of a set can be asked for. */
+static void hyperv_set__each_beginning__is_one_that_qemu_takes(void **state)
+{
+	size_t count;
+	const struct gabi_hyperv_set *set = gabi_hyperv_sets(&count);
+
+	(void)state;
+	assert_true(count >= 9);
+	for (size_t i = 0; i < count; i++) {
+		char text[1024];
+		struct gabi_out out = gabi_out_to(text, sizeof(text));
+		struct gabi_diag diag = { 0 };
+		struct gabi_cpu *cpu;
+
+		gabi_out_text(&out, "qemu64,vmx");
+		for (const char *at = set[i].flags; *at; at += strspn(at, " ")) {
+			gabi_out_char(&out, ',');
+			gabi_out_bytes(&out, at, strcspn(at, " "));
+			at += strcspn(at, " ");
+			if (gabi_cpu_parse(text, out.len, NULL, NULL, &cpu, &diag))
+				fail_msg("%s: %s: %s", set[i].name, text, diag.text);
+			gabi_cpu_free(cpu);
+		}
+		assert_ptr_equal(gabi_hyperv_set_find(set[i].name), &set[i]);
+		assert_null(gabi_model_find(set[i].name));
+		assert_false(gabi_cpu_has_property(set[i].name));
+	}
+}
+
+static void hyperv_set__in_an_argument__is_its_flags(void **state)
+{
+	static const struct gabi_model rows[] = {
+		{ .name = "win", .parent = "EPYC", .changes = "hyperv-virt-install-4.1 -hv-time", .model_id = "" },
+	};
+#define FLAGS "hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-time=on"
+	static const struct {
+		const char *text, *told;
+	} arguments[] = {
+		{ "EPYC,hyperv-virt-install-4.1", "EPYC," FLAGS },
+		{ "EPYC,hyperv-virt-install-4.1=on,-hv-time,avx2", "EPYC," FLAGS ",-hv-time,avx2" },
+		{ "EPYC,,hyperv-virt-install-4.1,", "EPYC,," FLAGS "," },
+		{ "hyperv-virt-install-4.1,hv-time=off", "host," FLAGS ",hv-time=off" },
+		{ "win,hv-time", "EPYC-v1," FLAGS ",hv-time=off,hv-time" },
+	};
+#undef FLAGS
+	static const struct {
+		const char *text;
+		int err;
+		const char *says;
+	} refused[] = {
+		{ "EPYC,-hyperv-nova", GABI_ERR_RANGE, "can only be added" },
+		{ "EPYC,+hyperv-nova", GABI_ERR_RANGE, "can only be added" },
+		{ "EPYC,hyperv-nova=off", GABI_ERR_RANGE, "can only be added" },
+		{ "EPYC,hyperv-novo", GABI_ERR_UNKNOWN, "near it is hyperv-nova" },
+		{ "hyperv-nov", GABI_ERR_UNKNOWN, "near it is hyperv-nova" },
+		{ "EPYC,hyperv-proxmox-intel", GABI_ERR_CONFLICT, "hv-evmcs needs vmx" },
+	};
+	struct gabi_model_set *set = set_of(rows, GABI_COUNT_OF(rows));
+	char *told;
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(arguments); i++) {
+		assert_int_equal(gabi_model_set_argument(set, arguments[i].text, strlen(arguments[i].text), NULL, &told, NULL), 0);
+		assert_string_equal(told, arguments[i].told);
+		free(told);
+	}
+	for (size_t i = 0; i < GABI_COUNT_OF(refused); i++) {
+		struct gabi_diag diag = { 0 };
+		struct gabi_cpu *cpu;
+
+		assert_int_equal(gabi_cpu_parse(refused[i].text, strlen(refused[i].text), set, NULL, &cpu, &diag), refused[i].err);
+		if (!strstr(diag.text, refused[i].says))
+			fail_msg("%s: %s", refused[i].text, diag.text);
+	}
+	assert_int_equal(gabi_model_set_add(set, &(struct gabi_model){ .name = "hyperv-nova", .parent = "EPYC", .changes = "", .model_id = "" }, NULL),
+			 GABI_ERR_DUPLICATE);
+	gabi_model_set_free(set);
+}
+
 static void own_model__that_qemu_would_not_take__is_refused(void **state)
 {
 	static const struct {
@@ -444,6 +523,8 @@ int main(void)
 		cmocka_unit_test(evmcs_composites__are_what_every_kernel_leaves),
 		cmocka_unit_test(evmcs_composites__are_there_for_every_model_with_ept),
 		cmocka_unit_test(own_models__mean_what_qemu_is_told),
+		cmocka_unit_test(hyperv_set__each_beginning__is_one_that_qemu_takes),
+		cmocka_unit_test(hyperv_set__in_an_argument__is_its_flags),
 		cmocka_unit_test(own_model__that_qemu_would_not_take__is_refused),
 		cmocka_unit_test(own_models__say_when_memory_is_short),
 		cmocka_unit_test(set_named__finds_the_bits),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi model fit: the named model nearest to a host, or to a contract, and what to add and to remove. */
+#include "fit_hyperv.h"
 #include "load.h"
 #include "models.h"
 #include "rows.h"
@@ -14,6 +15,14 @@
 struct set {
 	const struct gabi_word *word;
 	size_t count;
+};
+
+/* What is to be fitted: one of the two, its architecture and its words. */
+struct subject {
+	struct gabi_contract *contract;
+	struct gabi_host *host;
+	enum gabi_arch arch;
+	struct set words;
 };
 
 static uint64_t value_of(const struct set *set, const struct gabi_field *field)
@@ -181,8 +190,7 @@ static enum status measure(struct fits *fits, const struct gabi_model *model, si
 	return STATUS_YES;
 }
 
-static enum status show_nearest(const struct args *args, const struct gabi_model_set *own, const struct fits *fits, enum gabi_arch arch,
-				const struct set *host)
+static enum status show_nearest(const struct args *args, const struct gabi_model_set *own, const struct fits *fits, const struct subject *subject)
 {
 	char *text = NULL;
 	size_t len;
@@ -194,8 +202,8 @@ static enum status show_nearest(const struct args *args, const struct gabi_model
 
 	if (!status) {
 		words.word = gabi_cpu_words(cpu, &words.count);
-		if (arch == GABI_ARCH_X86)
-			print_argument(out, fits->at[0].name, &words, host);
+		if (subject->arch == GABI_ARCH_X86)
+			print_argument(out, fits->at[0].name, &words, &subject->words);
 		else
 			fputs("host: with KVM the CPU is the host's own", out);
 		gabi_cpu_free(cpu);
@@ -208,26 +216,28 @@ static enum status show_nearest(const struct args *args, const struct gabi_model
 		rows_begin(&rows, args->option[OPTION_JSON]);
 		rows_text(&rows, "cpu", "Nearest, made the same", text);
 		show_fits(&rows, fits->at, args->option[OPTION_ALL] || fits->count < 5 ? fits->count : 5);
+		if (subject->arch == GABI_ARCH_X86)
+			show_hyperv_fits(&rows, subject->contract, subject->host, args->option[OPTION_ALL]);
 		rows_end(&rows);
 	}
 	free(text);
 	return status;
 }
 
-static enum status fit_host(const struct args *args, const struct gabi_model_set *own, enum gabi_arch arch, const struct set *host)
+static enum status fit_subject(const struct args *args, const struct gabi_model_set *own, const struct subject *subject)
 {
 	size_t count, more;
 	const struct gabi_model *model = gabi_models(&count), *users = gabi_model_set_models(own, &more);
 	struct fits fits = { .at = calloc(count + more, sizeof(*fits.at)) };
-	enum status status = fits.at ? measure(&fits, model, count, own, arch, host) : STATUS_REFUSED;
+	enum status status = fits.at ? measure(&fits, model, count, own, subject->arch, &subject->words) : STATUS_REFUSED;
 
 	if (!fits.at)
 		complain("out of memory");
 	if (!status)
-		status = measure(&fits, users, more, own, arch, host);
+		status = measure(&fits, users, more, own, subject->arch, &subject->words);
 	if (!status) {
 		qsort(fits.at, fits.count, sizeof(*fits.at), by_distance);
-		status = show_nearest(args, own, &fits, arch, host);
+		status = show_nearest(args, own, &fits, subject);
 	}
 	free(fits.at);
 	return status;
@@ -235,16 +245,16 @@ static enum status fit_host(const struct args *args, const struct gabi_model_set
 
 enum status model_fit(const struct args *args, const struct gabi_model_set *own)
 {
-	struct gabi_contract *contract;
-	struct gabi_host *host;
-	struct set set;
-	enum status status = load_any(args, args->file[0], &contract, &host);
+	struct subject subject;
+	enum status status = load_any(args, args->file[0], &subject.contract, &subject.host);
 
 	if (status)
 		return status;
-	set.word = contract ? gabi_contract_words(contract, &set.count) : gabi_host_words(host, &set.count);
-	status = fit_host(args, own, contract ? gabi_contract_arch(contract) : gabi_host_arch(host), &set);
-	gabi_contract_free(contract);
-	gabi_host_free(host);
+	subject.arch = subject.contract ? gabi_contract_arch(subject.contract) : gabi_host_arch(subject.host);
+	subject.words.word = subject.contract ? gabi_contract_words(subject.contract, &subject.words.count) :
+						gabi_host_words(subject.host, &subject.words.count);
+	status = fit_subject(args, own, &subject);
+	gabi_contract_free(subject.contract);
+	gabi_host_free(subject.host);
 	return status;
 }

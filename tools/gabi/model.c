@@ -53,10 +53,15 @@ static size_t list_names(const struct args *args, const struct gabi_model_set *o
 {
 	size_t count, found = each_model(args, own, NULL, print_name);
 	const struct gabi_model_alias *alias = gabi_model_aliases(&count);
+	const struct gabi_hyperv_set *set;
 
 	for (size_t i = 0; i < count; i++)
 		if (wanted(args, alias[i].name) && ++found)
 			printf("%s\n", alias[i].name);
+	set = gabi_hyperv_sets(&count);
+	for (size_t i = 0; i < count; i++)
+		if (wanted(args, set[i].name) && ++found)
+			printf("%s\n", set[i].name);
 	return found;
 }
 
@@ -88,6 +93,23 @@ static size_t list_aliases(struct rows *rows, const struct args *args)
 	return found;
 }
 
+static size_t list_sets(struct rows *rows, const struct args *args)
+{
+	static const struct column columns[] = { { "SET" }, { "OF", .wraps = true }, { "FLAGS", .wraps = true } };
+	size_t count, found = 0;
+	const struct gabi_hyperv_set *set = gabi_hyperv_sets(&count);
+
+	rows_open(rows, "hyperv", "Hyper-V flags", columns, COUNT_OF(columns));
+	for (size_t i = 0; i < count; i++) {
+		if (!wanted(args, set[i].name))
+			continue;
+		rows_add(rows, COLOR_NONE, (const char *[]){ set[i].name, set[i].source, set[i].flags });
+		found++;
+	}
+	rows_close(rows);
+	return found;
+}
+
 static enum status model_list(const struct args *args, const struct gabi_model_set *own)
 {
 	struct rows rows;
@@ -98,6 +120,7 @@ static enum status model_list(const struct args *args, const struct gabi_model_s
 	rows_begin(&rows, args->option[OPTION_JSON]);
 	found = list_models(&rows, args, own);
 	found += list_aliases(&rows, args);
+	found += list_sets(&rows, args);
 	rows_end(&rows);
 	return found ? STATUS_YES : STATUS_NO;
 }
@@ -146,24 +169,33 @@ static void add_word(struct rows *rows, const struct gabi_word *word)
 	free(text);
 }
 
-/* Whose model it is, and what QEMU is told where it does not have that. */
-static void print_head(struct rows *rows, const char *text, const struct gabi_model_set *own, const struct gabi_cpu *cpu)
+static void print_model(struct rows *rows, const struct gabi_model *model)
 {
-	char name[64], *argument;
-	const struct gabi_model *model;
-
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), text);
-	model = gabi_model_set_find(own, name);
-	rows_text(rows, "model", "Model", model ? model->name : gabi_cpu_takes_host(cpu) ? "the host's, with these changes" : "base");
-	if (!model)
-		return;
 	rows_text(rows, "since", "Since", model->source);
 	if (*model->parent)
 		rows_text(rows, "parent", "Parent", model->parent);
 	rows_text(rows, "changes", "Changes", model->changes);
-	if (model == gabi_cpu_model(cpu) || gabi_model_set_argument(own, text, strlen(text), NULL, &argument, NULL))
+}
+
+/* Whose model it is, and what QEMU is told where it does not have that. */
+static void print_head(struct rows *rows, const char *text, const struct gabi_model_set *own, const struct gabi_cpu *cpu)
+{
+	char name[64], *argument;
+	const struct gabi_hyperv_set *set;
+	const struct gabi_model *model;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, ","), text);
+	model = gabi_model_set_find(own, name);
+	set = gabi_hyperv_set_find(name);
+	rows_text(rows, "model", "Model", model ? model->name : gabi_cpu_takes_host(cpu) ? "the host's, with these changes" : "base");
+	if (model)
+		print_model(rows, model);
+	if (set)
+		rows_text(rows, "since", "Since", set->source);
+	if (gabi_model_set_argument(own, text, strlen(text), NULL, &argument, NULL))
 		return;
-	rows_text(rows, "qemu", "QEMU is told", argument);
+	if (strcmp(argument, text))
+		rows_text(rows, "qemu", "QEMU is told", argument);
 	gabi_text_free(argument, NULL);
 }
 
