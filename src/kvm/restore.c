@@ -6,46 +6,56 @@
 
 #include <gabi/vocab.h>
 
-static bool is_drop(const struct gabi_op *op, const struct gabi_word *word)
+static bool is_of(const struct gabi_op *op, unsigned kind, const struct gabi_word *word)
 {
-	return op->kind == GABI_OP_DROP_IF_EQUAL && !gabi_key_compare(&op->key, &word->key) &&
-	       (op->vp == GABI_VP_ALL || op->vp == word->vp);
+	return op->kind == kind && !gabi_key_compare(&op->key, &word->key) && (op->vp == GABI_VP_ALL || op->vp == word->vp);
 }
 
-int restore_drops(struct moving *moving, const struct gabi_word *word)
+const struct gabi_op *restore_op(const struct moving *moving, unsigned kind, const struct gabi_word *word)
 {
 	size_t count;
 	const struct gabi_op *op = gabi_plan_ops(moving->plan, &count);
 
-	for (size_t i = 0; i < count; i++) {
-		if (!is_drop(&op[i], word))
-			continue;
-		if (op[i].value != word->value)
-			return state_word_refused(moving, word, "is in use, and this host cannot load it", 0);
-		moving->effort.dropped++;
-		return 1;
-	}
+	for (size_t i = 0; i < count; i++)
+		if (is_of(&op[i], kind, word))
+			return &op[i];
+	return NULL;
+}
+
+static int check_drop(struct moving *m, const struct gabi_op *drop, const struct gabi_word *word)
+{
+	if (drop->value != word->value)
+		return state_word_refused(m, word, "is in use, and this host cannot load it", 0);
+	m->effort.dropped++;
 	return 0;
 }
 
-/* What is listed here will be tried; of the rest the plan must say that it may stay behind. */
+/* What is listed here will be tried, but for what the plan says may stay behind; and no state takes back what the plan has read
+ * back. What is not listed must be allowed to stay behind. */
+static int check_word(struct moving *m, const struct gabi_word *word)
+{
+	bool listed = state_list_has(m->list, word->key.index), promised = word->key.space == GABI_SPACE_ARM64;
+	const struct gabi_op *op = listed && !promised ? NULL : restore_op(m, GABI_OP_DROP_IF_EQUAL, word);
+
+	if (op)
+		return check_drop(m, op, word);
+	if (!listed)
+		return state_word_refused(m, word, "cannot be loaded here: this kernel does not list it", 0);
+	op = promised ? restore_op(m, GABI_OP_VERIFY, word) : NULL;
+	if (op && (op->value ^ word->value) & op->mask)
+		return state_word_refused(m, word, "is not what the guest was promised", 0);
+	return 0;
+}
+
 static int check_words(struct moving *m)
 {
 	size_t count;
 	const struct gabi_word *word = gabi_state_words(m->from, &count);
+	int err = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		int drops;
-
-		if (state_list_has(m->list, word[i].key.index))
-			continue;
-		drops = restore_drops(m, &word[i]);
-		if (drops < 0)
-			return drops;
-		if (!drops)
-			return state_word_refused(m, &word[i], "cannot be loaded here: this kernel does not list it", 0);
-	}
-	return 0;
+	for (size_t i = 0; !err && i < count; i++)
+		err = check_word(m, &word[i]);
+	return err;
 }
 
 static int check_vm(const struct moving *m)

@@ -10,19 +10,16 @@
 
 /* ---- registers ---- */
 
-/* Has the plan read back all of that promise? Its value is then the state's, for both are the contract's. */
-static bool is_verified(const struct moving *m, const struct gabi_word *word)
+/* Is it the plan's? What that has read back whole is the state's value too, for both are the contract's; and what it leaves behind
+ * has been looked at. */
+static bool is_the_plans(const struct moving *m, const struct gabi_word *word)
 {
-	size_t count;
-	const struct gabi_op *op = gabi_plan_ops(m->plan, &count);
+	const struct gabi_op *verify;
 
 	if (word->key.space != GABI_SPACE_ARM64)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		if (op[i].kind == GABI_OP_VERIFY && !gabi_key_compare(&op[i].key, &word->key) &&
-		    (op[i].vp == GABI_VP_ALL || op[i].vp == word->vp))
-			return op[i].mask == gabi_mask(word->bits) && op[i].value == word->value;
-	return false;
+	verify = restore_op(m, GABI_OP_VERIFY, word);
+	return (verify && verify->mask == gabi_mask(word->bits)) || restore_op(m, GABI_OP_DROP_IF_EQUAL, word);
 }
 
 /* KVM refused. Of some registers it takes no write at all, and shows the value all the same. */
@@ -56,7 +53,7 @@ static int load_registers(struct moving *m, unsigned vp)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < count; i++)
-		if (word[i].vp == vp && !word[i].key.part && state_list_has(m->list, word[i].key.index) && !is_verified(m, &word[i]))
+		if (word[i].vp == vp && !word[i].key.part && state_list_has(m->list, word[i].key.index) && !is_the_plans(m, &word[i]))
 			err = load_register(m, &word[i], word + count);
 	return err;
 }

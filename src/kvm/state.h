@@ -60,7 +60,7 @@ int restore_vm(struct moving *moving);
 int restore_vp(struct moving *moving, unsigned vp);
 int restore_finish(struct moving *moving);
 
-/* Does the plan say that the word stays behind? 1 or 0; GABI_ERR_KVM if it may only with another value. */
-int restore_drops(struct moving *moving, const struct gabi_word *word);
+/* The plan's first operation of that kind on the word; NULL: there is none. */
+const struct gabi_op *restore_op(const struct moving *moving, unsigned kind, const struct gabi_word *word);
 
 #endif

@@ -322,6 +322,11 @@ static int add_registers(struct making *m)
 	return add_own_registers(m);
 }
 
+static bool is_drop(const struct gabi_finding *finding)
+{
+	return finding->kind == GABI_FINDING_DROP_IF_UNUSED || finding->kind == GABI_FINDING_PROMISE_STANDS;
+}
+
 static int add_drops(struct making *m)
 {
 	size_t count;
@@ -333,7 +338,7 @@ static int add_drops(struct making *m)
 	for (size_t i = 0; i < count; i++) {
 		struct gabi_op op = { .kind = GABI_OP_DROP_IF_EQUAL, .scope = GABI_SCOPE_VP, .bits = finding[i].bits,
 				      .vp = finding[i].vp, .key = finding[i].key, .value = finding[i].want };
-		int err = finding[i].kind == GABI_FINDING_DROP_IF_UNUSED ? add(m->plan, &op) : 0;
+		int err = is_drop(&finding[i]) ? add(m->plan, &op) : 0;
 
 		if (err)
 			return err;

@@ -358,6 +358,10 @@ size_t gabi_finding_remedy(const struct gabi_finding *finding, char *out, size_t
 		print_name(&to, "drop ", finding);
 		gabi_out_text(&to, " when saving");
 		break;
+	case GABI_FINDING_PROMISE_STANDS:
+		print_name(&to, "leave out ", finding);
+		gabi_out_text(&to, " of the state: the plan sets what was promised");
+		break;
 	case GABI_FINDING_UNSEEN:
 	case GABI_FINDING_UNNAMED:
 		print_unseen(&to, finding);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* src/state, src/formats/state.c and src/verdict/state.c: a saved state, its stream, and whether a host may load it. */
 #include <gabi/formats.h>
+#include <gabi/plan.h>
 #include <gabi/state.h>
 
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <cbor.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 
 #define PSCI      0x6030000000140000
 #define BITMAP    0x6030000000160000
+#define CTR_EL0   0x603000000013d801
 #define X0        0x6030000000100000
 #define V0        0x6040000000100054
 #define UNNAMED   0x603000000013ffff
@@ -491,6 +494,78 @@ static void check__of_registers_that_one_side_lacks__goes_by_value_and_class(voi
 		expect_extra(GABI_ARCH_X86, x86_usual, COUNT_OF(x86_usual), &x86_extras[i]);
 }
 
+/* A register of the state that is promised too, as 0x8444c004: CTR_EL0, of which kernels before 6.3 show a VMM their own IDC. */
+static const struct {
+	const char *name, *release;
+	uint64_t value;
+	unsigned host_flags;
+	enum gabi_verdict verdict;
+	unsigned kind; /* of the only finding; NONE: there is none */
+} promised[] = {
+	{ "what was promised", "6.12.107", 0x8444c004, 0, GABI_FITS, GABI_FINDING_NONE },
+	{ "KVM's own IDC, of a kernel that shows guests another", "6.1.176", 0x9444c004, 0, GABI_FITS_WITH_ACTIONS,
+	  GABI_FINDING_PROMISE_STANDS },
+	{ "the same, of a kernel that nobody named", "", 0x9444c004, 0, GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
+	{ "another IDC, of a kernel that shows guests the same", "6.3", 0x9444c004, 0, GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
+	{ "another bit beside it, of a kernel that shows guests another IDC", "6.1.176", 0x9444c005, 0, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_CANNOT_LOAD },
+	{ "what was promised, on a host that shows its VMM another", "6.12.107", 0x8444c004, GABI_WORD_SEEN,
+	  GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
+	{ "KVM's own IDC, on such a host", "6.1.176", 0x9444c004, GABI_WORD_SEEN, GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
+};
+
+/* Does the plan leave the register behind that holds this value? */
+static bool leaves_behind(const struct gabi_contract *contract, const struct gabi_host *host, const struct gabi_report *report,
+			  const struct gabi_word *word)
+{
+	struct gabi_plan *plan = NULL;
+	const struct gabi_op *op;
+	size_t count, drops = 0;
+
+	REQUIRE(gabi_plan_new(contract, host, report, NULL, &plan, &diag));
+	op = gabi_plan_ops(plan, &count);
+	for (size_t i = 0; i < count; i++)
+		drops += op[i].kind == GABI_OP_DROP_IF_EQUAL && !gabi_key_compare(&op[i].key, &word->key) && op[i].value == word->value;
+	gabi_plan_free(plan);
+	return drops == 1;
+}
+
+static void check__of_a_register_that_is_promised_too__goes_by_the_promise(void **unused)
+{
+	const struct gabi_word promise = WORD(ARM64, CTR_EL0, 64, 0x8444c004);
+
+	(void)unused;
+	for (size_t i = 0; i < COUNT_OF(promised); i++) {
+		struct gabi_word words[] = { promise, arm64_usual[1] }, saved = promise;
+		struct gabi_host *home = host_of(GABI_ARCH_ARM64, words, 2), *host;
+		struct gabi_contract *contract = NULL;
+		struct gabi_report *report = NULL;
+		struct gabi_state *state;
+		const struct gabi_finding *finding;
+		size_t count;
+
+		words[0].flags = (uint8_t)promised[i].host_flags;
+		saved.value = promised[i].value;
+		host = host_of(GABI_ARCH_ARM64, words, 2);
+		REQUIRE(gabi_contract_pin(home, NULL, NULL, &contract, &diag));
+		state = state_for(GABI_ARCH_ARM64, contract, &saved);
+		REQUIRE(gabi_state_set_release(state, promised[i].release, &diag));
+		REQUIRE(gabi_state_check(state, contract, host, &report, &diag));
+		finding = gabi_report_findings(report, &count);
+		if (gabi_report_verdict(report) != promised[i].verdict || count != (promised[i].kind != GABI_FINDING_NONE) ||
+		    (count && finding->kind != promised[i].kind))
+			fail_msg("%s: %s, %zu findings, %s", promised[i].name, gabi_verdict_text(gabi_report_verdict(report)), count,
+				 gabi_finding_text(count ? finding->kind : GABI_FINDING_NONE));
+		if (promised[i].verdict != GABI_DOES_NOT_FIT)
+			assert_int_equal(leaves_behind(contract, host, report, &saved), promised[i].kind != GABI_FINDING_NONE);
+		gabi_report_free(report);
+		gabi_state_free(state);
+		gabi_contract_free(contract);
+		gabi_host_free(host);
+		gabi_host_free(home);
+	}
+}
+
 static void check__of_another_contract_or_architecture__refused(void **unused)
 {
 	struct gabi_host *host = host_of(GABI_ARCH_ARM64, arm64_usual, COUNT_OF(arm64_usual));
@@ -563,6 +638,7 @@ int main(void)
 		cmocka_unit_test(read__of_what_is_damaged__names_section_and_byte),
 		cmocka_unit_test(read__of_what_stands_behind__refused),
 		cmocka_unit_test(check__of_registers_that_one_side_lacks__goes_by_value_and_class),
+		cmocka_unit_test(check__of_a_register_that_is_promised_too__goes_by_the_promise),
 		cmocka_unit_test(check__of_another_contract_or_architecture__refused),
 		cmocka_unit_test(read__with_too_little_memory__leaves_nothing),
 	};
