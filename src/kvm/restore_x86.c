@@ -406,11 +406,36 @@ static const struct plain vp_last[] = {
 	{ GABI_STATE_MP_STATE, KVM_SET_MP_STATE, "set whether it runs" },
 };
 
+/* Are the same devices in the kernel on both sides? One that the state lacks would stay as it was made, and what the guest did with
+ * its own would be lost. There is no timer without the chips. */
+static int check_devices(struct moving *m)
+{
+	union {
+		struct kvm_irqchip chip;
+		struct kvm_pit_state2 pit;
+		struct kvm_lapic_state lapic;
+	} seen;
+	bool chips = part_of(m, GABI_STATE_PIC_FIRST, GABI_VP_ALL), pit = part_of(m, GABI_STATE_PIT, GABI_VP_ALL);
+	bool apics = part_of(m, GABI_STATE_LAPIC, 0), has_apics = !state_call(m, m->vm->vcpu[0], KVM_GET_LAPIC, &seen.lapic);
+	const char *wrong = NULL;
+
+	seen.chip = (struct kvm_irqchip){ .chip_id = KVM_IRQCHIP_PIC_MASTER };
+	if (apics != has_apics)
+		wrong = apics ? "the state has local APICs of KVM's, and the VM has none" :
+				"the VM has local APICs of KVM's, and the state has none";
+	else if (chips != !state_call(m, m->vm->vm, KVM_GET_IRQCHIP, &seen.chip))
+		wrong = chips ? "the state has interrupt controllers of KVM's, and the VM has none" :
+				"the VM has interrupt controllers of KVM's, and the state has none";
+	else if (chips && pit != !state_call(m, m->vm->vm, KVM_GET_PIT2, &seen.pit))
+		wrong = pit ? "the state has a timer of KVM's, and the VM has none" : "the VM has a timer of KVM's, and the state has none";
+	return wrong ? gabi_fail(m->diag, GABI_ERR_KVM, wrong, (char *)NULL) : 0;
+}
+
 int restore_check(struct moving *moving)
 {
 	uint8_t blob[GABI_NESTED_MAX];
 	size_t len;
-	int err = 0;
+	int err = check_devices(moving);
 
 	for (unsigned vp = 0; !err && vp < moving->vm->vcpus; vp++) {
 		err = take_nested(moving, vp, blob, &len);

@@ -1,47 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi_kvm_apply on this machine's own KVM, whatever that can do. Skipped where there is none. */
-#include <gabi/contract.h>
-#include <gabi/kvm.h>
-#include <gabi/plan.h>
-#include <gabi/verdict.h>
+#include "here.h"
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
-
-static struct gabi_host *host;
-static struct gabi_contract *contract; /* of all that this host offers */
-
-#define REQUIRE(call)                                                                    \
-	do {                                                                             \
-		struct gabi_diag diag = { 0 };                                           \
-		if (call)                                                                \
-			fail_msg("%s %s (errno %d)", diag.where, diag.text, diag.sys_errno); \
-	} while (0)
 
 static struct gabi_kvm_vm *require_vm(unsigned vcpus)
 {
 	const struct gabi_kvm_vm_options options = { .size = sizeof(options), .vcpus = vcpus };
-	struct gabi_kvm_vm *vm = NULL;
 
-	REQUIRE(gabi_kvm_vm_create(contract, &options, NULL, &vm, &diag));
-	return vm;
-}
-
-static struct gabi_plan *require_plan(const struct gabi_contract *of)
-{
-	struct gabi_plan *plan = NULL;
-
-	REQUIRE(gabi_plan_new(of, host, NULL, NULL, &plan, &diag));
-	return plan;
+	return here_vm(&options);
 }
 
 #ifdef __x86_64__
@@ -77,7 +48,7 @@ static void apply__of_what_the_host_offers__holds_on_every_virtual_processor(voi
 	}
 	(void)state;
 	struct gabi_kvm_vm *vm = require_vm(2);
-	struct gabi_plan *plan = require_plan(contract);
+	struct gabi_plan *plan = here_plan(here_contract);
 
 	REQUIRE(gabi_kvm_apply(plan, vm, NULL, &diag));
 	gabi_plan_free(plan);
@@ -87,9 +58,9 @@ static void apply__of_what_the_host_offers__holds_on_every_virtual_processor(voi
 /* A copy of the contract with one more promise. */
 static struct gabi_contract *with(const struct gabi_word *more)
 {
-	struct gabi_contract *changed = gabi_contract_new(gabi_contract_arch(contract), NULL);
+	struct gabi_contract *changed = gabi_contract_new(gabi_contract_arch(here_contract), NULL);
 	size_t count;
-	const struct gabi_word *word = gabi_contract_words(contract, &count);
+	const struct gabi_word *word = gabi_contract_words(here_contract, &count);
 
 	assert_non_null(changed);
 	for (size_t i = 0; i < count; i++)
@@ -114,7 +85,7 @@ static void apply__of_what_kvm_does_not_take__names_it_and_its_value(void **stat
 {
 	struct gabi_contract *changed = with(&impossible);
 	struct gabi_kvm_vm *vm = require_vm(1);
-	struct gabi_plan *plan = require_plan(changed);
+	struct gabi_plan *plan = here_plan(changed);
 	struct gabi_diag diag = { 0 };
 
 	(void)state;
@@ -137,7 +108,7 @@ static const struct gabi_key told = { .space = GABI_SPACE_ARM64, .index = 0x6030
 static bool sees_otherwise(const struct gabi_contract *of)
 {
 	struct gabi_kvm_vm *vm = require_vm(1);
-	struct gabi_plan *plan = require_plan(contract);
+	struct gabi_plan *plan = here_plan(here_contract);
 	struct gabi_kvm_testimony *testimony = NULL;
 	const struct gabi_kvm_sight *sight;
 	bool otherwise = false;
@@ -157,20 +128,20 @@ static bool sees_otherwise(const struct gabi_contract *of)
 
 static void witness__of_a_bit_that_was_not_given__sees_it(void **state)
 {
-	struct gabi_word word = *gabi_contract_find(contract, &told, GABI_VP_ALL);
+	struct gabi_word word = *gabi_contract_find(here_contract, &told, GABI_VP_ALL);
 	struct gabi_contract *changed;
 
 	(void)state;
 	word.value ^= 1; /* x86: an FPU. arm64: random numbers by TRNG */
 	changed = with(&word);
-	assert_false(sees_otherwise(contract));
+	assert_false(sees_otherwise(here_contract));
 	assert_true(sees_otherwise(changed));
 	gabi_contract_free(changed);
 }
 
 static void create__for_another_architecture__is_refused(void **state)
 {
-	bool x86 = gabi_contract_arch(contract) == GABI_ARCH_X86;
+	bool x86 = gabi_contract_arch(here_contract) == GABI_ARCH_X86;
 	struct gabi_contract *other = gabi_contract_new(x86 ? GABI_ARCH_ARM64 : GABI_ARCH_X86, NULL);
 	struct gabi_kvm_vm *vm = NULL;
 
@@ -184,27 +155,11 @@ static void create__for_another_architecture__is_refused(void **state)
 static void apply__without_virtual_processors__is_refused(void **state)
 {
 	const struct gabi_kvm_vm none = { .size = sizeof(none), .vm = -1 };
-	struct gabi_plan *plan = require_plan(contract);
+	struct gabi_plan *plan = here_plan(here_contract);
 
 	(void)state;
 	assert_int_equal(gabi_kvm_apply(plan, &none, NULL, NULL), GABI_ERR_ARG);
 	gabi_plan_free(plan);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	REQUIRE(gabi_kvm_probe(NULL, NULL, &host, &diag));
-	REQUIRE(gabi_contract_pin(host, NULL, NULL, &contract, &diag));
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	gabi_contract_free(contract);
-	gabi_host_free(host);
-	return 0;
 }
 
 int main(void)
@@ -216,12 +171,7 @@ int main(void)
 		cmocka_unit_test(create__for_another_architecture__is_refused),
 		cmocka_unit_test(apply__without_virtual_processors__is_refused),
 	};
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int skipped = here_skip();
 
-	if (kvm < 0) {
-		printf("skipped: /dev/kvm cannot be opened\n");
-		return 77;
-	}
-	close(kvm);
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return skipped ? skipped : cmocka_run_group_tests(tests, here_begin, here_end);
 }
