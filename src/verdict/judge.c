@@ -103,11 +103,21 @@ static int scale(struct gabi_judge *judge, const struct question *q)
 	return find(judge, q, gabi_host_covers(judge->host, GABI_SPACE_CAP) ? GABI_FINDING_DIFFERS : GABI_FINDING_UNSEEN);
 }
 
+/* What a virtual processor starts with in an MSR. A word's fields are asked one after the other. */
+static uint64_t msr_at_start(struct gabi_judge *judge, const struct gabi_word *offer)
+{
+	if (offer != judge->started) {
+		judge->started = offer;
+		judge->start = gabi_msr_at_start(judge->host, offer);
+	}
+	return judge->start;
+}
+
 /*
  * Some MSRs KVM computes for the guest and takes no other value of: a guest sees what a virtual processor starts with, which
  * need not be what KVM says that it supports. YES: that is what is wanted; NO: it is not; MAYBE: the VMM can write it.
  */
-static enum gabi_answer starts_with(const struct gabi_judge *judge, const struct question *q)
+static enum gabi_answer starts_with(struct gabi_judge *judge, const struct question *q)
 {
 	const struct gabi_span *span = q->span;
 	uint64_t fixed, wrong;
@@ -117,7 +127,7 @@ static enum gabi_answer starts_with(const struct gabi_judge *judge, const struct
 	fixed = gabi_span_mask(span) & ~q->offer->settable;
 	if (!fixed)
 		return GABI_MAYBE;
-	wrong = (q->want ^ gabi_span_get(span, gabi_msr_at_start(judge->host, q->offer))) << span->lo & fixed;
+	wrong = (q->want ^ gabi_span_get(span, msr_at_start(judge, q->offer))) << span->lo & fixed;
 	return wrong ? GABI_NO : fixed == gabi_span_mask(span) && judge->view == GABI_VIEW_KVM ? GABI_YES : GABI_MAYBE;
 }
 
@@ -248,26 +258,43 @@ int gabi_judge_span(struct gabi_judge *judge, const struct gabi_key *key, const 
 	return offer ? judge_written(judge, &q) : judge_unlisted(judge, &q);
 }
 
-/*
- * The bits of a word on which there may be something to say: those that differ. Of a bare CPU it is not known whether KVM
- * passes on what is equal; and of an MSR the guest may see another value than the host's, or a rule ask for zero.
- */
-static uint64_t bits_to_ask(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
+/* Is a word that both list equal, and nothing more to ask? In an MSR a guest may see what it starts with instead, and of a bare
+ * CPU it is not known whether KVM passes on what it has. */
+static bool fits_as_it_is(const struct gabi_judge *judge, const struct gabi_word *promise, const struct gabi_word *offer)
 {
-	bool equal_fits = (judge->view == GABI_VIEW_KVM || judge->view == GABI_VIEW_GUEST) && promise && offer &&
-			  promise->key.space != GABI_SPACE_MSR;
+	return promise && offer && promise->value == offer->value && promise->key.space != GABI_SPACE_MSR &&
+	       judge->view != GABI_VIEW_CPU;
+}
 
-	return equal_fits ? promise->value ^ offer->value : ~(uint64_t)0;
+/* The bits of a word on which there may be something to say: those that differ, and those that no guest may have. A word that
+ * is not listed stands for the one that has nothing. */
+static uint64_t bits_to_ask(struct gabi_judge *judge, unsigned space, const struct gabi_spans *spans,
+			    const struct gabi_word *promise, const struct gabi_word *offer)
+{
+	uint64_t want = promise ? promise->value : spans->absent, have = offer ? offer->value : spans->absent;
+	uint64_t ask = (want ^ have) | (want & spans->zero);
+
+	if (judge->view == GABI_VIEW_CPU)
+		return ~(uint64_t)0;
+	if (space == GABI_SPACE_MSR)
+		return offer ? ask | (want ^ msr_at_start(judge, offer)) : ask;
+	return ask & ~spans->presented;
 }
 
 static int judge_word(struct gabi_judge *judge, const struct gabi_key *key, const struct gabi_word *promise,
 		      const struct gabi_word *offer)
 {
 	unsigned bits = promise ? promise->bits : offer->bits;
-	struct gabi_spans spans = gabi_spans_of(key, bits);
-	uint64_t ask = bits_to_ask(judge, promise, offer) & gabi_mask(bits);
+	struct gabi_spans spans;
 	struct gabi_span span;
+	uint64_t ask;
 
+	if (fits_as_it_is(judge, promise, offer))
+		return 0;
+	spans = gabi_spans_of(key, bits);
+	if (!gate_is_open(judge, spans.when))
+		return 0;
+	ask = bits_to_ask(judge, key->space, &spans, promise, offer) & gabi_mask(bits);
 	while (ask) {
 		int end;
 
@@ -407,7 +434,7 @@ static int judge_promises(struct gabi_judge *judge, const struct gabi_key *key, 
 	do {
 		if (gabi_is_state(key->space))
 			end = offer || judge->skip_state ? 0 : gabi_judge_state(judge, promises->at);
-		else if (bits_to_ask(judge, promises->at, offer))
+		else
 			end = judge_word(judge, key, promises->at, offer);
 		promises->at++;
 	} while (!end && promises->at < promises->end && !gabi_key_order(&promises->at->key, key));

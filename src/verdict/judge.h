@@ -18,6 +18,8 @@ struct gabi_judge {
 	enum gabi_view view;
 	const struct gabi_field *gate; /* the last condition that was looked up, and its answer */
 	bool gate_open;
+	const struct gabi_word *started; /* the last MSR whose start was looked up, and that */
+	uint64_t start;
 	bool said_unseen[GABI_SPACE_COUNT];
 };
 

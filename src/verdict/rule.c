@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "verdict/rule.h"
 
+#include "vocab/place.h"
+
 /* Orders two values of a field: signed where the field is. */
 static int order(const struct gabi_span *span, uint64_t a, uint64_t b)
 {
@@ -147,12 +149,11 @@ static bool is_cap(unsigned space)
 
 struct gabi_spans gabi_spans_of(const struct gabi_key *key, unsigned bits)
 {
-	const struct gabi_reg *reg = gabi_reg_of(key);
-	struct gabi_spans spans = { .bits = bits, .gap_rule = is_cap(key->space) ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
+	struct gabi_place place = gabi_place_of(key);
 
-	spans.field = gabi_fields_of(key, &spans.left);
-	spans.gate = reg ? gabi_reg_when(reg) : NULL;
-	return spans;
+	return (struct gabi_spans){ .field = place.field, .left = place.count, .gate = place.reg_when, .when = place.when,
+				    .absent = place.absent, .zero = place.zero, .presented = place.presented, .bits = bits,
+				    .gap_rule = is_cap(key->space) ? GABI_RULE_OFFERED : GABI_RULE_EQUAL };
 }
 
 void gabi_spans_skip(struct gabi_spans *spans, unsigned bit)

@@ -49,7 +49,9 @@ bool gabi_rule_promises(unsigned rule);
 struct gabi_spans {
 	const struct gabi_field *field; /* the next row */
 	const struct gabi_field *gate;  /* of the register, for the bits without a condition of their own */
+	const struct gabi_field *when;  /* of all its bits; NULL if they have not all the same */
 	size_t left;
+	uint64_t absent, zero, presented; /* as in struct gabi_place */
 	unsigned at, bits;
 	uint8_t gap_rule; /* of bits without a row: the strictest, but no guest sees a capability */
 };

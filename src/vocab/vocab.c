@@ -32,7 +32,7 @@ static const struct {
 #include "tables.h"
 };
 
-#include "names.inc" /* field_by_name, field_when, reg_when: written by gen_names at build time */
+#include "names.inc" /* field_by_name, field_when: written by gen_names at build time */
 
 _Static_assert(GABI_COUNT_OF(fields) < 32768, "the indexes of names.inc are 16 bits");
 
@@ -53,102 +53,6 @@ const struct gabi_reg *gabi_regs(size_t *ret_count)
 {
 	*ret_count = GABI_COUNT_OF(regs);
 	return regs;
-}
-
-/* Orders a row that begins at (space, index, sub) against a key. */
-static int begins(const struct gabi_key *row, const struct gabi_key *key)
-{
-	if (row->space != key->space)
-		return row->space < key->space ? -1 : 1;
-	if (row->index != key->index)
-		return row->index < key->index ? -1 : 1;
-	return row->sub <= key->sub ? -1 : 1;
-}
-
-/*
- * Several spaces hold words of one kind, seen from several sides; what they mean is told once, in the rows of one space.
- * A saved MSR's word says only that it is there, so that it has a register but no fields.
- */
-static unsigned space_of_fields(unsigned space)
-{
-	switch (space) {
-	case GABI_SPACE_CPUID_EMULATED:
-		return GABI_SPACE_CPUID;
-	case GABI_SPACE_HYPERV_EVMCS:
-	case GABI_SPACE_HYPERV_SYSTEM:
-		return GABI_SPACE_HYPERV;
-	case GABI_SPACE_MSR_DEFAULT:
-	case GABI_SPACE_MSR_EVMCS:
-		return GABI_SPACE_MSR;
-	case GABI_SPACE_CAP_SYSTEM:
-		return GABI_SPACE_CAP;
-	default:
-		return space;
-	}
-}
-
-const struct gabi_field *gabi_fields_of(const struct gabi_key *of, size_t *ret_count)
-{
-	const struct gabi_key home = { .space = (uint16_t)space_of_fields(of->space), .part = of->part, .sub = of->sub,
-				       .index = of->index }, *key = &home;
-	size_t low = 0, high = GABI_COUNT_OF(fields), end;
-	const struct gabi_key *run;
-
-	*ret_count = 0;
-	while (low < high) { /* first row that begins after the key's subleaf */
-		size_t middle = low + (high - low) / 2;
-
-		if (begins(&fields[middle].key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low)
-		return NULL;
-	/* The run of rows before it that begin at the same subleaf; of those, the key's part. */
-	run = &fields[low - 1].key;
-	if (run->space != key->space || run->index != key->index || fields[low - 1].sub_last < key->sub)
-		return NULL;
-	while (low && fields[low - 1].key.part > key->part && fields[low - 1].key.sub == run->sub &&
-	       fields[low - 1].key.index == run->index && fields[low - 1].key.space == run->space)
-		low--;
-	end = low;
-	while (low && fields[low - 1].key.part == key->part && fields[low - 1].key.sub == run->sub &&
-	       fields[low - 1].key.index == run->index && fields[low - 1].key.space == run->space)
-		low--;
-	*ret_count = end - low;
-	return end > low ? &fields[low] : NULL;
-}
-
-static const struct gabi_reg *find_reg(const struct gabi_key *key)
-{
-	size_t low = 0, high = GABI_COUNT_OF(regs);
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (begins(&regs[middle].key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low || regs[low - 1].key.space != key->space || regs[low - 1].key.index != key->index ||
-	    regs[low - 1].sub_last < key->sub)
-		return NULL;
-	return &regs[low - 1];
-}
-
-const struct gabi_reg *gabi_reg_of(const struct gabi_key *key)
-{
-	struct gabi_key home = { .space = (uint16_t)space_of_fields(key->space), .sub = key->sub, .index = key->index };
-	const struct gabi_reg *reg = find_reg(&home);
-
-	/* A feature MSR may be saved state, and a saved MSR may be read as a feature: each has one row, in either space. */
-	if (!reg && (home.space == GABI_SPACE_MSR || home.space == GABI_SPACE_MSR_STATE)) {
-		home.space = home.space == GABI_SPACE_MSR ? GABI_SPACE_MSR_STATE : GABI_SPACE_MSR;
-		reg = find_reg(&home);
-	}
-	return reg;
 }
 
 static char fold(char c)
@@ -276,13 +180,6 @@ int gabi_field_is_emulated(const struct gabi_field *field)
 		if (!strcmp(field->name, names[i]))
 			return 1;
 	return 0;
-}
-
-const struct gabi_field *gabi_reg_when(const struct gabi_reg *reg)
-{
-	int at = reg_when[reg - regs];
-
-	return at < 0 ? NULL : &fields[at];
 }
 
 const struct gabi_reg *gabi_reg_by_name(const char *name)
