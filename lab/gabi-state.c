@@ -9,6 +9,11 @@
  *     gabi-state prove CONTRACT STATE ... the same, and beside it each contract saved and loaded here, and on arm64 loaded where
  *                                         only one side has an interrupt controller; status 1 where a verdict does not come true
  *     gabi-state bench CONTRACT           calls and times of saving and restoring one virtual processor
+ *     gabi-state older CONTRACT STATE ... judges each state and tries it, and nothing else: for gabi-state-older, which has never
+ *                                         heard of some registers; the states' names get "+older"
+ *
+ * With --raw FILE before it `load` judges each state that fits a second time, by what `cpuid -r` said of this machine's processor
+ * in FILE ("+raw"): such a manifest knows nothing of KVM, and the verdict is "unknown".
  *
  * A guest is only saved where it sees what its contract says: another's state would be no witness. A line "saved" has contract,
  * outcome, why; a line "loaded" has state, verdict, outcome, first finding, why.
@@ -45,7 +50,7 @@ static const unsigned char image[] = {
 
 static unsigned untrue;          /* verdicts that did not come true */
 static struct gabi_host *host;   /* this machine */
-static struct gabi_host *unseen; /* the same by a source that did not see which registers are state */
+static struct gabi_host *raw;    /* its processor, as a tool that knows nothing of KVM saw it; NULL: nobody looked */
 static int unverified;         /* bench: a KVM that does not keep the CPUID it is given can be measured all the same */
 
 static void complain(const char *what, const struct gabi_diag *diag)
@@ -599,36 +604,27 @@ static void load_used(const char *path, const struct gabi_contract *contract, co
 	}
 }
 
-static int is_list_of_state(unsigned space)
+/* What another tool says of the machine. */
+static int read_raw(const char *path)
 {
-	return space == GABI_SPACE_MSR_STATE || space == GABI_SPACE_ARM64_STATE;
+	struct gabi_diag diag = { 0 };
+	size_t len;
+	char *text = read_file(path, &len);
+	int err = text ? gabi_host_import(text, len, GABI_IMPORT_CPUID, GABI_VIEW_CPU, NULL, &raw, &diag) : GABI_ERR_IO;
+
+	free(text);
+	if (err)
+		complain(path, &diag);
+	return err;
 }
 
-/* What other tools' files are: the processor, but not what KVM lists. */
-static int make_unseen(struct gabi_diag *diag)
-{
-	size_t count;
-	const struct gabi_word *word = gabi_host_words(host, &count);
-	int err;
-
-	unseen = gabi_host_new(gabi_host_arch(host), gabi_host_view(host), NULL);
-	err = unseen ? 0 : GABI_ERR_NOMEM;
-	for (size_t i = 0; !err && i < count; i++)
-		err = is_list_of_state(word[i].key.space) || word[i].flags & GABI_WORD_IMPLIED ? 0 : gabi_host_add(unseen, &word[i], diag);
-	for (unsigned space = 0; !err && space < GABI_SPACE_COUNT; space++)
-		if (gabi_host_covers(host, space) && !is_list_of_state(space))
-			err = gabi_host_cover(unseen, space);
-	if (!err)
-		err = gabi_host_set_fact(unseen, "kernel.release", gabi_host_fact(host, "kernel.release"), diag);
-	return err ? err : gabi_host_seal(unseen, diag);
-}
-
-static void load_unseen(const char *path, const struct gabi_contract *contract, const struct gabi_state *state)
+static void load_as(const char *path, const char *suffix, const struct gabi_contract *contract, const struct gabi_host *judged_by,
+		    const struct gabi_state *state)
 {
 	char name[320];
 
-	snprintf(name, sizeof(name), "%s+unseen", base_name(path));
-	load_state(name, contract, unseen, state, 0);
+	snprintf(name, sizeof(name), "%s+%s", base_name(path), suffix);
+	load_state(name, contract, judged_by, state, 0);
 }
 
 static int load_one(const char *contract_path, const char *path, int keeps)
@@ -639,11 +635,23 @@ static int load_one(const char *contract_path, const char *path, int keeps)
 
 	if (verdict == GABI_FITS_WITH_ACTIONS)
 		load_used(path, contract, state);
-	if (verdict >= 0 && verdict <= GABI_FITS_WITH_ACTIONS)
-		load_unseen(path, contract, state);
+	if (raw && verdict >= 0 && verdict <= GABI_FITS_WITH_ACTIONS)
+		load_as(path, "raw", contract, raw, state);
 	gabi_state_free(state);
 	gabi_contract_free(contract);
 	return verdict < 0 ? 3 : 0;
+}
+
+static int load_older(const char *contract_path, const char *path)
+{
+	struct gabi_contract *contract = read_contract(contract_path);
+	struct gabi_state *state = contract ? read_state(path) : NULL;
+
+	if (state)
+		load_as(path, "older", contract, host, state);
+	gabi_state_free(state);
+	gabi_contract_free(contract);
+	return state ? 0 : 3;
 }
 
 /* ---- saved here, loaded here ---- */
@@ -857,35 +865,49 @@ static int bench(const char *path)
 	return err ? 4 : 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-	struct gabi_diag diag = { 0 };
 	int status = 0;
 
-	if (argc < 3) {
-		fprintf(stderr, "usage: gabi-state save CONTRACT... | load CONTRACT STATE ... | prove CONTRACT STATE ... | bench CONTRACT\n");
-		return 2;
-	}
-	if (gabi_kvm_probe(NULL, NULL, &host, &diag) || make_unseen(&diag)) {
-		complain("/dev/kvm", &diag);
-		return 4;
-	}
-	if (!strcmp(argv[1], "save"))
-		for (int i = 2; i < argc; i++)
+	if (!strcmp(argv[0], "save"))
+		for (int i = 1; i < argc; i++)
 			status |= save_one(argv[i]);
-	else if (!strcmp(argv[1], "load"))
-		for (int i = 2; i + 1 < argc; i += 2)
+	else if (!strcmp(argv[0], "load"))
+		for (int i = 1; i + 1 < argc; i += 2)
 			status |= load_one(argv[i], argv[i + 1], 1);
-	else if (!strcmp(argv[1], "prove")) {
-		for (int i = 2; i + 1 < argc; i += 2)
+	else if (!strcmp(argv[0], "older"))
+		for (int i = 1; i + 1 < argc; i += 2)
+			status |= load_older(argv[i], argv[i + 1]);
+	else if (!strcmp(argv[0], "prove")) {
+		for (int i = 1; i + 1 < argc; i += 2)
 			status |= prove(argv[i], argv[i + 1]);
 		printf("%u verdicts did not come true\n", untrue);
 		status = status ? status : untrue != 0;
 	} else {
 		unverified = 1;
-		status = bench(argv[2]);
+		status = bench(argv[1]);
 	}
-	gabi_host_free(unseen);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	int options = argc > 3 && !strcmp(argv[1], "--raw") ? 2 : 0, status;
+	struct gabi_diag diag = { 0 };
+
+	if (argc - options < 3) {
+		fprintf(stderr, "usage: gabi-state save CONTRACT... | [--raw FILE] load CONTRACT STATE ... | prove CONTRACT STATE ... |\n"
+				"       older CONTRACT STATE ... | bench CONTRACT\n");
+		return 2;
+	}
+	if (options && read_raw(argv[2]))
+		return 3;
+	if (gabi_kvm_probe(NULL, NULL, &host, &diag)) {
+		complain("/dev/kvm", &diag);
+		return 4;
+	}
+	status = run(argc - 1 - options, argv + 1 + options);
+	gabi_host_free(raw);
 	gabi_host_free(host);
 	return status;
 }
