@@ -63,13 +63,13 @@ record_of() { # record_of SUITE PACKAGE FIELD: from the newest version's record;
 
 # Unpacks a package into a directory.
 unpack() { # unpack SUITE PACKAGE:ARCHITECTURE DIRECTORY
-	local temporary=$3.download log=$cache/apt/$1/log
+	local temporary=$3.download log=$cache/apt/$1/log why
 	rm -rf "$temporary"
 	mkdir -p "$temporary" "$3"
 	say "fetching $2 of $1"
 	(cd "$temporary" && apt_with "$1" apt-get download "$2") >"$log" 2>&1 ||
 		skip "$2 of $1 cannot be fetched: $(tail -n 1 "$log")"
-	dpkg-deb -x "$temporary"/*.deb "$3" || skip "$2 of $1 cannot be unpacked; is the disk full?"
+	why=$(dpkg-deb -x "$temporary"/*.deb "$3" 2>&1) || skip "$2 of $1 cannot be unpacked: $(tail -n 1 <<<"$why")"
 	rm -rf "$temporary"
 }
 
@@ -87,10 +87,12 @@ cached() { # cached DIRECTORY COMMAND ARG...: calls COMMAND DIRECTORY.new ARG...
 	local directory=$1 command=$2
 	shift 2
 	[[ ! -d $directory ]] || return 0
-	rm -rf "$directory.new"
-	mkdir -p "$directory.new"
-	"$command" "$directory.new" "$@"
-	mv "$directory.new" "$directory"
+	partial=$directory.new
+	rm -rf "$partial" "$partial.download"
+	mkdir -p "$partial"
+	"$command" "$partial" "$@"
+	mv "$partial" "$directory"
+	partial=
 }
 
 own_suite() {

@@ -80,9 +80,22 @@ is 'the end by SIGTERM' 143 ''
 disturb interrupt
 is 'Ctrl-C' 130 ''
 
-# A kernel whose package was unpacked to nothing, in a cache of its own that has all else of the real one.
-mkdir -p "$place/cache/kernels"
+# A kernel's package that is damaged where apt did not see it: apt brings the beginning of one.
+mkdir -p "$place/cache/kernels" "$place/bin"
 for entry in "$cache"/*; do [[ ${entry##*/} == kernels ]] || ln -s "$entry" "$place/cache/"; done
+cat >"$place/bin/apt-get" <<'END'
+#!/bin/sh
+case " $* " in
+*' download '*) printf '!<arch>\ndebian-binary' >damaged.deb ;;
+*) exec /usr/bin/apt-get "$@" ;;
+esac
+END
+chmod +x "$place/bin/apt-get"
+try env GABI_CACHE="$place/cache" PATH="$place/bin:$PATH" lab/lab run "$host" -- "$place/hang"
+is 'a damaged package' 77 'cannot be unpacked: '
+[[ -z $(ls -A "$place/cache/kernels") ]] || { echo "[  FAILED  ] a damaged package: left $(ls "$place/cache/kernels")"; failed=1; }
+
+# A kernel whose package was unpacked to nothing, in a cache of its own that has all else of the real one.
 for entry in "$cache"/kernels/*; do ln -s "$entry" "$place/cache/kernels/"; done
 kernel=$place/cache/kernels/$(<"$cache/kernels/6.12-arm64.version")-arm64
 rm "$kernel"

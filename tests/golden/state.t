@@ -21,6 +21,10 @@ sed "s#$OLDPWD/##" "$OLDPWD/said"
 { head -c 10000 amd-epyc.state; printf '\377'; tail -c +10002 amd-epyc.state; } >"$copy"
 gabi state show "$copy" 2>"$OLDPWD/said" || echo "status $?"
 sed "s#$OLDPWD/##" "$OLDPWD/said"
+{ head -c 15 amd-epyc.state; printf '\002'; tail -c +17 amd-epyc.state; } >"$copy"
+gabi state show "$copy" 2>"$OLDPWD/said" || echo "status $?"
+sed "s#$OLDPWD/##" "$OLDPWD/said"
+gabi state check arm64-cortex-a76.state amd-epyc.json $HOSTS/amd-epyc-linux-6.1.json 2>&1 || echo "status $?"
 === status 0
 === out
 Architecture: x86
@@ -98,5 +102,9 @@ status 3
 gabi: copy.state: byte 20000: the stream ends in the middle: it was cut off
 status 3
 gabi: copy.state: section own:memory, byte 237: its sum is wrong: the section was damaged
+status 3
+gabi: copy.state: the saved state is of version 2, and this gabi reads version 1; use the gabi that wrote it
+gabi: arm64-cortex-a76.state: the state is of arm64, and the contract of x86
+status 3
 === err
 gabi: amd-epyc.state: the state was saved under another contract: the digests differ
