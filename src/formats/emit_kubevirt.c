@@ -76,6 +76,16 @@ static void write_selector(struct gabi_emission *emission, const struct gabi_ite
 		label(emission, 2, "hyperv", "time", "\"true\"");
 }
 
+static void write_feature(struct gabi_emission *emission, const char *name, const char *policy, bool first)
+{
+	if (first)
+		line(emission, 3, "features", "");
+	gabi_emit_text(emission, "      - name: ");
+	gabi_emit_text(emission, name);
+	gabi_emit_text(emission, "\n");
+	line(emission, 4, "policy", policy);
+}
+
 static void write_cpu(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
 {
 	bool first = true;
@@ -88,13 +98,8 @@ static void write_cpu(struct gabi_emission *emission, struct gabi_items_of_cpu *
 		if (!gabi_item_is_feature(item))
 			continue;
 		item->used = true;
-		if (first)
-			line(emission, 3, "features", "");
+		write_feature(emission, gabi_libvirt_name(item->name), strcmp(item->value, "on") ? "disable" : "require", first);
 		first = false;
-		gabi_emit_text(emission, "      - name: ");
-		gabi_emit_text(emission, gabi_libvirt_name(item->name));
-		gabi_emit_text(emission, "\n");
-		line(emission, 4, "policy", strcmp(item->value, "on") ? "disable" : "require");
 	}
 }
 
@@ -171,14 +176,8 @@ static void write_clock(struct gabi_emission *emission, struct gabi_items_of_cpu
 		line(emission, 4, "hyperv", "{}");
 }
 
-void gabi_emit_kubevirt(struct gabi_emission *emission)
+static void write_x86(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
 {
-	struct gabi_items_of_cpu *items = gabi_items_get(emission);
-
-	if (!items)
-		return;
-	gabi_emit_text(emission, "apiVersion: kubevirt.io/v1\nkind: VirtualMachineInstance\nmetadata:\n  name: ");
-	gabi_emit_text(emission, "gabi\nspec:\n");
 	write_selector(emission, items);
 	line(emission, 1, "domain", "");
 	if (*items->machine) {
@@ -188,12 +187,77 @@ void gabi_emit_kubevirt(struct gabi_emission *emission)
 	write_cpu(emission, items);
 	write_features(emission, items);
 	write_clock(emission, items);
-	gabi_emit_text(emission, "    resources:\n      requests:\n        memory: 1Gi\n    devices: {}\n");
 	gabi_items_take(items, "enforce");
 	gabi_items_take(items, "migratable");
+}
+
+static uint64_t lengths_in(const struct gabi_word *word)
+{
+	return word ? word->value : 0;
+}
+
+/* A required feature would ask for a node with its label, and no arm64 node has one: the lengths that the host has beyond are disabled. */
+static size_t write_disabled_lengths(struct gabi_emission *emission, size_t written)
+{
+	const struct gabi_field *field = gabi_field_by_name("sve-lengths", GABI_ARCH_ARM64);
+	uint64_t ours = lengths_in(gabi_contract_find(emission->contract, &field->key, GABI_VP_ALL)),
+		 hosts = lengths_in(gabi_host_find(emission->host, &field->key));
+
+	for (unsigned i = 0; ours && i < 16; i++) {
+		char name[16];
+		struct gabi_out out = gabi_out_to(name, sizeof(name));
+
+		if (!((hosts & ~ours) >> i & 1))
+			continue;
+		gabi_out_text(&out, "sve");
+		gabi_out_dec(&out, 128 * (i + 1));
+		write_feature(emission, name, "disable", !written++);
+	}
+	return written;
+}
+
+/* KubeVirt takes no other model on arm64. */
+static void write_arm64(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
+{
+	size_t written = 0;
+
+	line(emission, 1, "architecture", "arm64");
+	line(emission, 1, "nodeSelector", "");
+	line(emission, 2, "kubernetes.io/arch", "arm64");
+	line(emission, 1, "domain", "");
+	line(emission, 2, "machine", "");
+	line(emission, 3, "type", items->machine);
+	line(emission, 2, "cpu", "");
+	line(emission, 3, "model", "host-passthrough");
+	for (size_t i = 0; i < items->count; i++) {
+		struct gabi_item *item = &items->at[i];
+
+		if (!gabi_libvirt_has_arm64(item->name))
+			continue;
+		item->used = true;
+		if (!strcmp(item->value, "off"))
+			write_feature(emission, item->name, "disable", !written++);
+	}
+	write_disabled_lengths(emission, written);
+	gabi_emit_note(emission, "KubeVirt labels no CPU of an arm64 node: nothing here keeps the VM off a node with another one; give those that gabi check "
+			       "finds to fit a label of your own, and select that");
+}
+
+void gabi_emit_kubevirt(struct gabi_emission *emission)
+{
+	struct gabi_items_of_cpu *items = gabi_items_get(emission);
+	const struct gabi_model *model;
+
+	if (!items)
+		return;
+	gabi_emit_text(emission, "apiVersion: kubevirt.io/v1\nkind: VirtualMachineInstance\nmetadata:\n  name: ");
+	gabi_emit_text(emission, "gabi\nspec:\n");
+	(gabi_contract_arch(emission->contract) == GABI_ARCH_ARM64 ? write_arm64 : write_x86)(emission, items);
+	gabi_emit_text(emission, "    resources:\n      requests:\n        memory: 1Gi\n    devices: {}\n");
 	gabi_items_note_rest(emission, items, "KubeVirt");
 	gabi_emit_note(emission, "name, memory, devices and the number of CPUs are examples");
-	if (gabi_model_find(items->model) && !is_usable(emission->host, gabi_model_find(items->model)))
+	model = gabi_model_find(items->model);
+	if (model && !is_usable(emission->host, model))
 		gabi_emit_note(emission, "the host has not all of the model, so that KubeVirt gives it no label cpu-model of that name and starts the VM elsewhere; "
 			       "choose a model that it has");
 	gabi_items_put(emission, items);
@@ -345,7 +409,7 @@ void gabi_emit_kubevirt_node(struct gabi_emission *emission)
 	const char *vendor = gabi_host_fact(emission->host, "cpu.vendor");
 
 	if (gabi_host_arch(emission->host) != GABI_ARCH_X86) {
-		gabi_emit_fail(emission, GABI_ERR_ARG, "the host is not of x86; KubeVirt labels no CPU of another node");
+		gabi_emit_fail(emission, GABI_ERR_ARG, "the host is of arm64, and KubeVirt gives such a node no label of its CPU");
 		return;
 	}
 	gabi_emit_text(emission, "metadata:\n  labels:\n");

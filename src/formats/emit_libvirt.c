@@ -78,8 +78,8 @@ static void write_enlightenment(struct gabi_emission *emission, struct gabi_item
 
 static bool has_hyperv(const struct gabi_items_of_cpu *items)
 {
-	for (size_t i = 0; i < items->count; i++)
-		if (!strncmp(items->at[i].name, "hv-", 3) && strcmp(items->at[i].value, "off") && strcmp(items->at[i].name, "hv-time"))
+	for (const struct gabi_item *item = items->at; item < items->at + items->count; item++)
+		if (!strncmp(item->name, "hv-", 3) && strcmp(item->value, "off") && strcmp(item->name, "hv-time"))
 			return true;
 	return false;
 }
@@ -204,6 +204,15 @@ static void write_kept(struct gabi_emission *emission, struct gabi_items_of_cpu 
 	}
 }
 
+static void write_feature(struct gabi_emission *emission, struct gabi_item *item)
+{
+	item->used = true;
+	gabi_emit_text(emission, "    <feature");
+	attr(emission, "policy", strcmp(item->value, "on") ? "disable" : "require");
+	attr(emission, "name", gabi_libvirt_name(item->name));
+	gabi_emit_text(emission, "/>\n");
+}
+
 static void write_cpu(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
 {
 	bool host = !strcmp(items->model, "host");
@@ -227,15 +236,8 @@ static void write_cpu(struct gabi_emission *emission, struct gabi_items_of_cpu *
 	write_cache(emission, items);
 	write_address_bits(emission, items);
 	for (size_t i = 0; i < items->count; i++) {
-		struct gabi_item *item = &items->at[i];
-
-		if (item->used || !gabi_item_is_feature(item))
-			continue;
-		item->used = true;
-		gabi_emit_text(emission, "    <feature");
-		attr(emission, "policy", strcmp(item->value, "on") ? "disable" : "require");
-		attr(emission, "name", gabi_libvirt_name(item->name));
-		gabi_emit_text(emission, "/>\n");
+		if (!items->at[i].used && gabi_item_is_feature(&items->at[i]))
+			write_feature(emission, &items->at[i]);
 	}
 	write_kept(emission, items);
 	gabi_emit_text(emission, "  </cpu>\n");
@@ -267,21 +269,45 @@ static void write_clock(struct gabi_emission *emission, struct gabi_items_of_cpu
 	gabi_emit_text(emission, "  </clock>\n");
 }
 
-void gabi_emit_libvirt(struct gabi_emission *emission)
+static void write_x86(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
 {
-	struct gabi_items_of_cpu *items = gabi_items_get(emission);
-
-	if (!items)
-		return;
-	gabi_emit_text(emission, "<domain type='kvm'>\n  <os>\n    <type arch='x86_64'");
-	if (*items->machine)
-		attr(emission, "machine", items->machine);
-	gabi_emit_text(emission, ">hvm</type>\n  </os>\n");
 	write_features(emission, items);
 	write_cpu(emission, items);
 	write_clock(emission, items);
 	if (gabi_items_take_switch(items, "hv-crash") == 1)
 		gabi_emit_text(emission, "  <devices>\n    <panic model='hyperv'/>\n  </devices>\n");
+}
+
+/* With KVM the CPU is the host's, and libvirt's features of it are SVE's and pauth. <acpi/> would want UEFI, which is not ours to choose. */
+static void write_arm64(struct gabi_emission *emission, struct gabi_items_of_cpu *items)
+{
+	int pmu = gabi_items_take_switch(items, "pmu");
+
+	if (pmu >= 0) {
+		gabi_emit_text(emission, "  <features>\n");
+		element(emission, 2, "pmu", "state", switches[pmu]);
+		gabi_emit_text(emission, "  </features>\n");
+	}
+	gabi_emit_text(emission, "  <cpu mode='host-passthrough' check='none'>\n");
+	for (size_t i = 0; i < items->count; i++)
+		if (!items->at[i].used && gabi_libvirt_has_arm64(items->at[i].name))
+			write_feature(emission, &items->at[i]);
+	gabi_emit_text(emission, "  </cpu>\n");
+}
+
+void gabi_emit_libvirt(struct gabi_emission *emission)
+{
+	struct gabi_items_of_cpu *items = gabi_items_get(emission);
+	bool arm64 = gabi_contract_arch(emission->contract) == GABI_ARCH_ARM64;
+
+	if (!items)
+		return;
+	gabi_emit_text(emission, "<domain type='kvm'>\n  <os>\n    <type");
+	attr(emission, "arch", arm64 ? "aarch64" : "x86_64");
+	if (*items->machine)
+		attr(emission, "machine", items->machine);
+	gabi_emit_text(emission, ">hvm</type>\n  </os>\n");
+	(arm64 ? write_arm64 : write_x86)(emission, items);
 	gabi_emit_text(emission, "</domain>\n");
 	gabi_items_note_rest(emission, items, "libvirt");
 	gabi_emit_note(emission, "these are the parts of a domain that decide what its guest sees of the CPU; memory, devices and the number of CPUs are to be added");

@@ -40,8 +40,11 @@ static void cut(struct gabi_items_of_cpu *items, const char *text)
 	const char *machine = strstr(text, "-machine "), *cpu = strstr(text, "-cpu ");
 	char quote;
 
-	if (machine)
-		copy_to(machine + strlen("-machine "), ' ', items->machine);
+	if (machine) {
+		machine = copy_to(machine + strlen("-machine "), ' ', items->machine);
+		if (!strncmp(machine, ",mte=on", 7))
+			add_item(items, machine + 1, 6);
+	}
 	if (!cpu)
 		return;
 	cpu += strlen("-cpu ");
@@ -62,10 +65,6 @@ struct gabi_items_of_cpu *gabi_items_get(struct gabi_emission *emission)
 {
 	struct gabi_items_of_cpu *items;
 
-	if (gabi_contract_arch(emission->contract) != GABI_ARCH_X86) {
-		gabi_emit_fail(emission, GABI_ERR_ARG, "what stands before QEMU has its own words for a CPU on x86 alone");
-		return NULL;
-	}
 	items = gabi_mem_get(&emission->mem, sizeof(*items));
 	if (!items) {
 		gabi_emit_fail(emission, GABI_ERR_NOMEM, "out of memory");
@@ -114,6 +113,29 @@ bool gabi_item_is_feature(const struct gabi_item *item)
 	       (!strcmp(item->value, "on") || !strcmp(item->value, "off"));
 }
 
+/* What an arm64 guest sees otherwise where the item is not said: QEMU's own default is the host's for what is off, and nothing for MTE. */
+static void note_arm64(struct gabi_emission *emission, const struct gabi_item *item)
+{
+	static const struct {
+		const char *item, *field;
+	} rows[] = { { "mte", "id-aa64pfr1.mte" }, { "pmu", "id-aa64dfr0.pmuver" }, { "pmu", "id-dfr0.perfmon" } };
+
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++) {
+		const struct gabi_field *field = gabi_field_by_name(rows[i].field, GABI_ARCH_ARM64);
+		const struct gabi_word *ours = gabi_contract_find(emission->contract, &field->key, GABI_VP_ALL),
+				       *hosts = gabi_host_find(emission->host, &field->key);
+		const uint64_t bits = gabi_mask(field->bits) << field->lo;
+		struct gabi_emit_gap gap = { .key = field->key, .bits = bits, .promised = ours ? ours->value & bits : 0,
+					     .why = "the tool has no word for it, and QEMU's own default holds" };
+
+		if (strcmp(rows[i].item, item->name))
+			continue;
+		gap.given = hosts && !strcmp(item->value, "off") ? hosts->value & bits : 0;
+		if (gap.given != gap.promised)
+			gabi_emit_gap(emission, &gap);
+	}
+}
+
 void gabi_items_note_rest(struct gabi_emission *emission, const struct gabi_items_of_cpu *items, const char *tool)
 {
 	for (size_t i = 0; i < items->count; i++) {
@@ -123,6 +145,10 @@ void gabi_items_note_rest(struct gabi_emission *emission, const struct gabi_item
 
 		if (items->at[i].used)
 			continue;
+		if (gabi_contract_arch(emission->contract) == GABI_ARCH_ARM64) {
+			note_arm64(emission, &items->at[i]);
+			continue;
+		}
 		if (field) { /* the guest would see something else */
 			const struct gabi_word *word = gabi_contract_find(emission->contract, &field->key, GABI_VP_ALL);
 			const uint64_t bits = gabi_mask(field->bits) << field->lo;

@@ -15,7 +15,7 @@ struct gabi_item {
 
 struct gabi_items_of_cpu {
 	char model[GABI_ITEM_CAP], machine[GABI_ITEM_CAP]; /* machine "": none is named */
-	size_t count;
+	size_t count; /* of arm64, MTE is an item too, though QEMU has it with the machine */
 	struct gabi_item at[GABI_ITEMS_MAX];
 };
 

@@ -19,6 +19,11 @@ static const struct pair enlightenments[] = {
 #include <models/libvirt.def>
 };
 
+static const char *const arm64[] = {
+#define GABI_LIBVIRT_ARM64_ROW(name) name,
+#include <models/libvirt.def>
+};
+
 static const char *to_qemu(const struct pair *pairs, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -57,4 +62,18 @@ const char *gabi_libvirt_enlightenment(const char *name)
 const char *gabi_libvirt_element(const char *property)
 {
 	return from_qemu(enlightenments, GABI_COUNT_OF(enlightenments), property);
+}
+
+const char *const *gabi_libvirt_arm64_names(size_t *ret_count)
+{
+	*ret_count = GABI_COUNT_OF(arm64);
+	return arm64;
+}
+
+bool gabi_libvirt_has_arm64(const char *name)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(arm64); i++)
+		if (!strcmp(name, arm64[i]))
+			return true;
+	return false;
 }

@@ -135,6 +135,17 @@ imports() {
 		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt && fails 3 'has no "props"' ./gabi import --format=qemu host.json
 }
 
+host_of_libvirt() {
+	cat >caps.xml <<-'END'
+	<domainCapabilities><domain>kvm</domain><arch>x86_64</arch><cpu><mode name='host-model' supported='yes'><model>EPYC</model></mode></cpu></domainCapabilities>
+	END
+	printf '<domain type="kvm"><cpu mode="host-passthrough"/></domain>' >dom.xml
+	./gabi import caps.xml -o caps.json && fails 3 'the manifest is to be of gabi probe' ./gabi pin --libvirt dom.xml caps.json &&
+		fails 3 'the manifest is to be of gabi probe' ./gabi pin --qemu EPYC caps.json &&
+		fails 3 'caps.xml: this is XML: gabi import makes a manifest' ./gabi pin --libvirt dom.xml caps.xml &&
+		fails 3 'caps.xml: this is XML: gabi import makes a manifest' ./gabi check contract.json caps.xml
+}
+
 xml_files() {
 	head -c 3000000 /dev/zero | tr '\0' '<' >deep.xml
 	truncate -s 5M huge.xml && sed -i '1s/^/<a>/' huge.xml

@@ -7,7 +7,9 @@ import subprocess
 import tempfile
 import time
 
-RAM = 0x40000000  # of -machine virt
+RAM = {'virt': 0x40000000, 'none': 0}
+# -machine virt leaves both out; of a bare CPU they are properties.
+BARE = ',has_el3=off,has_el2=off'
 
 
 def mrs_x0(op1, crn, crm, op2):
@@ -16,7 +18,8 @@ def mrs_x0(op1, crn, crm, op2):
 
 class Stub:
     """The remote protocol of gdb, as much as is needed."""
-    def __init__(self, path):
+    def __init__(self, path, ram):
+        self.ram = ram
         self.socket, self.rest = socket.socket(socket.AF_UNIX), b''
         for _ in range(500):
             try:
@@ -42,17 +45,17 @@ class Stub:
 
     def run(self, instruction):
         """x0 behind one instruction."""
-        assert self.ask(f'M{RAM:x},4:{instruction.to_bytes(4, "little").hex()}') == 'OK'
-        assert self.ask(f'P20={RAM.to_bytes(8, "little").hex()}') == 'OK'
+        assert self.ask(f'M{self.ram:x},4:{instruction.to_bytes(4, "little").hex()}') == 'OK'
+        assert self.ask(f'P20={self.ram.to_bytes(8, "little").hex()}') == 'OK'
         assert self.ask('s').startswith('T')
         return int.from_bytes(bytes.fromhex(self.ask('p0')), 'little')
 
 
-def id_registers(qemu, cpu, registers):
-    """{(op1, crn, crm, op2): value} of the CPU, as EL1 reads them; a sentence where QEMU refuses to start it."""
+def id_registers(qemu, cpu, registers, machine='virt'):
+    """{(op1, crn, crm, op2): value} of the CPU, as EL1 reads them; a sentence where QEMU refuses to start it. machine: virt, or none."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'gdb')
-        with subprocess.Popen([*qemu, '-machine', 'virt', '-cpu', cpu, '-m', '64', '-nodefaults', '-display', 'none', '-S',
+        with subprocess.Popen([*qemu, '-machine', machine, '-cpu', cpu + BARE * (machine == 'none'), '-m', '64', '-nodefaults', '-display', 'none', '-S',
                                '-gdb', f'unix:{path},server=on,wait=off'], stderr=subprocess.PIPE, text=True) as process:
             try:
                 for _ in range(500):
@@ -61,7 +64,7 @@ def id_registers(qemu, cpu, registers):
                     time.sleep(0.02)
                 if process.poll() is not None:
                     return process.stderr.read().strip()
-                stub = Stub(path)
+                stub = Stub(path, RAM[machine])
                 stub.ask('qXfer:features:read:target.xml:0,ffb')  # without which registers cannot be written
                 return {register: stub.run(mrs_x0(*register)) for register in registers}
             finally:

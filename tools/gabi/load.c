@@ -55,11 +55,29 @@ enum status load_contract(const char *path, struct gabi_contract **ret_contract)
 	return status;
 }
 
+/* Someone took what libvirt says of a host for a manifest. */
+static bool is_xml(const struct text *text)
+{
+	size_t at = 0;
+
+	while (at < text->len && (text->at[at] == ' ' || text->at[at] == '\t' || text->at[at] == '\r' || text->at[at] == '\n'))
+		at++;
+	return at < text->len && text->at[at] == '<';
+}
+
+static enum status complain_text(const char *path, const struct text *text, const struct gabi_diag *diag)
+{
+	if (!is_xml(text))
+		return complain_diag(path, diag);
+	complain("%s: this is XML: gabi import makes a manifest of what libvirt says of a host", path);
+	return STATUS_INPUT;
+}
+
 static enum status read_host(const char *path, const struct text *text, struct gabi_host **ret_host)
 {
 	struct gabi_diag diag = { 0 };
 
-	return gabi_host_read(text->at, text->len, NULL, ret_host, &diag) ? complain_diag(path, &diag) : STATUS_YES;
+	return gabi_host_read(text->at, text->len, NULL, ret_host, &diag) ? complain_text(path, text, &diag) : STATUS_YES;
 }
 
 static enum status load_plain_host(const char *path, struct gabi_host **ret_host)
@@ -143,7 +161,7 @@ enum status load_any(const struct args *args, const char *path, struct gabi_cont
 	*ret_host = NULL;
 	if (gabi_contract_read(text.at, text.len, NULL, ret_contract, &diag)) {
 		manifest = is_other_kind(&diag);
-		status = manifest ? read_host(path, &text, ret_host) : complain_diag(path, &diag);
+		status = manifest ? read_host(path, &text, ret_host) : complain_text(path, &text, &diag);
 	}
 	free(text.at);
 	if (status || !manifest)
