@@ -2,46 +2,12 @@
 # SPDX-License-Identifier: MIT
 # contain.sh GABI GUEST: what is left to the monitor of a running guest, and what becomes of one that wants more.
 # shellcheck disable=SC2317 # the cases are called by their names
-set -uo pipefail
-gabi=$(readlink -f "$1")
-guest=$(readlink -f "$2")
-break_out=$(dirname "$(readlink -f "$0")")/break_out.py
-[[ -r /dev/kvm && -w /dev/kvm ]] || { echo "there is no /dev/kvm to use"; exit 77; }
-work=$(mktemp -d)
-chmod 755 "$work"
-export XDG_RUNTIME_DIR=$work/run
-mkdir "$XDG_RUNTIME_DIR"
-cd "$work" || exit 1
-running=()
-clean_up() {
-	local pid
-	for pid in "${running[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait
-	rm -rf "$work"
-}
-trap clean_up EXIT
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=SCRIPTDIR/guests.sh
+. "$here/guests.sh"
 
-# start NAME [ARG]...: in $started and $monitor are the command and the process that runs the guest
-start() {
-	local name=$1 tries
-	shift
-	rm -f "$name.out"
-	"$gabi" run --force --memory 64 --cpus 2 --name "$name" "$@" "$guest" </dev/null >"$name.out" 2>"$name.err" &
-	started=$!
-	running+=("$started")
-	for ((tries = 0; tries < 600; tries++)); do
-		if grep -q patient "$name.out" 2>/dev/null; then
-			monitor=$("$gabi" ctl "$name" status --json | jq .pid)
-			return
-		fi
-		sleep 0.1
-	done
-	echo "the guest does not run"
-	cat "$name.err"
-	return 1
-}
+# run NAME [ARG]...: and in $monitor the process that runs the guest
+run() { start "$@" && monitor=$("$gabi" ctl "$1" status --json | jq .pid); }
 stop() { "$gabi" ctl "$1" quit && ! wait "$started"; }
 of_all() { # of_all KEY VALUE: every thread's status says that
 	local wrong
@@ -50,7 +16,7 @@ of_all() { # of_all KEY VALUE: every thread's status says that
 }
 
 every_thread_is_filtered() {
-	start web || return 1
+	run web || return 1
 	(($(find "/proc/$monitor/task" -mindepth 1 -maxdepth 1 | wc -l) >= 5)) && of_all Seccomp 2 && of_all NoNewPrivs 1
 }
 no_capabilities() {
@@ -68,7 +34,7 @@ an_empty_root() {
 no_core_dumps() { grep -q '^Max core file size *0 *0 ' "/proc/$monitor/limits" && stop web; }
 another_user() {
 	((EUID == 0)) || { echo 'only root can become one'; return 0; }
-	start other --user nobody && of_all Uid "$(id -u nobody)" && of_all Gid "$(id -g nobody)" && stop other &&
+	run other --user nobody && of_all Uid "$(id -u nobody)" && of_all Gid "$(id -g nobody)" && stop other &&
 		[[ -z $(ls -A "$XDG_RUNTIME_DIR/gabi") ]]
 }
 no_such_user() {
@@ -80,10 +46,10 @@ no_such_user() {
 # The monitor is ended, the command says so and cleans up, and another guest goes on.
 breaks_out() { # breaks_out CALL [THREAD'S NUMBER]
 	local status=0 before
-	start web || return 1
+	run web || return 1
 	local other=$monitor_of_other tasks
 	mapfile -t tasks < <(ls "/proc/$monitor/task")
-	"$break_out" "$monitor" "$1" "${tasks[${2:-0}]}" >out || return 1
+	"$here/break_out.py" "$monitor" "$1" "${tasks[${2:-0}]}" >out || return 1
 	wait "$started" || status=$?
 	if ! grep -q '^signal 31$' out || ((status != 4)) || ! grep -q 'made a system call that it may not make' web.err ||
 		[[ $(ls -A "$XDG_RUNTIME_DIR/gabi") != other || ! -e /proc/$other ]]; then
@@ -94,7 +60,7 @@ breaks_out() { # breaks_out CALL [THREAD'S NUMBER]
 	until [[ $("$gabi" ctl other counters) != "$before" ]]; do sleep 0.1; done
 }
 a_break_out_ends_it_alone() {
-	start other || return 1
+	run other || return 1
 	monitor_of_other=$monitor
 	local other=$started call thread
 	for thread in 0 1 2 3; do # main, jobs, socket, a virtual processor
@@ -108,14 +74,5 @@ a_break_out_ends_it_alone() {
 }
 
 sanitized=$(nm -D "$gabi" 2>/dev/null | grep -m 1 __asan_init || true)
-failed=0
-for case in every_thread_is_filtered no_capabilities no_executable_guest an_empty_root no_core_dumps another_user no_such_user \
-	a_break_out_ends_it_alone; do
-	if "$case"; then
-		echo "[       OK ] $case"
-	else
-		echo "[  FAILED  ] $case"
-		failed=1
-	fi
-done
-exit $failed
+run_cases every_thread_is_filtered no_capabilities no_executable_guest an_empty_root no_core_dumps another_user no_such_user \
+	a_break_out_ends_it_alone

@@ -2,41 +2,9 @@
 # SPDX-License-Identifier: MIT
 # control.sh GABI GUEST: guests that run are found, told what to do, and leave nothing behind however they end.
 # shellcheck disable=SC2317 # the cases are called by their names
-set -uo pipefail
-gabi=$(readlink -f "$1")
-guest=$(readlink -f "$2")
-[[ -r /dev/kvm && -w /dev/kvm ]] || { echo "there is no /dev/kvm to use"; exit 77; }
-work=$(mktemp -d)
-export XDG_RUNTIME_DIR=$work/run
-mkdir "$XDG_RUNTIME_DIR"
-cd "$work" || exit 1
-running=()
-clean_up() {
-	local pid
-	for pid in "${running[@]}"; do
-		kill -KILL "$pid" 2>/dev/null
-	done
-	wait
-	rm -rf "$work"
-}
-trap clean_up EXIT
-
-# start NAME [ARG]...: runs the guest until it has said something; its process is in $started
-start() {
-	local name=$1 tries
-	shift
-	rm -f "$name.out"
-	"$gabi" run --force --memory 64 --cpus 2 --name "$name" "$@" "$guest" </dev/null >"$name.out" 2>"$name.err" &
-	started=$!
-	running+=("$started")
-	for ((tries = 0; tries < 600; tries++)); do
-		grep -q patient "$name.out" 2>/dev/null && return 0
-		sleep 0.1
-	done
-	echo "the guest does not run"
-	cat "$name.err"
-	return 1
-}
+here=$(dirname "$(readlink -f "$0")")
+# shellcheck source=SCRIPTDIR/guests.sh
+. "$here/guests.sh"
 
 # ends PID STATUS
 ends() {
@@ -165,14 +133,5 @@ no_place() {
 	((status == 2)) && grep -q "'a/b' is no name of a guest" err
 }
 
-failed=0
-for case in nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
-	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_is_killed all_of_it_is_killed no_place; do
-	if "$case"; then
-		echo "[       OK ] $case"
-	else
-		echo "[  FAILED  ] $case"
-		failed=1
-	fi
-done
-exit $failed
+run_cases nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
+	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_is_killed all_of_it_is_killed no_place
