@@ -5,7 +5,7 @@
  * "cpus=4 soak=300000": with so many changes of single pages while the other processors write; "travel=1": it keeps a secret, and looks
  * after it until a 'q' comes in, wherever it is moved meanwhile.
  */
-#include "bare.h"
+#include "unchanged.h"
 
 #include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
@@ -187,11 +187,20 @@ void secure_serve(void)
 static volatile bool soaking;
 static volatile uint64_t refusals;
 
+/* An MSR that is not there: the write is passed over, and counted. */
+static volatile bool faults_wanted;
+static volatile uint64_t faults;
+
 void guest_interrupt(struct guest_frame *frame)
 {
 	exceptions++;
 	if (soaking && frame->vector == 13) {
 		__atomic_fetch_add(&refusals, 1, __ATOMIC_RELAXED);
+		return;
+	}
+	if (faults_wanted && frame->vector == 13) {
+		faults++;
+		frame->rip += 2; /* WRMSR */
 		return;
 	}
 	if (frame->vector != VECTOR_INTERCEPT) {
@@ -616,10 +625,10 @@ static void write_register(unsigned at, uint32_t value)
 	mmio(VIRTIO_RNG)[at / 4] = value;
 }
 
-/* Lets the random number generator write 64 bytes there. */
-static void let_device_write(const void *to)
+/* Lets the random number generator write 64 bytes there, and say so there. */
+static void let_device_use(const void *to, uint64_t used)
 {
-	const uint64_t parts[] = { (uint64_t)ring.descriptor, (uint64_t)ring.driver, (uint64_t)ring.device };
+	const uint64_t parts[] = { (uint64_t)ring.descriptor, (uint64_t)ring.driver, used };
 
 	write_register(STATUS, 0);
 	for (unsigned i = 0; i < sizeof(ring.driver) / 2; i++)
@@ -639,6 +648,11 @@ static void let_device_write(const void *to)
 	ring.descriptor[0].flags = WRITES;
 	ring.driver[1] = 1;
 	write_register(NOTIFY, 0);
+}
+
+static void let_device_write(const void *to)
+{
+	let_device_use(to, (uint64_t)ring.device);
 }
 
 static bool is_untouched(void)
@@ -671,6 +685,101 @@ static void look_at_string_io(void)
 	secure.rights_after = EVERYTHING;
 }
 
+/* Hypercalls of the engine: what it reads and writes for VTL 0 is told to VTL 1 as if VTL 0 had done it, and then made again. */
+static void look_at_hypercall_pages(void)
+{
+	uint64_t before = secure.intercepts, *in = level[0].in, status;
+
+	in[0] = SELF;
+	in[1] = VP_SELF;
+	in[2] = GABI_HV_REG_VsmVpStatus;
+	secure.skip = 2; /* the OUT in the hypercall page: VTL 1 passes over it, and the call is not made */
+	status = hypercall(0, GABI_HV_CALL_GetVpRegisters | REP(1), in, shot);
+	check("a hypercall's output in a read-only page: is told", secure.intercepts > before, 1);
+	check("a hypercall's output in a read-only page: writes nothing", is_untouched(), 1);
+	wanted_rights = NONE;
+	ask(protect_shot);
+	before = secure.intercepts;
+	status = hypercall(0, GABI_HV_CALL_GetVpRegisters | REP(1), shot, level[0].out);
+	check("a hypercall's input in a page without access: is told", secure.intercepts > before && (status & 0xffff) != 1, 1);
+	secure.skip = 0;
+	wanted_rights = READ;
+	ask(protect_shot);
+}
+
+/* Pages that lie over memory: VTL 0 may write to them what it likes, and the memory below is not touched. */
+static void look_at_overlays(void)
+{
+	static const uint32_t msrs[] = { GABI_HV_MSR_SIMP, GABI_HV_MSR_SIEFP, GABI_HV_MSR_VP_ASSIST_PAGE, GABI_HV_MSR_REFERENCE_TSC };
+
+	for (unsigned i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+		uint64_t before = rdmsr(msrs[i]), seen = secure.intercepts;
+
+		wrmsr(msrs[i], (uint64_t)shot | 1);
+		secure.skip = 4;
+		__asm__ volatile("movq %1, 8(%0)" : : "r"(shot), "r"(0x66ull) : "memory"); /* 48 89 xx 08 */
+		secure.skip = 0;
+		wrmsr(msrs[i], before);
+		check("a page of Hyper-V's over protected memory: the memory is untouched", is_untouched() && secure.intercepts - seen <= 1, 1);
+	}
+}
+
+/* What KVM writes by itself: VTL 0 asks for it where it may not write. */
+static void look_at_own_writes(void)
+{
+	static const struct { uint32_t msr; uint64_t value; const char *name; } rows[] = {
+		{ 0x11, 0, "wall clock (old)" }, { 0x12, 1, "system time (old)" }, { 0x4b564d00, 0, "wall clock" }, { 0x4b564d01, 1, "system time" },
+		{ 0x4b564d02, 9, "asynchronous page faults" }, { 0x4b564d03, 1, "stolen time" }, { 0x4b564d04, 1, "end of interrupt" },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t before = faults;
+
+		say_name(rows[i].name, "");
+		faults_wanted = true;
+		wrmsr(rows[i].msr, (uint64_t)shot | rows[i].value);
+		faults_wanted = false;
+		check("an MSR by which KVM would write memory itself: is not there", faults - before, 1);
+		check("an MSR by which KVM would write memory itself: writes nothing", is_untouched(), 1);
+	}
+}
+
+/* A hypercall that does not go through the page: KVM takes it, of Hyper-V's or of its own form. */
+static uint64_t direct_hypercall(uint64_t rax, uint64_t rcx, uint64_t rdx, uint64_t rbx, uint64_t r8_value)
+{
+	register uint64_t r8 __asm__("r8") = r8_value;
+	uint32_t regs[4];
+
+	cpuid(0, 0, regs);
+	if (regs[1] == 0x756e6547) /* Genu */
+		__asm__ volatile("vmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+r"(r8) : : "memory");
+	else
+		__asm__ volatile("vmmcall" : "+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx), "+r"(r8) : : "memory");
+	return rax;
+}
+
+static void look_at_direct_hypercalls(void)
+{
+	enum { CLOCK_PAIRING = 9 };
+
+	direct_hypercall(0, GABI_HV_CALL_QueryExtendedCapabilities, 0, 0, (uint64_t)shot);
+	check("extended capabilities into a read-only page: writes nothing", is_untouched(), 1);
+	direct_hypercall(0, GABI_HV_CALL_FlushVirtualAddressSpaceEx, (uint64_t)shot, 0, 0);
+	check("a flush whose list is in a read-only page: writes nothing", is_untouched(), 1);
+	wrmsr(GABI_HV_MSR_GUEST_OS_ID, 0); /* now they are KVM's own; the hypercall page is gone */
+	direct_hypercall(CLOCK_PAIRING, 0, 0, (uint64_t)shot, 0);
+	open_level(0);
+	check("KVM's clock pairing into a read-only page: writes nothing", is_untouched(), 1);
+}
+
+static void look_at_devices(void)
+{
+	let_device_write(shot);
+	check("a device does not write where VTL 0 may not", is_untouched(), 1);
+	let_device_use(source, (uint64_t)shot);
+	check("a device does not put its ring where VTL 0 may not write", is_untouched(), 1);
+}
+
 static void look_at_attacks(void)
 {
 	fill_shot(do_load);
@@ -679,8 +788,11 @@ static void look_at_attacks(void)
 	fill_shot(do_load);
 	wanted_rights = READ;
 	ask(protect_shot);
-	let_device_write(shot);
-	check("a device does not write where VTL 0 may not", is_untouched(), 1);
+	look_at_devices();
+	look_at_hypercall_pages();
+	look_at_overlays();
+	look_at_own_writes();
+	look_at_direct_hypercalls();
 	look_at_string_io();
 	ask(unprotect_shot);
 }
@@ -844,9 +956,12 @@ static uint64_t keep_secret(void)
 	return protect(shot, 1, NONE);
 }
 
-/* In VTL 1: its memory, its MSRs and how often it was called are as they were. */
+static uint64_t travelled_tsc; /* of both levels: they have one */
+
+/* In VTL 1: its memory, its ABI, its MSRs and how often it was called are as they were. */
 static uint64_t look_at_secret(void)
 {
+	static struct unchanged_abi abi;
 	static uint64_t called;
 	bool first = !called;
 
@@ -855,6 +970,8 @@ static uint64_t look_at_secret(void)
 	for (unsigned i = 0; i < PAGE / 8; i++)
 		if (*word(i) != SECRET * (i + 1))
 			return 2;
+	if (!unchanged_abi(&abi) || !unchanged_tsc(&travelled_tsc))
+		return 5;
 	if (rdmsr(0xc0000082) != 0x1111000 || rdmsr(GABI_HV_MSR_GUEST_OS_ID) != 0x8100000000000001)
 		return 3;
 	return secure.calls == called++ ? 1 : 4;
@@ -871,11 +988,17 @@ static bool steal(void)
 	return value || secure.intercepts != before + 1;
 }
 
-static bool must(const char *name, uint64_t seen, uint64_t wanted)
+static volatile uint8_t tsc_page[PAGE] __attribute__((aligned(4096)));
+
+/* In VTL 0; VTL 1 looks at what it sees itself. */
+static bool look_at_own(void)
 {
-	if (seen != wanted)
-		check(name, seen, wanted);
-	return seen == wanted;
+	static struct unchanged_abi abi;
+	static uint64_t reference;
+
+	return unchanged_abi(&abi) && unchanged_reference(&reference, tsc_page) &&
+	       unchanged_is("VTL 0: its LSTAR is its own", rdmsr(0xc0000082), 0x2222000) &&
+	       unchanged_is("VTL 0: GUEST_OS_ID is its own", rdmsr(GABI_HV_MSR_GUEST_OS_ID), 0x8100000000000000);
 }
 
 static void travel(void)
@@ -883,10 +1006,11 @@ static void travel(void)
 	enum { SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, EVERY = 8 };
 	bool good = true;
 
+	wrmsr(GABI_HV_MSR_REFERENCE_TSC, (uint64_t)tsc_page | 1);
 	check("the secret is kept", ask(keep_secret), 0);
 	for (uint64_t turns = 1; good && !(in8(SERIAL_STATUS) & 1 && in8(SERIAL) == 'q'); turns++) {
-		good = must("VTL 1: all is as it was", ask(look_at_secret), 1) && must("the secret: VTL 0 cannot read it", steal(), 0) &&
-		       must("VTL 0: its LSTAR is its own", rdmsr(0xc0000082), 0x2222000);
+		good = unchanged_is("VTL 1: all is as it was", ask(look_at_secret), 1) &&
+		       unchanged_is("the secret: VTL 0 cannot read it", steal(), 0) && unchanged_tsc(&travelled_tsc) && look_at_own();
 		if (turns % EVERY)
 			continue;
 		say("turn ");

@@ -4,17 +4,17 @@
  * its interrupts. It speaks after so many turns, and ends when a 'q' comes in. The command line: "cpus=2 pages=1024 every=4096", and
  * "hyperv=1" where Hyper-V's interface is there.
  */
-#include "bare.h"
+#include "unchanged.h"
 
 #include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
 
 enum {
-	SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, SERIAL_FULL = 1, ECHO = 0xe0, LINES = 0x2000, LINE = 20, PM_TIMER = 0x608,
+	SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, SERIAL_FULL = 1, ECHO = 0xe0, LINES = 0x2000, LINE = 20,
 	VECTOR_LINE = 0x40, VECTOR_TICK = 0x41, VECTOR_DIRECT = 0x42,
 	APIC_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0, PERIODIC = 1 << 17, TICK = 1000000,
 	PAGE = 4096, PAGES_MAX = 1 << 18, WORDS = PAGE / 8, FAST = 1 << 16,
-	LEAVES = 96, STRIDE = 13,
+	STRIDE = 13,
 };
 
 #define POOL_GPA   0x1000000ull /* the pages that are worked on */
@@ -30,10 +30,8 @@ static volatile uint8_t tsc_page[PAGE] __attribute__((aligned(4096)));
 /* Only what is wrong is said; it is the end, of all. */
 static void must(const char *name, uint64_t seen, uint64_t wanted)
 {
-	if (seen == wanted)
-		return;
-	check(name, seen, wanted);
-	finish();
+	if (!unchanged_is(name, seen, wanted))
+		finish();
 }
 
 void guest_interrupt(struct guest_frame *frame)
@@ -90,77 +88,36 @@ static void work(uint32_t number, uint64_t *seed)
 	write_page(page);
 }
 
-/* ---- clocks ---- */
-
-static uint64_t rdtsc(void)
-{
-	uint32_t low, high;
-
-	__asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high));
-	return (uint64_t)high << 32 | low;
-}
+/* ---- clocks and ABI ---- */
 
 static void look_at_tsc(uint64_t *before)
 {
-	uint64_t now = rdtsc();
-
-	must("TSC: never goes back", now >= *before, 1);
-	*before = now;
+	if (!unchanged_tsc(before))
+		finish();
 }
 
-/* Of 24 bits or 32; a guest that stands still for long may not tell. */
 static void look_at_pm_timer(void)
 {
 	static uint32_t before;
-	uint32_t now = in32(PM_TIMER);
 
-	must("PM timer: never goes back", now - before < 0x80000000u, 1);
-	before = now;
-}
-
-static uint64_t page_time(void)
-{
-	uint64_t ticks_now = rdtsc(), high;
-
-	__asm__("mulq %2" : "+a"(ticks_now), "=d"(high) : "r"(*(volatile uint64_t *)(tsc_page + 8)) : "cc");
-	return high + *(volatile uint64_t *)(tsc_page + 16);
+	if (!unchanged_pm_timer(&before))
+		finish();
 }
 
 static void look_at_reference(void)
 {
 	static uint64_t before;
-	uint64_t first = rdmsr(GABI_HV_MSR_TIME_REF_COUNT), between = page_time(), second = rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
 
-	must("reference counter: never goes back", first >= before && second >= first, 1);
-	if (*(volatile uint32_t *)tsc_page)
-		must("reference TSC: runs with the reference counter", first <= between + 1 && between <= second + 1, 1);
-	before = second;
+	if (!unchanged_reference(&before, tsc_page))
+		finish();
 }
 
-/* ---- ABI ---- */
-
-/* APIC ids and XSAVE's sizes are not looked at here: they are of the processor and of the moment. */
 static void look_at_abi(void)
 {
-	static uint32_t seen[LEAVES][4];
-	static bool known;
-	static const uint32_t bases[] = { 0, 0x40000000, 0x80000000 };
-	uint32_t at = 0;
+	static struct unchanged_abi abi;
 
-	for (unsigned i = 0; i < 3; i++) {
-		for (uint32_t leaf = bases[i]; leaf < bases[i] + 0x20; leaf++, at++) {
-			uint32_t regs[4] = { 0 };
-
-			if (leaf != 1 && leaf != 0xb && leaf != 0xd && leaf != 0x8000001e)
-				cpuid(leaf, 0, regs);
-			for (unsigned part = 0; part < 4; part++) {
-				if (known)
-					must("CPUID: is as it was", regs[part], seen[at][part]);
-				seen[at][part] = regs[part];
-			}
-		}
-	}
-	known = true;
+	if (!unchanged_abi(&abi))
+		finish();
 }
 
 /* ---- devices and interrupts ---- */

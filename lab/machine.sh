@@ -22,8 +22,8 @@ files=() out=''
 paced=0 interactive=0
 
 # Two machines are joined by UDP on the loopback: the frames of each come in at its port and go to the other's, which differs
-# in its lowest bit.
-port='' address='' peer=''
+# in its lowest bit. Of three the first is joined with each of the others, and hands on what is not for it.
+ports=() port='' address='' peers=()
 
 # What every kernel is told beside its console: to say little, and to leave out what costs time and has nothing to do with KVM.
 append=(quiet loglevel=0 nokaslr panic=-1 apparmor=0 audit=0 cryptomgr.notests raid=noautodetect)
@@ -33,12 +33,21 @@ qemu_common=()
 set_qemu_common() {
 	qemu_common=(-nodefaults -display none -no-reboot -accel tcg -m 1024
 		-chardev 'stdio,id=console,signal=off' -serial chardev:console)
-	[[ -z $port ]] || qemu_common+=(-netdev "socket,id=link,udp=127.0.0.1:$((port ^ 1)),localaddr=127.0.0.1:$port"
-		-device "e1000,netdev=link,romfile=,mac=$(mac_address)")
+	[[ -z $port ]] || add_network
+}
+
+add_network() {
+	local each end=link
+	for each in "${ports[@]}"; do
+		qemu_common+=(-netdev "socket,id=link$each,udp=127.0.0.1:$((each ^ 1)),localaddr=127.0.0.1:$each")
+		((${#ports[@]} == 1)) || qemu_common+=(-netdev "hubport,id=port$each,hubid=0,netdev=link$each")
+	done
+	((${#ports[@]} == 1)) && end=link$port || qemu_common+=(-netdev hubport,id=link,hubid=0)
+	qemu_common+=(-device "e1000,netdev=$end,romfile=,mac=$(mac_address)")
 }
 
 mac_address() {
-	printf '52:54:00:00:00:%02x' "$((port & 1))"
+	printf '52:54:00:00:00:%02x' "${address##*.}"
 }
 
 # ---- the machine's files ----
@@ -85,7 +94,7 @@ fill_root() { # fill_root ROOT [PROGRAM [ARG]...]
 		{ ((${#files[@]} == 0)) || cp -a "${files[@]}" "$root"; } &&
 		{ (($# == 0)) || { install -m 755 "$1" "$root/program" && write_command "$@" >"$root/command"; }; } &&
 		{ ((!interactive)) || : >"$root/interactive"; } &&
-		{ [[ -z $peer ]] || echo "$address $peer" >"$root/peer"; } &&
+		{ [[ -z $port ]] || echo "$address ${peers[*]}" >"$root/peer"; } &&
 		copy_modules "$root/modules"
 }
 
@@ -219,7 +228,7 @@ run_on() { # run_on PROGRAM [ARG]...
 		emulator=
 		die_stopped "$ended"
 	fi
-	[[ -z $peer ]] || wait_for_peer
+	[[ -z $port ]] || wait_for_peers
 	exec {console}<&-
 	stop_emulator || true
 	[[ -z $out ]] || bring_out
@@ -269,58 +278,90 @@ shell() { # shell HOST [FILE]...
 	stty "$state"
 }
 
-# ---- two machines on a network of their own ----
+# ---- two or three machines on a network of their own ----
 
 # The port of one of two machines: a pair that nobody here uses.
 find_port() {
 	local tries candidate
 	for ((tries = 0; tries < 100; tries++)); do
 		candidate=$((20000 + RANDOM % 20000 * 2))
-		grep -qE "$(printf ':(%04X|%04X) ' "$candidate" "$((candidate + 1))")" /proc/net/udp || { port=$candidate && return; }
+		[[ " ${ports[*]} " != *" $candidate "* ]] || continue
+		grep -qE "$(printf ':(%04X|%04X) ' "$candidate" "$((candidate + 1))")" /proc/net/udp || { ports+=("$candidate") && return; }
 	done
 	die 'there are no free UDP ports'
 }
 
-# Neither machine is turned off before both programs have ended: what one sent last may still be under way.
-wait_for_peer() {
+# No machine is turned off before all programs have ended: what one sent last may still be under way.
+wait_for_peers() {
+	local peer
 	echo "$status" >"$GABI_LAB_PAIR/$address"
-	while [[ ! -e $GABI_LAB_PAIR/$peer ]] && kill -0 "$emulator" 2>/dev/null; do
-		sleep 0.2
+	for peer in "${peers[@]}"; do
+		while [[ ! -e $GABI_LAB_PAIR/$peer ]] && kill -0 "$emulator" 2>/dev/null; do
+			sleep 0.2
+		done
 	done
 }
 
-# One of the two: lab runs itself for each.
-member() { # member PORT ADDRESS PEER HOST...
-	port=$1 address=$2 peer=$3 paced=1
+# One of them: lab runs itself for each. Its peers begin with the first machine, or on that with the second.
+member() { # member COUNT NUMBER PORTS HOST...
+	local number
+	read -ra ports <<<"$3"
+	port=${ports[0]} address=10.0.0.$2 paced=1
+	for ((number = 1; number <= $1; number++)); do
+		((number == $2)) || peers+=("10.0.0.$number")
+	done
 	shift 3
 	run "$@"
 }
 
-# Splits `HOST HOST [FILE]... -- A... -- B...`: each host gets all files.
-pair() {
-	local hosts=("${1:-}" "${2:-}") shared=() command=() first second ended=0 also=0
-	local usage='usage: lab pair HOST HOST [FILE]... -- PROGRAM [ARG]... -- PROGRAM [ARG]...'
-	(($# > 2)) || die "$usage"
-	shift 2
+# Which ports a machine has: of the first one for each other.
+ports_of() { # ports_of NUMBER
+	if (($1 == 1)); then
+		echo "${ports[*]}"
+	else
+		echo $((ports[$1 - 2] + 1))
+	fi
+}
+
+start_member() { # start_member COUNT NUMBER HOST...
+	local name
+	name=$(tail -c +"$2" <<<ABC | head -c 1)
+	"$BASH" "$0" member "$1" "$2" "$(ports_of "$2")" "${@:3}" > >(exec sed -u "s/^/$name: /") 2> >(exec sed -u "s/^/$name: /" >&2) </dev/null &
+	children[$!]=$name
+	members+=($!)
+}
+
+# Splits `HOST... [FILE]... -- A... -- B...`, as many as there are hosts: each gets all files.
+together() { # together USAGE COUNT ARG...
+	local usage="usage: lab $1" count=$2 number ended status=0 told=() shared=() command=() members=() hosts=("${@:3:$2}")
+	(($# > count + 2)) || die "$usage"
+	shift $((count + 2))
 	while (($# > 0)) && [[ $1 != -- ]]; do shared+=("$1") && shift; done
-	(($# > 0)) && shift
-	while (($# > 0)) && [[ $1 != -- ]]; do command+=("$1") && shift; done
-	(($# > 1 && ${#command[@]} > 0)) || die "$usage"
-	shift
 	new_work
-	find_port
+	for ((number = 1; number < count; number++)); do find_port; done
 	export GABI_LAB_PAIR=$work GABI_LAB_QUIET=1
-	"$BASH" "$0" member "$port" 10.0.0.1 10.0.0.2 "${hosts[0]}" "${shared[@]}" -- "${command[@]}" \
-		> >(exec sed -u 's/^/A: /') 2> >(exec sed -u 's/^/A: /' >&2) </dev/null &
-	first=$!
-	children[$first]=A
-	"$BASH" "$0" member "$((port + 1))" 10.0.0.2 10.0.0.1 "${hosts[1]}" "${shared[@]}" -- "$@" \
-		> >(exec sed -u 's/^/B: /') 2> >(exec sed -u 's/^/B: /' >&2) </dev/null &
-	second=$!
-	children[$second]=B
-	wait "$first" || ended=$?
-	wait "$second" || also=$?
+	for ((number = 1; number <= count; number++)); do
+		command=()
+		(($# > 0)) && shift
+		while (($# > 0)) && [[ $1 != -- || $number == "$count" ]]; do command+=("$1") && shift; done
+		((${#command[@]} > 0)) || die "$usage"
+		start_member "$count" "$number" "${hosts[number - 1]}" "${shared[@]}" -- "${command[@]}"
+	done
+	for ((number = 0; number < count; number++)); do
+		ended=0
+		wait "${members[number]}" || ended=$?
+		told+=("$(tail -c +$((number + 1)) <<<ABC | head -c 1), ${hosts[number]}: $ended")
+		((status)) || status=$ended
+	done
 	children=()
-	say "A, ${hosts[0]}: $ended; B, ${hosts[1]}: $also"
-	return "$((ended ? ended : also))"
+	say "$(printf '%s; ' "${told[@]}" | sed 's/; $//')"
+	return "$status"
+}
+
+pair() {
+	together 'pair HOST HOST [FILE]... -- PROGRAM [ARG]... -- PROGRAM [ARG]...' 2 "$@"
+}
+
+trio() {
+	together 'trio HOST HOST HOST [FILE]... -- PROGRAM [ARG]... -- PROGRAM [ARG]... -- PROGRAM [ARG]...' 3 "$@"
 }

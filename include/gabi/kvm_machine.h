@@ -185,14 +185,14 @@ GABI_API int gabi_kvm_vp_mode(const struct gabi_kvm_machine *machine, unsigned v
 #define GABI_KVM_NO_FAULT (-1)
 
 /* After a PORT or MSR exit: the instruction has not been executed. It is executed again, or faults if vector is that of a fault. */
-GABI_API int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector,
+GABI_API int gabi_kvm_vp_again(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector,
 			       struct gabi_diag *diag);
 
 /*
  * Lets KVM finish what the last exit of each VTL left open, such as a register that a read goes to, without running the guest; after
  * it gabi_kvm_save can be called. What an exit asked for must be in its data. Its thread, or where nobody runs it.
  */
-GABI_API int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag);
+GABI_API int gabi_kvm_vp_settle(struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag);
 
 /* Sets an MSR for KVM itself, past the guest; and reads one. */
 GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);
@@ -210,20 +210,20 @@ GABI_API int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned
  * Has the local APIC of a level that does not run something to deliver, whatever RFLAGS.IF says? And in how many ns does its timer
  * fire: UINT64_MAX if it does not run. Its thread.
  */
-GABI_API int gabi_kvm_vp_interrupt(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending,
+GABI_API int gabi_kvm_vp_interrupt(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending,
 				   uint64_t *ret_timer_ns, struct gabi_diag *diag);
 
 /*
  * A register by its HV_REGISTER_NAME (gabi/hv_reg.def, those that the processor holds), of a level that does not run. GABI_ERR_UNKNOWN:
  * there is no such register; GABI_ERR_RANGE: it cannot have that value. Its thread, or where nobody runs it.
  */
-GABI_API int gabi_kvm_vp_get_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
+GABI_API int gabi_kvm_vp_get_register(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
 				      struct gabi_hv_value *ret_value);
-GABI_API int gabi_kvm_vp_set_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
+GABI_API int gabi_kvm_vp_set_register(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name,
 				      const struct gabi_hv_value *value);
 
 /* Where a linear address of a level leads; GABI_ERR_RANGE: nowhere. As the registers. */
-GABI_API int gabi_kvm_vp_translate(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa);
+GABI_API int gabi_kvm_vp_translate(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa);
 
 GABI_END
 #endif

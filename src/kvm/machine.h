@@ -54,8 +54,15 @@ static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp,
 
 /* ---- run.c ---- */
 
+/*
+ * Around whatever makes KVM reach guest memory for a virtual processor, on the thread that does it, which is known by that when an
+ * access is not allowed: it ends with EFAULT. Of anybody else's it would be tried for ever.
+ */
+void machine_enter(struct gabi_kvm_machine *machine, unsigned vp);
+void machine_leave(struct gabi_kvm_machine *machine, unsigned vp);
+
 /* Lets KVM finish what the last exit left open. 0 or -1. */
-int machine_settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 /* ---- vtl.c: machines with more than one level ---- */
 
@@ -63,17 +70,21 @@ int vtl_init(struct gabi_kvm_machine *machine, const struct gabi_contract *contr
 void vtl_free(struct gabi_kvm_machine *machine, struct level *level);
 
 /* Finishes the last instruction of a level that the processor has left, so that RIP is that of the next one. */
-int vtl_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+int vtl_finish(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 /* What is known of a level's shared registers is not so any more. */
 void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
-/* An MSR that all levels share was written: sets it in each. False: it is none of those. */
+/* A level's state was restored: its TSC goes with those of the others, as where it was saved. */
+int vtl_restored(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state, struct gabi_diag *diag);
+
+/* An MSR that all levels share was written: sets it in each; or one that no level has faults. False: it is none of those. */
 bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run);
 
 /* ---- msrs.c: which MSRs are the caller's ---- */
 
 bool msrs_are_common(uint32_t msr);
+bool msrs_are_kvms(uint32_t msr);
 int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
 	      struct gabi_diag *diag);
 

@@ -19,7 +19,7 @@ struct draft {
 	bool taken[WINDOWS][2];
 };
 
-static uint8_t none[64];
+static uint8_t none[64]; /* 0x200 MSRs at the most */
 
 static bool add_range(struct draft *draft, uint32_t first, uint32_t count, uint32_t flags, uint8_t *bitmap)
 {
@@ -77,12 +77,30 @@ static const struct gabi_kvm_msrs common[] = {
 	{ .first = 0x268, .count = 8, .writes = 1 }, { .first = 0x2ff, .count = 1, .writes = 1 },
 };
 
-bool msrs_are_common(uint32_t msr)
+/*
+ * What makes KVM write to guest memory by itself, on nobody's behalf: clocks, stolen time, EOI, and asynchronous page faults, of which
+ * nothing would tell whose access waits (docs/vsm.md). A guest with trust levels has none of it.
+ */
+static const struct gabi_kvm_msrs kvms[] = {
+	{ .first = 0x11, .count = 2, .reads = 1, .writes = 1 }, { .first = 0x4b564d00, .count = 0x100, .reads = 1, .writes = 1 },
+};
+
+static bool has(const struct gabi_kvm_msrs *list, size_t count, uint32_t msr)
 {
-	for (size_t i = 0; i < GABI_COUNT_OF(common); i++)
-		if (msr - common[i].first < common[i].count)
+	for (size_t i = 0; i < count; i++)
+		if (msr - list[i].first < list[i].count)
 			return true;
 	return false;
+}
+
+bool msrs_are_common(uint32_t msr)
+{
+	return has(common, GABI_COUNT_OF(common), msr);
+}
+
+bool msrs_are_kvms(uint32_t msr)
+{
+	return has(kvms, GABI_COUNT_OF(kvms), msr);
 }
 
 int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
@@ -97,6 +115,8 @@ int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level,
 		take_hyperv(&draft);
 	for (size_t i = 0; machine->options.vtls > 1 && i < GABI_COUNT_OF(common); i++)
 		fits = fits && take(&draft, &common[i]);
+	for (size_t i = 0; machine->options.vtls > 1 && i < GABI_COUNT_OF(kvms); i++)
+		fits = fits && add_range(&draft, kvms[i].first, kvms[i].count, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
 	for (size_t i = 0; i < count; i++)
 		fits = fits && take(&draft, &more[i]);
 	if (!fits || !take_windows(&draft))

@@ -346,7 +346,7 @@ static int access(const struct place *place, uint32_t name, struct gabi_hv_value
 	return number ? msr(place, number, value, set) : GABI_ERR_UNKNOWN;
 }
 
-static int find_place(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct place *ret)
+static int find_place(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct place *ret)
 {
 	if (!is_there(machine, vp, vtl))
 		return GABI_ERR_ARG;
@@ -354,7 +354,7 @@ static int find_place(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	return vtl_finish(machine, vp, vtl);
 }
 
-int gabi_kvm_vp_get_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
+int gabi_kvm_vp_get_register(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
 {
 	struct gabi_hv_value value = { 0, 0 };
 	struct place place;
@@ -367,7 +367,7 @@ int gabi_kvm_vp_get_register(const struct gabi_kvm_machine *machine, unsigned vp
 	return err;
 }
 
-int gabi_kvm_vp_set_register(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
+int gabi_kvm_vp_set_register(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
 {
 	struct gabi_hv_value copy = *value;
 	struct place place;
@@ -376,11 +376,17 @@ int gabi_kvm_vp_set_register(const struct gabi_kvm_machine *machine, unsigned vp
 	return err ? err : access(&place, name, &copy, true);
 }
 
-int gabi_kvm_vp_translate(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa)
+int gabi_kvm_vp_translate(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa)
 {
 	struct kvm_translation translation = { .linear_address = gva };
+	int refused;
 
-	if (!is_there(machine, vp, vtl) || kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_TRANSLATE, &translation) || !translation.valid)
+	if (!is_there(machine, vp, vtl))
+		return GABI_ERR_RANGE;
+	machine_enter(machine, vp); /* page tables may be protected too */
+	refused = kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_TRANSLATE, &translation);
+	machine_leave(machine, vp);
+	if (refused || !translation.valid)
 		return GABI_ERR_RANGE;
 	*ret_gpa = translation.physical_address;
 	return 0;

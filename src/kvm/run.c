@@ -379,6 +379,8 @@ int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, con
 	err = gabi_kvm_restore(state, plan, machine->level[vtl].vm, &machine->mem, NULL, diag);
 	for (unsigned vp = 0; !err && vp < machine->options.vps; vp++)
 		err = tell_restored(machine, vp, vtl, diag);
+	if (!err)
+		err = vtl_restored(machine, vtl, state, diag);
 	return err || vtl ? err : find_tsc(machine, diag);
 }
 
@@ -514,25 +516,63 @@ static int inject(int vcpu, int vector)
 	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
 }
 
+/* Asked once of each thread: a system call at every exit would cost a twentieth of it. */
+static int this_thread(void)
+{
+	static _Thread_local int thread;
+
+	if (!thread)
+		thread = (int)syscall(SYS_gettid);
+	return thread;
+}
+
+void machine_enter(struct gabi_kvm_machine *machine, unsigned vp)
+{
+	atomic_store(&machine->call[vp].inside, this_thread());
+}
+
+/* A page that was closed for it is none that an instruction waits for. */
+void machine_leave(struct gabi_kvm_machine *machine, unsigned vp)
+{
+	atomic_store(&machine->call[vp].inside, 0);
+	protect_forget(machine, vp);
+}
+
+/* A string instruction whose memory is not to be reached comes back for each part of it: what is written is lost, a read gives ones. */
+static bool settles_on(const struct kvm_run *run, unsigned times)
+{
+	enum { PARTS_MAX = 8192 };
+
+	return run->exit_reason == KVM_EXIT_MMIO && times < PARTS_MAX;
+}
+
 /*
  * KVM ends what an exit left open when it is entered the next time; here without running the guest. The flag was perhaps set
  * meanwhile by a kick, which must not be lost.
  */
-int machine_settle(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct kvm_run *run = machine->level[vtl].run[vp];
-	int ret;
+	unsigned times = 0;
+	int ret, saved;
 
-	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
+	machine_enter(machine, vp);
+	do {
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
+		saved = errno;
+		if (!ret && !run->mmio.is_write && run->exit_reason == KVM_EXIT_MMIO)
+			memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+	} while (!ret && settles_on(run, times++));
+	machine_leave(machine, vp);
 	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	if (atomic_load(&machine->call[vp].kicked))
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	run->kvm_dirty_regs = 0;
-	return ret && errno == EINTR ? 0 : -1;
+	return ret && saved == EINTR ? 0 : -1;
 }
 
-int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag)
+int gabi_kvm_vp_settle(struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag)
 {
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		if (machine_settle(machine, vp, vtl))
@@ -541,7 +581,7 @@ int gabi_kvm_vp_settle(const struct gabi_kvm_machine *machine, unsigned vp, stru
 }
 
 /* The instruction is carried out first, with whatever a read gives, and then its registers are as they were. */
-int gabi_kvm_vp_again(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
+int gabi_kvm_vp_again(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
 {
 	struct kvm_run *run = machine->level[vtl].run[vp];
 	struct kvm_regs before = run->s.regs.regs;
@@ -640,16 +680,6 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	default:
 		stuck(exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
 	}
-}
-
-/* Asked once of each thread: a system call at every exit would cost a twentieth of it. */
-static int this_thread(void)
-{
-	static _Thread_local int thread;
-
-	if (!thread)
-		thread = (int)syscall(SYS_gettid);
-	return thread;
 }
 
 /* KVM could not reach memory: an access that is not allowed, or one that another processor's closed for a moment. */

@@ -20,6 +20,8 @@ struct shared {
 	struct kvm_xcrs xcrs;
 	bool has_debug, has_xcrs, has_xsave;
 	bool left;            /* the processor is in another level, and what its last exit left open may still be so */
+	bool has_saved_tsc;
+	uint64_t saved_tsc;   /* the offset of the TSC where its state was saved */
 	unsigned char *xsave;
 };
 
@@ -52,6 +54,51 @@ static int equalise_tsc(const struct gabi_kvm_machine *machine, unsigned vp, uns
 
 	if (kvm_ioctl(vcpu_of(machine, vp, 0), KVM_GET_DEVICE_ATTR, &offset) || kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_SET_DEVICE_ATTR, &offset))
 		return kvm_refused(diag, "give all trust levels one TSC, which Linux 5.16 brought");
+	return 0;
+}
+
+static bool find_offset(const struct gabi_state *state, unsigned vp, uint64_t *ret_offset)
+{
+	const struct gabi_state_part *part = gabi_state_find(state, GABI_STATE_TSC, vp);
+
+	for (size_t i = 0; part && i < part->len / sizeof(struct gabi_state_pair); i++) {
+		const struct gabi_state_pair *pair = (const struct gabi_state_pair *)part->data + i;
+
+		if (pair->number != GABI_STATE_TSC_OFFSET)
+			continue;
+		*ret_offset = pair->value;
+		return true;
+	}
+	return false;
+}
+
+/* Each level was loaded at a moment of its own: its TSC is brought to where it was against that of VTL 0. */
+static int align_tsc(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	const struct shared *first = &machine->level[0].shared[vp], *other = &machine->level[vtl].shared[vp];
+	uint64_t value = 0;
+	struct kvm_device_attr offset = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&value };
+
+	if (!first->has_saved_tsc || !other->has_saved_tsc)
+		return 0;
+	if (kvm_ioctl(vcpu_of(machine, vp, 0), KVM_GET_DEVICE_ATTR, &offset))
+		return -1;
+	value += other->saved_tsc - first->saved_tsc;
+	return kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_SET_DEVICE_ATTR, &offset);
+}
+
+int vtl_restored(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state, struct gabi_diag *diag)
+{
+	if (machine->options.vtls < 2)
+		return 0;
+	for (unsigned vp = 0; vp < machine->options.vps; vp++) {
+		struct shared *shared = &machine->level[vtl].shared[vp];
+
+		shared->has_saved_tsc = find_offset(state, vp, &shared->saved_tsc);
+		for (unsigned other = 1; other < machine->options.vtls; other++)
+			if (align_tsc(machine, vp, other))
+				return kvm_refused(diag, "set the TSC of a trust level");
+	}
 	return 0;
 }
 
@@ -174,7 +221,7 @@ int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 	return 0;
 }
 
-int vtl_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+int vtl_finish(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct shared *shared = machine->level[vtl].shared ? &machine->level[vtl].shared[vp] : NULL;
 
@@ -194,9 +241,13 @@ void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vt
 
 bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run)
 {
-	if (machine->options.vtls < 2 || run->exit_reason != KVM_EXIT_X86_WRMSR || !msrs_are_common(run->msr.index))
+	if (machine->options.vtls < 2 || (run->exit_reason != KVM_EXIT_X86_WRMSR && run->exit_reason != KVM_EXIT_X86_RDMSR))
 		return false;
-	run->msr.error = 0;
+	run->msr.error = msrs_are_kvms(run->msr.index);
+	if (run->msr.error)
+		return true;
+	if (run->exit_reason != KVM_EXIT_X86_WRMSR || !msrs_are_common(run->msr.index))
+		return false;
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		if (gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data))
 			run->msr.error = 1;
@@ -241,7 +292,7 @@ static bool would_deliver(const struct kvm_lapic_state *apic)
  * KVM hands the local APIC's timer on to the APIC when the virtual processor is entered. With a signal pending it is entered as far
  * as that, and not into the guest.
  */
-static int hand_timer_on(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct {
 		struct kvm_signal_mask head;
@@ -259,8 +310,10 @@ static int hand_timer_on(const struct gabi_kvm_machine *machine, unsigned vp, un
 		return -1;
 	syscall(SYS_tgkill, getpid(), (int)syscall(SYS_gettid), machine->options.kick);
 	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	machine_enter(machine, vp);
 	ret = ioctl(vcpu, KVM_RUN, 0);
 	saved = errno;
+	machine_leave(machine, vp);
 	if (atomic_load(&machine->call[vp].kicked))
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	run->kvm_dirty_regs = 0;
@@ -294,7 +347,7 @@ static uint64_t timer_ns(const struct gabi_kvm_machine *machine, int vcpu, const
 	return count ? (uint64_t)count << (divide & 7) : UINT64_MAX;
 }
 
-int gabi_kvm_vp_interrupt(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending, uint64_t *ret_timer_ns,
+int gabi_kvm_vp_interrupt(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, int *ret_pending, uint64_t *ret_timer_ns,
 			  struct gabi_diag *diag)
 {
 	int vcpu = is_there(machine, vp, vtl) ? vcpu_of(machine, vp, vtl) : -1;

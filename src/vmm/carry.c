@@ -149,20 +149,6 @@ static int write_all_vps(struct vmm_stream *stream, const struct vmm_monitor *mo
 	return err;
 }
 
-static int cannot_load(const struct gabi_report *report, struct gabi_diag *diag)
-{
-	size_t count;
-	const struct gabi_finding *finding = gabi_report_findings(report, &count);
-	char name[128] = "", what[160] = "";
-
-	if (count) {
-		gabi_finding_name(finding, name, sizeof(name));
-		gabi_finding_consequence(finding, what, sizeof(what));
-	}
-	return gabi_fail(diag, GABI_ERR_KVM, "this host cannot load the guest's state: ", gabi_verdict_text(gabi_report_verdict(report)), ", ",
-			 name, ": ", what, (char *)NULL);
-}
-
 struct judged {
 	struct gabi_state *state;
 	struct gabi_report *report;
@@ -194,7 +180,7 @@ static int judge(const struct vmm_record_in *record, const struct vmm_monitor *m
 		return err;
 	fits = gabi_report_verdict(judged->report) <= GABI_FITS_WITH_ACTIONS;
 	if (!fits && !monitor->options.forced)
-		return cannot_load(judged->report, diag);
+		return vmm_report_refuses(judged->report, "this host cannot load the guest's state", diag);
 	return gabi_plan_new(terms->contract, terms->host, fits ? judged->report : NULL, NULL, &judged->plan, diag);
 }
 

@@ -363,17 +363,20 @@ unsigned vmm_hyperv_rights(const struct vmm_hyperv *hyperv, unsigned vtl, uint64
 }
 
 /* There is no extended hypercall but this one. */
-static unsigned query_capabilities(const struct gabi_kvm_machine *machine, uint64_t out_gpa)
+static unsigned query_capabilities(const struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, uint64_t out_gpa)
 {
 	uint64_t *capabilities = out_gpa % 8 ? NULL : gabi_kvm_machine_ram(machine, out_gpa, sizeof(*capabilities));
 
 	if (!capabilities)
 		return GABI_HV_STATUS_INVALID_ALIGNMENT;
+	if (hyperv && !vmm_hyperv_may(hyperv, out_gpa, sizeof(*capabilities), true))
+		return GABI_HV_STATUS_ACCESS_DENIED;
 	*capabilities = 0;
+	gabi_kvm_machine_wrote(machine, out_gpa, sizeof(*capabilities));
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-void vmm_hyperv_answer(const struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call)
+void vmm_hyperv_answer(const struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call)
 {
 	bool fast = call->input >> 16 & 1;
 
@@ -385,7 +388,7 @@ void vmm_hyperv_answer(const struct gabi_kvm_machine *machine, struct gabi_kvm_h
 		call->result = GABI_HV_STATUS_INVALID_CONNECTION_ID;
 		break;
 	case GABI_HV_CALL_QueryExtendedCapabilities:
-		call->result = query_capabilities(machine, call->out_gpa);
+		call->result = query_capabilities(hyperv, machine, call->out_gpa);
 		break;
 	default:
 		call->result = GABI_HV_STATUS_INVALID_HYPERCALL_CODE;

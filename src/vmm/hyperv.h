@@ -54,8 +54,9 @@ void vmm_hyperv_leave(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 /* Takes an exit of a virtual processor, on its thread; false if it is none of Hyper-V's. */
 bool vmm_hyperv_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit);
 
-/* The answer to what KVM's own Hyper-V leaves to its VMM, for a guest without the engine: nobody is connected to it. */
-void vmm_hyperv_answer(const struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call);
+/* The answer to what KVM's own Hyper-V leaves to its VMM: nobody is connected to it. hyperv NULL: a guest without the engine. Under the lock
+ * that devices are under, for it may write. */
+void vmm_hyperv_answer(const struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine, struct gabi_kvm_hypercall *call);
 
 /* Carries out timers that are due. Returns in how many ns the next one is, UINT64_MAX if there is none. One thread. */
 uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv);

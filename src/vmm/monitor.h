@@ -34,6 +34,9 @@ int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, co
 		     struct gabi_diag *diag);
 void vmm_terms_free(struct vmm_terms *terms);
 
+/* One sentence: what, the verdict, and the heaviest finding. Always GABI_ERR_KVM. */
+int vmm_report_refuses(const struct gabi_report *report, const char *what, struct gabi_diag *diag);
+
 /* ---- running ---- */
 
 struct vmm_options {

@@ -142,6 +142,20 @@ int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, co
 	return gabi_plan_new(terms->contract, terms->host, fits ? terms->report : NULL, NULL, &terms->plan, diag);
 }
 
+/* The findings come heaviest first. */
+int vmm_report_refuses(const struct gabi_report *report, const char *what, struct gabi_diag *diag)
+{
+	size_t count;
+	const struct gabi_finding *finding = gabi_report_findings(report, &count);
+	char name[128] = "", why[160] = "";
+
+	if (count) {
+		gabi_finding_name(finding, name, sizeof(name));
+		gabi_finding_consequence(finding, why, sizeof(why));
+	}
+	return gabi_fail(diag, GABI_ERR_KVM, what, ": ", gabi_verdict_text(gabi_report_verdict(report)), ", ", name, ": ", why, (char *)NULL);
+}
+
 void vmm_terms_free(struct vmm_terms *terms)
 {
 	gabi_plan_free(terms->plan);

@@ -74,7 +74,7 @@ static void serve(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 		access_bus(&monitor->pc.memory, exit);
 		break;
 	case GABI_KVM_EXIT_HYPERCALL:
-		vmm_hyperv_answer(monitor->machine, exit->data);
+		vmm_hyperv_answer(monitor->hyperv, monitor->machine, exit->data);
 		break;
 	case GABI_KVM_EXIT_CRASHED:
 		crashed(vp);

@@ -6,6 +6,7 @@ import ctypes
 import os
 import struct
 import sys
+import time
 
 PTRACE_CONT, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_SEIZE, PTRACE_INTERRUPT = 7, 12, 13, 0x4206, 0x4207
 CALLS = {"socket": (41, 2, 1, 0), "execve": (59, 0, 0, 0), "open": (2, 0, 0, 0), "mprotect": (10, 0, 4096, 4)}
@@ -22,17 +23,28 @@ def ptrace(request, pid, address=None, data=None):
         raise OSError(ctypes.get_errno(), "ptrace")
 
 
+def code_at(pid, address):
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(address)
+        return memory.read(2)
+
+
 def main():
     pid = int(sys.argv[1])
     number, *args = CALLS[sys.argv[2]]
     task = int(sys.argv[3]) if len(sys.argv) > 3 else pid
     ptrace(PTRACE_SEIZE, task)
-    ptrace(PTRACE_INTERRUPT, task)
-    os.waitpid(task, 0x40000000)  # __WALL
     room = ctypes.create_string_buffer(27 * 8)
-    ptrace(PTRACE_GETREGS, task, None, room)
-    regs = dict(zip(R, struct.unpack("27Q", room.raw)))
-    # It waits in the kernel: rip stands behind the instruction that brought it there.
+    # Until it waits in the kernel: rip stands behind the instruction that brought it there.
+    while True:
+        ptrace(PTRACE_INTERRUPT, task)
+        os.waitpid(task, 0x40000000)  # __WALL
+        ptrace(PTRACE_GETREGS, task, None, room)
+        regs = dict(zip(R, struct.unpack("27Q", room.raw)))
+        if code_at(pid, regs["rip"] - 2) == b"\x0f\x05":
+            break
+        ptrace(PTRACE_CONT, task)
+        time.sleep(0.01)
     regs.update(rip=regs["rip"] - 2, rax=number, orig_rax=2**64 - 1, rdi=args[0], rsi=args[1], rdx=args[2])
     room.raw = struct.pack("27Q", *(regs[name] for name in R))
     ptrace(PTRACE_SETREGS, task, None, room)

@@ -67,6 +67,7 @@ a_break_out_ends_it_alone() {
 		breaks_out socket "$thread" || return 1
 	done
 	for call in execve open mprotect; do
+		[[ $call == open && -n $sanitized ]] && continue # those open files themselves
 		breaks_out "$call" || return 1
 	done
 	started=$other

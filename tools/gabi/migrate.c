@@ -87,6 +87,17 @@ static enum status refuse(struct vmm_incoming *incoming, const char *why, enum s
 	return status;
 }
 
+/* To those who want to send it, with the reason; the whole report has been printed here. */
+static enum status refuse_contract(struct vmm_incoming *incoming, const struct vmm_terms *terms, enum status status)
+{
+	struct gabi_diag diag = { 0 };
+
+	if (status != STATUS_NO || !terms->report)
+		return refuse(incoming, "this machine cannot say whether the guest's contract fits it", status);
+	vmm_report_refuses(terms->report, "the guest's contract does not fit this machine", &diag);
+	return refuse(incoming, diag.text, status);
+}
+
 static enum status run_arriving(const struct args *args, struct vmm_incoming *incoming)
 {
 	const struct vmm_shape *shape = &incoming->head.shape;
@@ -103,8 +114,7 @@ static enum status run_arriving(const struct args *args, struct vmm_incoming *in
 	status = guest_settle(args, &options, contract, "the guest that comes", &terms);
 	options.terms = &terms;
 	if (status)
-		status = refuse(incoming, status == STATUS_NO ? "the guest's contract does not fit this machine" :
-								"this machine cannot say whether the guest's contract fits it", status);
+		status = refuse_contract(incoming, &terms, status);
 	else
 		status = guest_run(&(struct guest){ .args = args, .options = &options, .like = "guest", .fill = fill, .came = came,
 						    .ctx = incoming });
