@@ -190,6 +190,33 @@ const struct gabi_vmcs_layout *gabi_vmcs_layout_by_name(const char *name)
 	return NULL;
 }
 
+static bool same_form(const struct gabi_vmcs_layout *a, const struct gabi_vmcs_layout *b)
+{
+	return a->family == b->family && a->size == b->size;
+}
+
+unsigned gabi_vmcs_form(const struct gabi_vmcs_layout *layout)
+{
+	unsigned form = 0;
+
+	for (size_t i = 0; !same_form(&layouts[i], layout); i++) {
+		size_t first = 0;
+
+		while (!same_form(&layouts[first], &layouts[i]))
+			first++;
+		form += first == i;
+	}
+	return form;
+}
+
+bool gabi_vmcs_form_has(const struct gabi_vmcs_layout *layout, unsigned id)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(layouts); i++)
+		if (same_form(&layouts[i], layout) && !layouts[i].offset[id])
+			return false;
+	return true;
+}
+
 const char *gabi_vmcs_family_text(unsigned family)
 {
 	static const char *const texts[] = {

@@ -8,10 +8,10 @@
 
 /* ---- what there is to copy ---- */
 
-static void item_add(struct gabi_items *items, size_t from, size_t to, size_t len, unsigned group)
+static void item_add(struct gabi_items *items, size_t from, size_t to, size_t len, unsigned group, bool common)
 {
-	items->at[items->count++] =
-		(struct gabi_item){ .from = (uint16_t)from, .to = (uint16_t)to, .len = (uint16_t)len, .group = (uint8_t)group };
+	items->at[items->count++] = (struct gabi_item){
+		.from = (uint16_t)from, .to = (uint16_t)to, .len = (uint16_t)len, .group = (uint8_t)group, .common = common };
 }
 
 static bool in_set(enum gabi_vmcs_set set, unsigned id)
@@ -39,14 +39,15 @@ static void items_gather(const struct gabi_translation *t, struct gabi_items *it
 	for (unsigned id = 0; id < GABI_VMCS_COUNT; id++)
 		if (t->from->offset[id] && t->to->offset[id] && in_set(t->set, id))
 			item_add(items, t->from->offset[id], t->to->offset[id], gabi_vmcs_bytes(id),
-				 t->is_evmcs ? gabi_evmcs_fields[id].group : GABI_EVMCS_ALL);
+				 t->is_evmcs ? gabi_evmcs_fields[id].group : GABI_EVMCS_ALL,
+				 gabi_vmcs_form_has(t->from, id) && gabi_vmcs_form_has(t->to, id));
 	if (t->set == GABI_VMCS_SET_ALL && t->from->launch && t->to->launch)
-		item_add(items, t->from->launch, t->to->launch, 4, GABI_EVMCS_ALL);
+		item_add(items, t->from->launch, t->to->launch, 4, GABI_EVMCS_ALL, true);
 	/* The revision id and the abort indicator stay each page's own. */
 	for (size_t i = 0; both_evmcs && i < gabi_evmcs_own_count; i++)
 		if (gabi_evmcs_own[i].offset >= t->to->header)
 			item_add(items, gabi_evmcs_own[i].offset, gabi_evmcs_own[i].offset, gabi_evmcs_own[i].bytes,
-				 gabi_evmcs_own[i].group);
+				 gabi_evmcs_own[i].group, false);
 	items_sort(items);
 }
 
@@ -112,20 +113,19 @@ void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, 
 
 enum path { PATH_RUNS, PATH_DIRECT, PATH_AVX2, PATH_AVX512, PATH_COUNT };
 
-static void run_runs(const struct gabi_translation *t, const void *from, void *to);
-static void run_runs_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean);
+static gabi_run_all run_runs, run_pair;
+static gabi_run_dirty run_runs_dirty;
 
 /* How each is carried out: any pair, and of the hot ones the way in and the way out. */
 static const struct {
 	const char *name;
 	gabi_run_all *any, *in, *out;
-	gabi_run_dirty *any_dirty, *in_dirty, *out_dirty;
+	gabi_run_dirty *in_dirty, *out_dirty;
 } paths[PATH_COUNT] = {
-	[PATH_RUNS] = { "runs", run_runs, run_runs, run_runs, run_runs_dirty, run_runs_dirty, run_runs_dirty },
-	[PATH_DIRECT] = { "direct", NULL, gabi_direct_in, gabi_direct_out, NULL, gabi_direct_in_dirty, gabi_direct_out_dirty },
-	[PATH_AVX2] = { "avx2", NULL, gabi_avx2_in, gabi_avx2_out, NULL, gabi_direct_in_dirty, gabi_direct_out_dirty },
-	[PATH_AVX512] = { "avx512", gabi_wide_any, gabi_wide_in, gabi_wide_out, gabi_wide_any_dirty, gabi_wide_in_dirty,
-			  gabi_wide_out_dirty },
+	[PATH_RUNS] = { "runs", run_runs, run_runs, run_runs, run_runs_dirty, run_runs_dirty },
+	[PATH_DIRECT] = { "direct", run_pair, gabi_direct_in, gabi_direct_out, gabi_direct_in_dirty, gabi_direct_out_dirty },
+	[PATH_AVX2] = { "avx2", NULL, gabi_avx2_in, gabi_avx2_out, gabi_direct_in_dirty, gabi_direct_out_dirty },
+	[PATH_AVX512] = { "avx512", run_pair, gabi_wide_in, gabi_wide_out, gabi_wide_in_dirty, gabi_wide_out_dirty },
 };
 
 static void path_take(struct gabi_translation *t, unsigned path)
@@ -134,18 +134,21 @@ static void path_take(struct gabi_translation *t, unsigned path)
 
 	t->path = (uint8_t)path;
 	t->run = !t->is_hot ? paths[path].any : in ? paths[path].in : paths[path].out;
-	t->run_dirty = !t->is_hot ? paths[path].any_dirty : in ? paths[path].in_dirty : paths[path].out_dirty;
+	t->run_dirty = !t->is_hot ? run_runs_dirty : in ? paths[path].in_dirty : paths[path].out_dirty;
+	t->pair = path == PATH_AVX512 ? gabi_pair_wide(t->from, t->to) : gabi_pair_narrow(t->from, t->to);
+	if (t->run == run_pair && !t->rest_count)
+		t->run = t->pair;
 }
 
 static bool path_here(const struct gabi_translation *t, unsigned path)
 {
 	switch (path) {
 	case PATH_AVX512:
-		return gabi_wide_here();
+		return gabi_wide_here() && path_here(t, PATH_DIRECT);
 	case PATH_AVX2:
 		return t->is_hot && gabi_avx2_here();
-	case PATH_DIRECT:
-		return t->is_hot;
+	case PATH_DIRECT: /* of a pair that is not hot only for all fields */
+		return t->is_hot || t->set == GABI_VMCS_SET_ALL;
 	default:
 		return path == PATH_RUNS;
 	}
@@ -161,17 +164,29 @@ static enum path path_choose(const struct gabi_translation *t)
 	return path;
 }
 
+/* What not all layouts of the two forms have, fields of 8 bytes first. */
+static bool rest_new(struct gabi_translation *t, const struct gabi_items *items)
+{
+	t->rest = gabi_mem_get(&t->mem, items->count * sizeof(*t->rest) + 1);
+	for (int eights = 1; t->rest && eights >= 0; eights--) {
+		for (size_t i = 0; i < items->count; i++)
+			if (!items->at[i].common && (items->at[i].len == 8) == eights)
+				t->rest[t->rest_count++] = (struct gabi_run){ items->at[i].from, items->at[i].to, items->at[i].len };
+		if (eights)
+			t->rest_eights = t->rest_count;
+	}
+	return t->rest;
+}
+
 static int fill(struct gabi_translation *t, const struct gabi_items *items)
 {
-	struct gabi_run runs[ITEMS_MAX];
 	size_t count = 0;
 
-	t->run_count = (uint16_t)runs_make(items, GROUPS, runs);
-	t->runs = gabi_mem_get(&t->mem, t->run_count * sizeof(*t->runs) + 1);
+	t->runs = gabi_mem_get(&t->mem, items->count * sizeof(*t->runs) + 1);
 	t->group_runs = gabi_mem_get(&t->mem, items->count * sizeof(*t->group_runs) + 1);
-	if (!t->runs || !t->group_runs)
+	if (!t->runs || !t->group_runs || !rest_new(t, items))
 		return GABI_ERR_NOMEM;
-	memcpy(t->runs, runs, t->run_count * sizeof(*runs));
+	t->run_count = (uint16_t)runs_make(items, GROUPS, t->runs);
 	for (size_t i = 0; i < items->count; i++)
 		t->bytes = (uint16_t)(t->bytes + items->at[i].len);
 	for (unsigned group = 0; group < GROUPS; group++) {
@@ -179,7 +194,7 @@ static int fill(struct gabi_translation *t, const struct gabi_items *items)
 		count += runs_make(items, group, t->group_runs + count);
 	}
 	t->group_first[GROUPS] = (uint16_t)count;
-	return gabi_wide_plan(t, items);
+	return 0;
 }
 
 int gabi_translation_new(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to, enum gabi_vmcs_set set,
@@ -223,9 +238,7 @@ void gabi_translation_free(struct gabi_translation *t)
 	mem = t->mem;
 	gabi_mem_put(&mem, t->runs);
 	gabi_mem_put(&mem, t->group_runs);
-	gabi_mem_put(&mem, t->blocks);
-	gabi_mem_put(&mem, t->groups);
-	gabi_mem_put(&mem, t->picks_store);
+	gabi_mem_put(&mem, t->rest);
 	gabi_mem_put(&mem, t);
 }
 
@@ -275,6 +288,18 @@ void gabi_groups_copy(const struct gabi_translation *t, const void *from, void *
 static void run_runs(const struct gabi_translation *t, const void *from, void *to)
 {
 	gabi_runs_copy(t->runs, t->run_count, from, to);
+}
+
+/* The rest is short, and most of it fields of 8 bytes: those by themselves take no look at lengths. */
+static void run_pair(const struct gabi_translation *t, const void *from, void *to)
+{
+	const struct gabi_run *run = t->rest, *end = run + t->rest_eights;
+
+	t->pair(t, from, to);
+	for (; run < end; run++)
+		memcpy((uint8_t *)to + run->to, (const uint8_t *)from + run->from, 8);
+	if (t->rest_count > t->rest_eights)
+		gabi_runs_copy(run, (size_t)t->rest_count - t->rest_eights, from, to);
 }
 
 static void run_runs_dirty(const struct gabi_translation *t, const void *from, void *to, uint32_t clean)

@@ -10,13 +10,12 @@ struct gabi_run {
 };
 
 #define GROUPS     GABI_EVMCS_GROUP_COUNT
-#define WIDE_BYTES 64u
-#define WIDE_WORDS (WIDE_BYTES / 2)
 
 /* One field or more that lie together in both layouts. */
 struct gabi_item {
 	uint16_t from, to, len;
 	uint8_t group;
+	bool common; /* all layouts of both forms have it */
 };
 
 #define ITEMS_MAX (GABI_VMCS_COUNT + 8u)
@@ -24,27 +23,6 @@ struct gabi_item {
 struct gabi_items {
 	struct gabi_item at[ITEMS_MAX];
 	size_t count;
-};
-
-/*
- * One store of 64 bytes, of which those in a mask. Its kind is how many windows of 64 bytes of the source it is put together of, by a
- * permutation each, but by one of the first two; of kind 0 there is one, whose words lie as they should. What a block takes is
- * packed, since to load it costs as much as to load what is to be copied.
- */
-enum { WIDE_WINDOWS = 5, WIDE_KINDS = WIDE_WINDOWS + 1 };
-struct gabi_wide_block {
-	uint64_t head; /* bits 63:48 first window, 47:32 where to, 31:0 the mask */
-	uint64_t more; /* further windows, 16 bits each, the second lowest */
-};
-
-/* Word i is wanted if any of these groups is dirty. Apart from its block, which is looked at each time. */
-struct gabi_wide_groups {
-	uint16_t word[WIDE_WORDS];
-};
-
-/* Where each word comes from: of one register, or from 32 on of another. */
-struct gabi_wide_pick {
-	uint16_t word[WIDE_WORDS];
 };
 
 typedef void gabi_run_all(const struct gabi_translation *t, const void *from, void *to);
@@ -62,11 +40,9 @@ struct gabi_translation {
 	uint16_t run_count, bytes;
 	uint16_t group_first[GROUPS + 1];    /* into group_runs */
 	struct gabi_run *runs, *group_runs;  /* of everything, and of each group by itself */
-	uint16_t kind_end[WIDE_KINDS];       /* the blocks lie in order of their kinds */
-	struct gabi_wide_block *blocks;
-	struct gabi_wide_groups *groups;     /* of each block */
-	struct gabi_wide_pick *picks; /* in the order that they are used in, each on a line of 64 bytes */
-	void *picks_store;            /* what holds them */
+	gabi_run_all *pair;                  /* what all layouts of both forms have, as straight code */
+	uint16_t rest_count, rest_eights;
+	struct gabi_run *rest;               /* the other fields that these two have, first those of 8 bytes */
 };
 
 void gabi_runs_copy(const struct gabi_run *run, size_t count, const void *from, void *to);
@@ -80,13 +56,22 @@ bool gabi_avx2_here(void);
 gabi_run_all gabi_direct_in, gabi_direct_out, gabi_avx2_in, gabi_avx2_out;
 gabi_run_dirty gabi_direct_in_dirty, gabi_direct_out_dirty;
 
-/* wide_plan.c: the blocks, out of items in order of where they go. */
-int gabi_wide_plan(struct gabi_translation *t, const struct gabi_items *items);
+/*
+ * pairs.c: straight code, all offsets in which are below GABI_VMCS_PAGE as layout.c asserts. With sanitizers it would take minutes to
+ * compile, and what else reads a page has them.
+ */
+#if defined(__GNUC__)
+#define UNSANITIZED __attribute__((no_sanitize("address", "undefined")))
+#else
+#define UNSANITIZED
+#endif
+gabi_run_all *gabi_pair_narrow(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to);
 
 /* wide.c: permutations of 64 bytes; want AVX-512BW. */
 bool gabi_wide_here(void);
-gabi_run_all gabi_wide_any, gabi_wide_in, gabi_wide_out;
-gabi_run_dirty gabi_wide_any_dirty, gabi_wide_in_dirty, gabi_wide_out_dirty; /* the last two by direct.c, which takes few groups itself */
+gabi_run_all *gabi_pair_wide(const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to);
+gabi_run_all gabi_wide_in, gabi_wide_out;
+gabi_run_dirty gabi_wide_in_dirty, gabi_wide_out_dirty; /* by direct.c, which takes few groups itself */
 gabi_run_dirty gabi_wide_in_many, gabi_wide_out_many;
 
 #endif

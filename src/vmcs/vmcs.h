@@ -25,6 +25,12 @@ extern const size_t gabi_evmcs_own_count;
 
 unsigned gabi_vmcs_bytes(unsigned id); /* of a field in memory; id is valid */
 
+/* Layouts of one family and size are of one form: what two of them have lies in the same place. From 0, in order of the first layout
+ * of each. */
+enum { GABI_VMCS_FORMS = 13 };
+unsigned gabi_vmcs_form(const struct gabi_vmcs_layout *layout);
+bool gabi_vmcs_form_has(const struct gabi_vmcs_layout *layout, unsigned id); /* do all layouts of its form have the field? */
+
 /* 1 for each byte that is a field's, the header's or a member's of the format. */
 void gabi_vmcs_owned(const struct gabi_vmcs_layout *layout, uint8_t owned[GABI_VMCS_PAGE]);
 
