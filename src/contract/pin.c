@@ -161,6 +161,57 @@ static void leave_out_dependents(struct left_out *out)
 	} while (out->count > before);
 }
 
+/* ---- the size of XSAVE's area ---- */
+
+#define LEGACY_AREA 576u /* of x87 and SSE, with the header */
+
+static uint64_t leaf_d(const struct gabi_words *words, uint32_t sub, unsigned reg, unsigned vp)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_CPUID, .part = (uint16_t)reg, .sub = sub, .index = 0xd };
+	const struct gabi_word *word = gabi_words_find(words, &key, vp);
+
+	if (!word)
+		word = gabi_words_find(words, &key, GABI_VP_ALL);
+	return word ? word->value : 0;
+}
+
+/* Where the last component of XCR0 ends that the words promise; UINT64_MAX if they do not say. */
+static uint64_t xsave_area(const struct gabi_words *words, unsigned vp)
+{
+	uint64_t user = leaf_d(words, 0, GABI_EAX, vp) | leaf_d(words, 0, GABI_EDX, vp) << 32, end = LEGACY_AREA;
+
+	for (uint32_t i = 2; i < 63; i++) {
+		uint64_t size = leaf_d(words, i, GABI_EAX, vp), last = leaf_d(words, i, GABI_EBX, vp) + size;
+
+		if (!(user >> i & 1))
+			continue;
+		if (!size)
+			return UINT64_MAX;
+		end = last > end ? last : end;
+	}
+	return end;
+}
+
+static bool is_of_leaf_d(const struct gabi_key *key, unsigned reg)
+{
+	return key->space == GABI_SPACE_CPUID && key->index == 0xd && key->sub == 0 && key->part == reg;
+}
+
+/* Without a component of XCR0 the area is smaller, and a host that never had the component tells no larger one. */
+static void shrink_xsave_area(const struct left_out *out, struct gabi_words *words)
+{
+	bool less = false;
+
+	for (size_t i = 0; i < out->count; i++)
+		less |= is_of_leaf_d(&out->fields[i]->key, GABI_EAX) || is_of_leaf_d(&out->fields[i]->key, GABI_EDX);
+	for (size_t i = 0; less && i < words->count; i++) {
+		uint64_t area = is_of_leaf_d(&words->at[i].key, GABI_ECX) ? xsave_area(words, words->at[i].vp) : UINT64_MAX;
+
+		if (area < words->at[i].value)
+			words->at[i].value = area;
+	}
+}
+
 static int find_minus(enum gabi_arch arch, const struct gabi_pin_options *options, struct left_out *out, struct gabi_diag *diag)
 {
 	for (size_t i = 0; i < options->minus_count; i++) {
@@ -366,6 +417,8 @@ static int pin(const struct source *source, const struct gabi_pin_options *optio
 	err = find_minus(source->arch, options, &out, diag);
 	if (!err)
 		err = take_source(source, options, &out, &own, &words, diag);
+	if (!err && source->arch == GABI_ARCH_X86)
+		shrink_xsave_area(&out, &words);
 	if (!err)
 		err = gabi_contract_of_words(source->arch, &words, mem, &contract, diag);
 	gabi_mem_put(&own, out.fields);
