@@ -72,15 +72,17 @@ static void look_at_pair(struct gabi_blame *blame)
 	blame->cpus_known = gabi_facts_get(blame->from, "cpu.signature") && gabi_facts_get(blame->to, "cpu.signature");
 }
 
+/* Who has it turned off has less. */
 static bool blame_module(struct gabi_finding *finding, const struct gabi_facts *from, const struct gabi_facts *to)
 {
+	int more = more_on_host(finding);
 	const struct gabi_module *module;
 	size_t at = 0;
 
 	while ((module = gabi_module_next(&finding->key, bits_of(finding), &at))) {
 		int x = from ? gabi_module_is_off(module, from) : 0, y = gabi_module_is_off(module, to);
 
-		if (x >= 0 && y >= 0 && x != y) {
+		if (x >= 0 && y >= 0 && x != y && (y ? more <= 0 : more >= 0)) {
 			finding->cause = GABI_CAUSE_MODULE;
 			finding->param = gabi_module_param(module);
 			return true;

@@ -115,9 +115,10 @@ static uint64_t msr_at_start(struct gabi_judge *judge, const struct gabi_word *o
 
 /*
  * Some MSRs KVM computes for the guest and takes no other value of: a guest sees what a virtual processor starts with, which
- * need not be what KVM says that it supports. YES: that is what is wanted; NO: it is not; MAYBE: the VMM can write it.
+ * need not be what KVM says that it supports. YES: that is what is wanted; NO: it is not, *ret_seen is; MAYBE: the VMM can write
+ * it.
  */
-static enum gabi_answer starts_with(struct gabi_judge *judge, const struct question *q)
+static enum gabi_answer starts_with(struct gabi_judge *judge, const struct question *q, uint64_t *ret_seen)
 {
 	const struct gabi_span *span = q->span;
 	uint64_t fixed, wrong;
@@ -127,7 +128,8 @@ static enum gabi_answer starts_with(struct gabi_judge *judge, const struct quest
 	fixed = gabi_span_mask(span) & ~q->offer->settable;
 	if (!fixed)
 		return GABI_MAYBE;
-	wrong = (q->want ^ gabi_span_get(span, msr_at_start(judge, q->offer))) << span->lo & fixed;
+	*ret_seen = gabi_span_get(span, msr_at_start(judge, q->offer));
+	wrong = (q->want ^ *ret_seen) << span->lo & fixed;
 	return wrong ? GABI_NO : fixed == gabi_span_mask(span) && judge->view == GABI_VIEW_KVM ? GABI_YES : GABI_MAYBE;
 }
 
@@ -136,12 +138,13 @@ static int judge_written(struct gabi_judge *judge, const struct question *q)
 {
 	const struct gabi_span *span = q->span;
 	bool off = q->want == span->absent;
-	enum gabi_answer start = starts_with(judge, q);
+	struct question seen = *q;
+	enum gabi_answer start = starts_with(judge, q, &seen.have);
 
 	if (off && q->key->space == GABI_SPACE_VM)
 		return 0; /* what has no register is the VMM's to give: a guest that was promised nothing of it takes what it gets */
 	if (start != GABI_MAYBE)
-		return start == GABI_YES ? 0 : find(judge, q, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
+		return start == GABI_YES ? 0 : find(judge, &seen, off ? GABI_FINDING_CANNOT_HIDE : refusal(span));
 	if (!q->promise || (off && span->rule == GABI_RULE_EQUAL))
 		return q->have != span->absent ? hide(judge, q) : 0;
 	switch (gabi_rule_gives(span, q->want, q->shown, judge->view)) {

@@ -263,36 +263,84 @@ static void print_kernel(struct gabi_out *out, const struct gabi_finding *findin
 	gabi_out_text(out, " or later");
 }
 
+static void print_or_kernel(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	if (!finding->change)
+		return;
+	gabi_out_text(out, ", or ");
+	print_kernel(out, finding);
+}
+
 static void print_missing(struct gabi_out *out, const struct gabi_finding *finding)
 {
 	print_name(out, "without ", finding);
 	if (finding->key.space == GABI_SPACE_MSR_EVMCS)
 		gabi_out_text(out, ", or without hv-evmcs");
-	if (finding->change) {
-		gabi_out_text(out, ", or ");
-		print_kernel(out, finding);
+	print_or_kernel(out, finding);
+}
+
+static void print_too_small(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	char value[64];
+
+	gabi_finding_values(finding, 1, value, sizeof(value));
+	gabi_out_text(out, "pin a baseline of both, which has ");
+	gabi_out_text(out, value);
+}
+
+/* Can two hosts that differ have a value in common? Not where none takes another value than its own. */
+static bool has_middle(const struct gabi_finding *finding)
+{
+	unsigned rule = finding->field ? finding->field->rule : GABI_RULE_EQUAL;
+
+	if (finding->kind == GABI_FINDING_CANNOT_HIDE)
+		return rule == GABI_RULE_SUPERSET;
+	return rule != GABI_RULE_LEVEL && rule != GABI_RULE_IMPOSED && rule != GABI_RULE_VENDOR && rule != GABI_RULE_FREQUENCY;
+}
+
+static void print_other_host(struct gabi_out *out, const struct gabi_finding *finding)
+{
+	if (finding->kind == GABI_FINDING_CANNOT_LOAD)
+		print_name(out, "choose a host that loads ", finding);
+	else if (finding->kind == GABI_FINDING_CANNOT_HIDE && finding->field && finding->field->kind == GABI_KIND_FLAG)
+		print_name(out, "choose a host without ", finding);
+	else
+		gabi_out_text(out, "choose a host that has the promised value");
+	print_or_kernel(out, finding);
+	if (finding->field && finding->field->rule == GABI_RULE_FREQUENCY)
+		gabi_out_text(out, ", or that scales the TSC");
+	if (finding->kind != GABI_FINDING_CANNOT_LOAD && has_middle(finding))
+		gabi_out_text(out, ", or pin a baseline of both if there is one");
+}
+
+/* From the value of a parameter it is not known whether a person turned it off, or the kernel for want of it in the CPU. */
+static void print_module(struct gabi_out *out, const struct gabi_finding *finding, const struct gabi_module *module)
+{
+	gabi_out_text(out, finding->param);
+	gabi_out_char(out, '=');
+	gabi_out_text(out, module->on);
+	if (*module->wants) {
+		gabi_out_text(out, " if the CPU has ");
+		gabi_out_text(out, module->wants);
 	}
+	if (finding->kind == GABI_FINDING_MISSING)
+		print_name(out, ", or without ", finding);
 }
 
 static void print_blocked(struct gabi_out *out, const struct gabi_finding *finding)
 {
-	if (finding->param) {
-		gabi_out_text(out, finding->param);
-		gabi_out_char(out, '=');
-		gabi_out_text(out, gabi_module_remedy(finding->param));
-	} else if (finding->kind == GABI_FINDING_MISSING) {
-		print_missing(out, finding);
-	} else if (finding->kind == GABI_FINDING_TOO_SMALL && finding->has_have) {
-		char value[64];
+	const struct gabi_module *module = finding->param ? gabi_module_of(finding->param) : NULL;
 
-		gabi_finding_values(finding, 1, value, sizeof(value));
-		print_name(out, "pin ", finding);
-		gabi_out_text(out, " at ");
-		gabi_out_text(out, value);
+	if (module && finding->kind != GABI_FINDING_CANNOT_HIDE) {
+		print_module(out, finding, module);
+	} else if (finding->kind == GABI_FINDING_MISSING || finding->kind == GABI_FINDING_NOT_ZERO) {
+		print_missing(out, finding);
+	} else if (finding->kind == GABI_FINDING_TOO_SMALL && finding->has_have && finding->key.space != GABI_SPACE_ARM64) {
+		print_too_small(out, finding);
 	} else if (finding->kind == GABI_FINDING_WRONG_ARCH) {
 		gabi_out_text(out, "choose a host of the contract's architecture");
 	} else {
-		gabi_out_text(out, "choose a host that has the promised value, or pin a baseline of both");
+		print_other_host(out, finding);
 	}
 }
 

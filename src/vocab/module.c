@@ -13,8 +13,8 @@ static const struct row {
 	int part; /* -1: every part */
 	uint64_t index, last, bits;
 } rows[] = {
-#define GABI_MODULE_ROW(param, off, on, space, index, last, part, bits, source) \
-	{ { PREFIX param, off, on }, GABI_SPACE_##space, part, index, last, bits },
+#define GABI_MODULE_ROW(param, off, on, wants, space, index, last, part, bits, source) \
+	{ { PREFIX param, off, on, wants }, GABI_SPACE_##space, part, index, last, bits },
 #include "changes/module.def"
 };
 
@@ -66,10 +66,10 @@ const char *gabi_module_param(const struct gabi_module *module)
 	return module->fact + strlen(PREFIX);
 }
 
-const char *gabi_module_remedy(const char *param)
+const struct gabi_module *gabi_module_of(const char *param)
 {
 	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)
 		if (!strcmp(gabi_module_param(&rows[i].module), param))
-			return rows[i].module.on;
-	return "1";
+			return &rows[i].module;
+	return NULL;
 }

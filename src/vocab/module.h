@@ -11,6 +11,7 @@ struct gabi_module {
 	const char *fact; /* "module.kvm_intel.nested" */
 	const char *off;  /* values that take away, parted by spaces */
 	const char *on;   /* one that does not */
+	const char *wants; /* of the CPU, without which the parameter is off; "": nothing */
 };
 
 /* The parameters that can take those bits of a word away, one a call: *at starts at 0. NULL after the last. */
@@ -22,8 +23,8 @@ int gabi_module_is_off(const struct gabi_module *module, const struct gabi_facts
 /* Is there a row for the fact of that name? */
 bool gabi_module_matters(const char *fact);
 
-/* "kvm_intel.nested", and the value that takes nothing away. */
+/* "kvm_intel.nested", and back; NULL if there is no row. */
 const char *gabi_module_param(const struct gabi_module *module);
-const char *gabi_module_remedy(const char *param);
+const struct gabi_module *gabi_module_of(const char *param);
 
 #endif

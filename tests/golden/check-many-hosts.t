@@ -39,14 +39,14 @@ does not fit  blade-3  missing: avx512f and 1 more      2
 fits          blade-4                                   1
 does not fit  blade-5  missing: avx2 and 2 more         1
 
-WHAT            PROMISED  HOST HAS  CAUSE  REMEDY                     HOSTS
+WHAT            PROMISED  HOST HAS  CAUSE  REMEDY                                 HOSTS
 
 missing: the guest would lose what it was promised
-avx2            yes       no        CPU    without avx2               blade-5
-avx512f         yes       no        CPU    without avx512f            2 of 3
+avx2            yes       no        CPU    without avx2                           blade-5
+avx512f         yes       no        CPU    without avx512f                        2 of 3
 
 too small: the guest was promised more than the host has
-xsave-size-max  832       576       CPU    pin xsave-size-max at 576  2 of 3
+xsave-size-max  832       576       CPU    pin a baseline of both, which has 576  2 of 3
 
 2 more weigh less; --all shows them.
 === err

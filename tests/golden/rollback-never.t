@@ -30,7 +30,7 @@ on the way back, missing: the guest would lose what it was promised
 avx512f               yes       no        CPU     without avx512f
 
 on the way back, too small: the guest was promised more than the host has
-xsave-size-max        832       576       CPU     pin xsave-size-max at 576
+xsave-size-max        832       576       CPU     pin a baseline of both, which has 576
 
 on the way back, drop if unused: saved state that the destination cannot load; dropped when it holds its reset value
 MSR_IA32_DEBUGCTLMSR  saved     -         kernel  when saving, drop MSR_IA32_DEBUGCTLMSR if it is

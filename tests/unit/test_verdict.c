@@ -73,6 +73,7 @@ static const struct check_case {
 	struct words promise, offer;
 	enum gabi_verdict verdict;
 	unsigned kind; /* of the heaviest finding */
+	const char *remedy, *have; /* of the heaviest finding too, if asked */
 } checks[] = {
 	{ "a host that has what is promised fits", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { LEAF_1_ECX(SSE3) } }, { { LEAF_1_ECX(SSE3) } }, GABI_FITS, GABI_FINDING_NONE },
@@ -116,13 +117,14 @@ static const struct check_case {
 	{ "and breaks the promise where it cannot", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2000000, 0) } },
 	  { { WORD(CAP, 60, 0, 32, 0, 0), WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2600000, 0) } }, GABI_DOES_NOT_FIT,
-	  GABI_FINDING_DIFFERS },
+	  GABI_FINDING_DIFFERS, "choose a host that has the promised value, or that scales the TSC" },
 	{ "a frequency that is not promised is not scaled to", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 0, 0) } }, { { WORD(VM, GABI_VM_TSC_KHZ, 0, 64, 2600000, 0) } }, GABI_FITS,
 	  GABI_FINDING_NONE },
 	{ "what must be zero is refused where the host has it too", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x480, 0, 64, 1ull << 48, 0) } },
-	  { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x480, 0, 64, 1ull << 48, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_NOT_ZERO },
+	  { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x480, 0, 64, 1ull << 48, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_NOT_ZERO,
+	  "without vmx-32bit-physaddr" },
 	{ "the host's vector lengths up to the contract's longest", GABI_ARCH_ARM64, GABI_VIEW_KVM,
 	  { { SVE, SVE_LENGTHS(0x3) } }, { { SVE, SVE_LENGTHS(0xb) } }, GABI_FITS_WITH_ACTIONS, GABI_FINDING_SET_BY_WRITE },
 	{ "a vector length between others cannot be hidden", GABI_ARCH_ARM64, GABI_VIEW_KVM,
@@ -141,7 +143,20 @@ static const struct check_case {
 	  GABI_FINDING_DIFFERS },
 	{ "an MSR that KVM does not let one set stays as it is", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0) } }, { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 3, 0) } },
-	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_HIDE },
+	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_HIDE, "choose a host without ibrs-all" },
+	{ "what KVM says that it supports and no virtual processor has is not there", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0) } },
+	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 1, 0), WORD(MSR_DEFAULT, 0x10a, 0, 64, 0, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_MISSING, "without rdctl-no", "no" },
+	{ "a number that the host does not reach is that of a baseline", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { WORD(CPUID, 0x80000008, GABI_EAX, 32, 48, 0) } }, { { WORD(CPUID, 0x80000008, GABI_EAX, 32, 40, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_TOO_SMALL, "pin a baseline of both, which has 40", "40" },
+	{ "no host has a workaround's level and another's in common", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { WORD(ARM64, 0x6030000000140001, 0, 64, 1, 0) } }, { { WORD(ARM64, 0x6030000000140001, 0, 64, 2, 0) } }, GABI_DOES_NOT_FIT,
+	  GABI_FINDING_DIFFERS, "choose a host that has the promised value" },
+	{ "state that runs by itself wants a host that loads it", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { WORD(ARM64_STATE, 0x603000000013df01, 0, 64, 0, 0) } }, { { WORD(ARM64_STATE, 0x603000000013c080, 0, 64, 0, 0) } },
+	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD, "choose a host that loads CNTPCT_EL0" },
 	{ "fb-clear is there where the CPU has nothing to clear", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 0x20000, 0) } },
 	  { { ARCH_CAPABILITIES, WORD(MSR, 0x10a, 0, 64, 0xe120, ~0ull) } }, GABI_FITS, GABI_FINDING_NONE },
@@ -168,6 +183,18 @@ static const struct check_case {
 	  { { WORD(MSR, 0xc0011029, 0, 64, 2, ~0ull) } }, { { WORD(MSR, 0x9999, 0, 64, 1, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
 };
 
+static void check_texts(const struct check_case *c, const struct gabi_finding *finding)
+{
+	char text[256];
+
+	gabi_finding_remedy(finding, text, sizeof(text));
+	if (c->remedy && strcmp(text, c->remedy))
+		fail_msg("%s: %s", c->name, text);
+	gabi_finding_values(finding, 1, text, sizeof(text));
+	if (c->have && strcmp(text, c->have))
+		fail_msg("%s: the host has %s", c->name, text);
+}
+
 static void check__gives_the_verdict_of_each_case(void **state)
 {
 	(void)state;
@@ -185,6 +212,8 @@ static void check__gives_the_verdict_of_each_case(void **state)
 			fail_msg("%s: %s", c->name, gabi_verdict_text(gabi_report_verdict(report)));
 		if ((count ? findings[0].kind : GABI_FINDING_NONE) != c->kind)
 			fail_msg("%s: %s", c->name, count ? gabi_finding_text(findings[0].kind) : "no finding");
+		if (count)
+			check_texts(c, &findings[0]);
 		gabi_report_free(report);
 		gabi_contract_free(contract);
 		gabi_host_free(host);
@@ -303,6 +332,41 @@ static void diff__tells_a_capability_once_when_vm_and_device_agree(void **state)
 	gabi_report_free(report);
 	gabi_host_free(from);
 	gabi_host_free(to);
+}
+
+/* A parameter is named where the host that has less has it turned off; the CPU may be why. */
+static void remedy__of_a_module_parameter__says_what_the_cpu_must_have(void **state)
+{
+	static const struct {
+		const char *fact;
+		uint64_t promised, offered; /* of the secondary controls that may be 1 */
+		const char *remedy;
+	} rows[] = {
+		{ "module.kvm_intel.vpid", 1u << 5, 0, "kvm_intel.vpid=1 if the CPU has VPID, or without vmx-vpid" },
+		{ "module.kvm_intel.ept", 1u << 1, 0, "kvm_intel.ept=1 if the CPU has EPT, or without vmx-ept" },
+		{ "module.kvm_intel.nested", 1u << 5, 0, "kvm_intel.nested=1, or without vmx-vpid" },
+		{ "module.kvm_intel.ept", 1u << 5, 0, "without vmx-vpid" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct words promise = { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x48b, 0, 64, rows[i].promised << 32, 0) } };
+		const struct words offer = { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x48b, 0, 64, rows[i].offered << 32, ~0ull) } };
+		struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &promise);
+		struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &offer);
+		struct gabi_report *report;
+		char remedy[128];
+		size_t count;
+
+		gabi_host_set_fact(host, rows[i].fact, "N", NULL);
+		assert_int_equal(gabi_check(contract, host, &report, NULL), 0);
+		assert_non_null(gabi_report_findings(report, &count));
+		gabi_finding_remedy(gabi_report_findings(report, &count), remedy, sizeof(remedy));
+		assert_string_equal(remedy, rows[i].remedy);
+		gabi_report_free(report);
+		gabi_contract_free(contract);
+		gabi_host_free(host);
+	}
 }
 
 static void diff__names_the_module_parameter_that_made_it(void **state)
@@ -923,6 +987,35 @@ static void pin__minus_a_feature__takes_its_state_along(void **state)
 	gabi_host_free(host);
 }
 
+#define LEAF_D(subleaf, reg, val)                                                                                              \
+	{ .key = { .space = GABI_SPACE_CPUID, .part = reg, .sub = subleaf, .index = 0xd }, .value = val, .vp = GABI_VP_ALL,    \
+	  .bits = 32 }
+
+/* The largest size of XSAVE's area is where the last component ends that is left; nothing else makes it smaller. */
+static void pin__minus_a_component_of_xsave__has_a_smaller_area(void **state)
+{
+	static const struct words words = { { LEAF_1_ECX(1u << 26 | 1u << 28), WORD(CPUID, 7, GABI_ECX, 32, 1u << 3 | 1u << 2, 0),
+					      LEAF_D(0, GABI_EAX, 0x207), LEAF_D(0, GABI_ECX, 2696), LEAF_D(2, GABI_EAX, 256),
+					      LEAF_D(2, GABI_EBX, 576), LEAF_D(9, GABI_EAX, 8), LEAF_D(9, GABI_EBX, 2688) } };
+	static const struct {
+		const char *minus;
+		uint64_t size;
+	} rows[] = { { "umip", 2696 }, { "avx", 2696 }, { "pku", 832 }, { "xcr0-pkru", 832 } };
+	const struct gabi_field *size = gabi_field_by_name("xsave-size-max", GABI_ARCH_X86);
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &words);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct gabi_pin_options options = { .size = sizeof(options), .minus = &rows[i].minus, .minus_count = 1 };
+		struct gabi_contract *contract = NULL;
+
+		assert_int_equal(gabi_contract_pin(host, &options, NULL, &contract, NULL), 0);
+		assert_int_equal(gabi_contract_find(contract, &size->key, GABI_VP_ALL)->value, rows[i].size);
+		gabi_contract_free(contract);
+	}
+	gabi_host_free(host);
+}
+
 static void narrow__keeps_the_words_of_single_processors(void **state)
 {
 	static const struct gabi_word own = { .key = { .space = GABI_SPACE_CPUID, .part = GABI_ECX, .index = 1 }, .value = SSE3 | 1u << 9,
@@ -996,6 +1089,7 @@ int main(void)
 		cmocka_unit_test(diff__tells_the_effect_of_each_case),
 		cmocka_unit_test(diff__tells_a_capability_once_when_vm_and_device_agree),
 		cmocka_unit_test(diff__names_the_module_parameter_that_made_it),
+		cmocka_unit_test(remedy__of_a_module_parameter__says_what_the_cpu_must_have),
 		cmocka_unit_test(diff__of_two_architectures__is_an_error),
 		cmocka_unit_test(name__of_what_a_source_could_not_see_at_all__is_that_of_its_section),
 		cmocka_unit_test(values__of_vector_lengths__are_runs_of_bits),
@@ -1020,6 +1114,7 @@ int main(void)
 		cmocka_unit_test(pin__of_a_bare_cpu__is_refused),
 		cmocka_unit_test(pin__minus_a_feature__leaves_it_out),
 		cmocka_unit_test(pin__minus_a_feature__takes_its_state_along),
+		cmocka_unit_test(pin__minus_a_component_of_xsave__has_a_smaller_area),
 		cmocka_unit_test(narrow__keeps_the_words_of_single_processors),
 	};
 
