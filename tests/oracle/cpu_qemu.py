@@ -18,16 +18,13 @@ from x86_qemu import REGISTERS, known_names, qmp
 
 PATH = '/machine/unattached/device[0]'
 IDENTITY = ['family', 'model', 'stepping', 'level', 'xlevel', 'vendor', 'model-id']
-# tcg_default_props of QEMU 7.2: the emulator's own default, which KVM does not have.
-SVM = ('cpuid', 0x80000001, 0, 2, 2)
-AVX10 = ('cpuid', 7, 1, 3, 19)
-OF_EMULATOR = {('cpuid', 1, 0, 3, 1)}
-
-# Of a CPU without sgx, QEMU 7.2 keeps these, and does not show them; 11.1 takes them away, as we do.
-OF_SGX = {(0x12, 0), (0x12, 1)}
-
-# Taken here, though this QEMU then finds that the model has no caches of its own.
-TAKEN = {'qemu64,legacy-cache=off'}
+# What differs, and may: each of these is a row of docs/models.md, "What differs from the emulator".
+SVM = ('cpuid', 0x80000001, 0, 2, 2)          # without it QEMU lists its leaf 0x8000000a, if asked for, as missing
+AVX10 = ('cpuid', 7, 1, 3, 19)                # the same of its leaf 0x24
+OF_EMULATOR = {('cpuid', 1, 0, 3, 1)}         # vme: tcg_default_props, which KVM does not have
+OF_SGX = {(0x12, 0), (0x12, 1)}               # without sgx QEMU 7.2 keeps these, and does not show them
+MADE_AT_START = {(0xd, 0)}                    # of the features, when the CPU is started
+TAKEN = {'qemu64,legacy-cache=off'}           # here; QEMU then finds that the model has no caches of its own
 
 WRITTEN = '''
 avx2=on,avx2=off|avx2=off,avx2=on|+avx2,avx2=off|avx2=off,+avx2|-avx2,avx2=on|avx2=on,-avx2|+avx2,-avx2|-avx2,+avx2|avx2|,avx2,
@@ -83,8 +80,7 @@ def ask_us(print_cpu, arguments):
 
 
 def named_bits(names):
-    """Without leaf 0xD's state components, which QEMU makes of the features when the CPU is started."""
-    return {bit for bits in names.values() for bit in bits if bit[0] == 'cpuid' and bit not in OF_EMULATOR and bit[1:3] != (0xd, 0)}
+    return {bit for bits in names.values() for bit in bits if bit[0] == 'cpuid' and bit not in OF_EMULATOR and bit[1:3] not in MADE_AT_START}
 
 
 def compare(report, argument, theirs, ours, known):
@@ -93,9 +89,9 @@ def compare(report, argument, theirs, ours, known):
             report.differs(f'"{argument}" is {"refused" if theirs is None else "taken"} there, not here')
         return
     bits, who = theirs
-    if AVX10 not in bits:  # the same of its leaf
+    if AVX10 not in bits:
         known = {bit for bit in known if bit[1] != 0x24}
-    if SVM not in bits:  # QEMU then lists what was asked for beside it as missing
+    if SVM not in bits:
         known = {bit for bit in known if bit[1] != 0x8000000a}
     for bit in (bits ^ {bit for bit in set_bits(ours) if bit[0] == 'cpuid'}) & known:
         report.differs(f'"{argument}": {bit} is {"on" if bit in bits else "off"} there, not here')

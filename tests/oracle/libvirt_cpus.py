@@ -58,7 +58,7 @@ def main():
     gabi, print_rows, *trees = sys.argv[1:]
     trees = trees or [tree for tree in [os.environ.get('LIBVIRT_SOURCE')] if tree]
     if not trees:
-        print('no sources of libvirt are named (LIBVIRT_SOURCE)')
+        print('no sources of libvirt are named (LIBVIRT_SOURCE): eval "$(tests/sources)" fetches them, as ./dev test does')
         sys.exit(rows.SKIP)
     fields, _ = rows.read(print_rows)
     ours = {(f.space, f.index, f.sub, f.part, f.lo) for f in fields if f.bits == 1 and f.source.startswith('QEMU')}

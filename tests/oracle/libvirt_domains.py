@@ -37,7 +37,7 @@ def topology(smp):
 def main():
     trees = sys.argv[2:] or [tree for tree in [os.environ.get('LIBVIRT_SOURCE')] if tree]
     if not trees:
-        print('no sources of libvirt are named (LIBVIRT_SOURCE)')
+        print('no sources of libvirt are named (LIBVIRT_SOURCE): eval "$(tests/sources)" fetches them, as ./dev test does')
         sys.exit(rows.SKIP)
     paths = [path for tree in trees for arch in ('x86_64', 'aarch64')
              for path in sorted(glob.glob(f'{tree}/tests/qemuxmlconfdata/*.{arch}-latest.xml')) if os.path.exists(path[:-3] + 'args')]

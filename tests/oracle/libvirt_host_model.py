@@ -34,7 +34,7 @@ def documents(text):
 def main():
     trees = sys.argv[2:] or [tree for tree in [os.environ.get('LIBVIRT_SOURCE')] if tree]
     if not trees:
-        print('no sources of libvirt are named (LIBVIRT_SOURCE)')
+        print('no sources of libvirt are named (LIBVIRT_SOURCE): eval "$(tests/sources)" fetches them, as ./dev test does')
         sys.exit(rows.SKIP)
     report, compared = rows.Report(), 0
     for tree in trees:

@@ -93,7 +93,9 @@ def main():
     gabi, hosts, table = sys.argv[1:4]
     firecracker, cloud = os.environ.get('FIRECRACKER_SOURCE'), os.environ.get('CLOUD_HYPERVISOR_SOURCE')
     if not firecracker and not cloud:
-        print('no sources of Firecracker or Cloud Hypervisor are named (FIRECRACKER_SOURCE, CLOUD_HYPERVISOR_SOURCE)')
+        print('no sources of Firecracker or Cloud Hypervisor are named, which no package of Debian has: git clone --depth 1 '
+              'https://github.com/firecracker-microvm/firecracker, FIRECRACKER_SOURCE=firecracker; git clone --depth 1 '
+              'https://github.com/cloud-hypervisor/cloud-hypervisor, CLOUD_HYPERVISOR_SOURCE=cloud-hypervisor')
         sys.exit(rows.SKIP)
     report = rows.Report()
     if firecracker:
