@@ -19,7 +19,7 @@
 
 enum law {
 	PIN_FITS, VERDICT_ALONE, DIFF_ITSELF, NOWHERE_AND_BACK, WAY_BACK, PLANNED, SIGHT,
-	BASELINE_FITS, BASELINE_ORDER, BASELINE_LARGEST, TRANSITIVE, TEXTS,
+	BASELINE_FITS, BASELINE_ORDER, MORE_BITS, MORE, LESS, FEWER_BITS, NOT_NOTHING, TRANSITIVE, TEXTS, TWO_VALUES,
 };
 
 struct fuzz_law fuzz_laws[] = {
@@ -32,9 +32,14 @@ struct fuzz_law fuzz_laws[] = {
 	[SIGHT] = { "a guest whose plan was carried out sees what it was promised and nothing else", 0 },
 	[BASELINE_FITS] = { "a baseline, and less than it, fits its hosts", 0 },
 	[BASELINE_ORDER] = { "the order of its hosts does not matter to a baseline", 0 },
-	[BASELINE_LARGEST] = { "no flag can be added to a baseline", 0 },
+	[MORE_BITS] = { "no bit can be added to a baseline", 0 },
+	[MORE] = { "no number of a baseline can be larger", 0 },
+	[LESS] = { "nor smaller, where less is more", 0 },
+	[FEWER_BITS] = { "no bit can be taken away that says something worse", 0 },
+	[NOT_NOTHING] = { "where a baseline has nothing, no host's value fits all", 0 },
 	[TRANSITIVE] = { "what fits a host that is no more than the baseline fits its hosts", 0 },
 	[TEXTS] = { "every finding has its texts, the heaviest first", 0 },
+	[TWO_VALUES] = { "what is promised and what the host has differ where that is what is wrong", 0 },
 	{ NULL, 0 },
 };
 
@@ -311,6 +316,17 @@ static void law_of_plans(const struct gabi_contract *contract, const struct gabi
 	gabi_plan_free(plan);
 }
 
+static void law_of_two_values(const struct gabi_finding *finding)
+{
+	if (finding->kind != GABI_FINDING_MISSING && finding->kind != GABI_FINDING_DIFFERS && finding->kind != GABI_FINDING_TOO_SMALL &&
+	    finding->kind != GABI_FINDING_CANNOT_HIDE)
+		return;
+	if (finding->has_want && finding->has_have) {
+		fuzz_expect(finding->want != finding->have);
+		came_to(TWO_VALUES);
+	}
+}
+
 static void law_of_texts(const struct gabi_report *report)
 {
 	size_t count;
@@ -325,6 +341,7 @@ static void law_of_texts(const struct gabi_report *report)
 		fuzz_expect(strlen(text) < sizeof(text));
 		fuzz_expect(i == 0 || finding[i].weight <= finding[i - 1].weight);
 		came_to(TEXTS);
+		law_of_two_values(&finding[i]);
 	}
 }
 
@@ -399,10 +416,11 @@ static int is_flag(const struct gabi_field *field)
 	return field->kind == GABI_KIND_FLAG && field->rule == GABI_RULE_SUBSET;
 }
 
-/* The contract with other bits in the word of that key. */
+/* The contract with other bits in the word of that key, which it may not list. */
 static struct gabi_contract *with_bits(const struct gabi_contract *contract, const struct gabi_key *key, uint64_t bits)
 {
 	struct gabi_contract *other = gabi_contract_new(gabi_contract_arch(contract), NULL);
+	struct gabi_word added = { .key = *key, .value = bits, .bits = (uint8_t)bits_of(key), .vp = GABI_VP_ALL };
 	size_t count;
 	const struct gabi_word *word = gabi_contract_words(contract, &count);
 
@@ -413,6 +431,8 @@ static struct gabi_contract *with_bits(const struct gabi_contract *contract, con
 			copy.value ^= bits;
 		fuzz_expect(gabi_contract_add(other, &copy, NULL) == 0);
 	}
+	if (bits && !gabi_contract_find(contract, key, GABI_VP_ALL))
+		fuzz_expect(gabi_contract_add(other, &added, NULL) == 0);
 	fuzz_expect(gabi_contract_seal(other, NULL) == 0);
 	return other;
 }
@@ -442,27 +462,86 @@ static int fits_all(const struct gabi_contract *contract, struct gabi_host *cons
 	return 1;
 }
 
-/* Tries the flags of one word. */
-static void law_of_the_largest(const struct gabi_contract *contract, struct gabi_host *const *hosts, size_t count,
-			       uint64_t choice)
+static int64_t signed_of(const struct gabi_field *field, uint64_t value)
+{
+	unsigned shift = 64 - field->bits;
+
+	return (int64_t)(value << shift) >> shift;
+}
+
+static int is_larger(const struct gabi_field *field, uint64_t a, uint64_t b)
+{
+	return field->kind == GABI_KIND_INT ? signed_of(field, a) > signed_of(field, b) : a > b;
+}
+
+static int adds_bits(uint64_t a, uint64_t b)
+{
+	return a != b && !(b & ~a);
+}
+
+/* Is a guest that has `more` of the field better off than one that has `value`? By which law: TEXTS for no. */
+static enum law is_more(const struct gabi_field *field, uint64_t more, uint64_t value)
+{
+	switch (field->rule) {
+	case GABI_RULE_SUBSET:
+	case GABI_RULE_PREFIX:
+		return adds_bits(more, value) ? MORE_BITS : TEXTS;
+	case GABI_RULE_SUPERSET:
+		return adds_bits(value, more) ? FEWER_BITS : TEXTS;
+	case GABI_RULE_AT_MOST:
+	case GABI_RULE_PSCI:
+		return is_larger(field, more, value) ? MORE : TEXTS;
+	case GABI_RULE_AT_LEAST:
+		return is_larger(field, value, more) ? LESS : TEXTS;
+	case GABI_RULE_AT_LEAST_0:
+		return more && (!value || is_larger(field, value, more)) ? LESS : TEXTS;
+	case GABI_RULE_EQUAL:
+	case GABI_RULE_VENDOR:
+	case GABI_RULE_LEVEL:
+	case GABI_RULE_IMPOSED:
+		return value == field->absent ? NOT_NOTHING : TEXTS;
+	default: /* nobody has a say, or nothing is promised unless it is asked for */
+		return TEXTS;
+	}
+}
+
+static void try_more(const struct gabi_contract *baseline, const struct gabi_field *field, uint64_t more, struct gabi_host *const *hosts,
+		     size_t count)
+{
+	uint64_t value = field_of(field, gabi_contract_find(baseline, &field->key, GABI_VP_ALL));
+	enum law law = more == value ? TEXTS : is_more(field, more, value);
+	struct gabi_contract *other;
+
+	if (law == TEXTS)
+		return;
+	other = with_bits(baseline, &field->key, (more ^ value) << field->lo);
+	fuzz_expect(!fits_all(other, hosts, count));
+	came_to(law);
+	gabi_contract_free(other);
+}
+
+/* Tries, for each field of one word of one host, each host's own value, what comes next to the baseline's, and each bit more or less. */
+static void law_of_the_largest(const struct gabi_contract *baseline, struct gabi_host *const *hosts, size_t count, uint64_t choice)
 {
 	size_t words, fields;
-	const struct gabi_word *word = gabi_contract_words(contract, &words);
+	const struct gabi_word *word = gabi_host_words(hosts[choice % count], &words);
 	const struct gabi_field *field;
 
 	if (!words)
 		return;
-	word += choice % words;
+	word += choice / count % words;
 	field = gabi_fields_of(&word->key, &fields);
-	for (size_t i = 0; i < fields; i++) {
-		struct gabi_contract *more;
+	for (size_t i = 0; is_seen(word, word) && i < fields; i++) {
+		uint64_t value = field_of(&field[i], gabi_contract_find(baseline, &word->key, GABI_VP_ALL));
 
-		if (!is_flag(&field[i]) || gabi_field_when(&field[i]) || word->value >> field[i].lo & 1)
+		if (!matters(baseline, &field[i]))
 			continue;
-		more = with_bits(contract, &word->key, (uint64_t)1 << field[i].lo);
-		fuzz_expect(!fits_all(more, hosts, count));
-		came_to(BASELINE_LARGEST);
-		gabi_contract_free(more);
+		for (size_t h = 0; h < count; h++)
+			try_more(baseline, &field[i], field_of(&field[i], gabi_host_find(hosts[h], &word->key)), hosts, count);
+		try_more(baseline, &field[i], (value + 1) & mask_of(&field[i]), hosts, count);
+		try_more(baseline, &field[i], (value - 1) & mask_of(&field[i]), hosts, count);
+		for (unsigned bit = 0; bit < field[i].bits; bit++)
+			try_more(baseline, &field[i], value ^ (uint64_t)1 << bit, hosts, count);
 	}
 }
 

@@ -333,7 +333,7 @@ static void print_blocked(struct gabi_out *out, const struct gabi_finding *findi
 
 	if (module && finding->kind != GABI_FINDING_CANNOT_HIDE) {
 		print_module(out, finding, module);
-	} else if (finding->kind == GABI_FINDING_MISSING || finding->kind == GABI_FINDING_NOT_ZERO) {
+	} else if (finding->field && (finding->kind == GABI_FINDING_MISSING || finding->kind == GABI_FINDING_NOT_ZERO)) {
 		print_missing(out, finding);
 	} else if (finding->kind == GABI_FINDING_TOO_SMALL && finding->has_have && finding->key.space != GABI_SPACE_ARM64) {
 		print_too_small(out, finding);

@@ -181,6 +181,9 @@ static const struct check_case {
 	  GABI_FINDING_NONE },
 	{ "an MSR that KVM does not have cannot be given", GABI_ARCH_X86, GABI_VIEW_KVM,
 	  { { WORD(MSR, 0xc0011029, 0, 64, 2, ~0ull) } }, { { WORD(MSR, 0x9999, 0, 64, 1, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING },
+	{ "nor gone without, where it has no name", GABI_ARCH_X86, GABI_VIEW_KVM,
+	  { { WORD(MSR, 0x9998, 0, 64, 2, ~0ull) } }, { { WORD(MSR, 0x9999, 0, 64, 1, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_MISSING,
+	  "choose a host that has the promised value, or pin a baseline of both if there is one" },
 };
 
 static void check_texts(const struct check_case *c, const struct gabi_finding *finding)
