@@ -11,10 +11,12 @@ What has no name keeps its number. What a register accepts has no bits of its ow
 === run
 gabi show --unnamed odd.json
 gabi show --unnamed "$HOSTS"/arm64-max-linux-6.12.json | sed 's|.*/||'
+gabi show --unnamed --json odd.json odd.json
 === status 0
 === out
 odd.json: cpuid 0xd.0x0 eax bit-8
 odd.json: msr-state 0x7777 bit-0
 arm64-max-linux-6.12.json: arm64 0x603000000013c005 bit-31
 arm64-max-linux-6.12.json: arm64 0x603000000013d801 bits-31:30=0x2
+{"unnamed":[{"file":"odd.json","word":"cpuid 0xd.0x0 eax","bits":"8","value":"0x1"},{"file":"odd.json","word":"msr-state 0x7777","bits":"0","value":"0x1"},{"file":"odd.json","word":"cpuid 0xd.0x0 eax","bits":"8","value":"0x1"},{"file":"odd.json","word":"msr-state 0x7777","bits":"0","value":"0x1"}]}
 === err

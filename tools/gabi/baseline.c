@@ -66,6 +66,14 @@ static const char *title_of(const struct fleet *fleet, const struct line *line)
 	return line->finding->host < fleet->count ? fleet->at[line->finding->host].title : "";
 }
 
+/* Why there is no contract. */
+static void print_conflicts(const struct line *line, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (line[i].finding->weight == GABI_WEIGHT_BLOCK)
+			printf("\nNo value fits all hosts: %s\n", line[i].names);
+}
+
 /* What the set would have more of were a host left out, host by host. */
 static void print_costs(const struct fleet *fleet, const struct line *line, size_t count)
 {
@@ -75,8 +83,9 @@ static void print_costs(const struct fleet *fleet, const struct line *line, size
 	struct table *table = table_new(columns, sizeof(columns) / sizeof(*columns));
 
 	for (size_t i = 0; i < count; i++)
-		table_row(table, COLOR_CARE,
-			  (const char *[]){ title_of(fleet, &line[i]), line[i].names, line[i].want, line[i].have, line[i].cause });
+		if (line[i].finding->weight != GABI_WEIGHT_BLOCK)
+			table_row(table, COLOR_CARE, (const char *[]){ title_of(fleet, &line[i]), line[i].names, line[i].want, line[i].have,
+								       line[i].cause });
 	putchar('\n');
 	table_print(table);
 }
@@ -92,6 +101,8 @@ static enum status print_tables(const struct baseline *baseline, const struct fl
 		print_head(baseline, fleet);
 		line = findings_lines(findings, &count);
 		done = line;
+		if (line)
+			print_conflicts(line, count);
 		if (line && count)
 			print_costs(fleet, line, count);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi names: what can be promised, by name. */
 #include "gabi.h"
-#include "table.h"
+#include "rows.h"
 
 #include <gabi/vocab.h>
 
@@ -32,7 +32,7 @@ static bool wanted(const struct gabi_field *field, enum gabi_arch arch, const ch
 	return !text || strstr(field->name, text) || strstr(field->aliases, text);
 }
 
-static void add(struct table *table, const struct gabi_field *field)
+static void add(struct rows *rows, const struct gabi_field *field)
 {
 	const struct gabi_reg *reg = gabi_reg_of(&field->key);
 	char key[64], bits[24];
@@ -42,8 +42,8 @@ static void add(struct table *table, const struct gabi_field *field)
 		snprintf(bits, sizeof(bits), "%u", field->lo);
 	else
 		snprintf(bits, sizeof(bits), "%u:%u", field->lo + field->bits - 1, field->lo);
-	table_row(table, COLOR_NONE, (const char *[]){ field->name, reg ? reg->name : "", key, bits, gabi_rule_text(field->rule),
-						       field->aliases });
+	rows_add(rows, COLOR_NONE, (const char *[]){ field->name, reg ? reg->name : "", key, bits, gabi_rule_text(field->rule),
+						     field->aliases });
 }
 
 enum status run_names(const struct args *args)
@@ -55,14 +55,16 @@ enum status run_names(const struct args *args)
 	enum gabi_arch arch;
 	size_t count, found = 0;
 	const struct gabi_field *field = gabi_fields(&count);
-	struct table *table = NULL;
+	struct rows rows;
 
 	if (!arch_of(args->option[OPTION_ARCH], &arch)) {
 		complain("names: '%s' is no architecture; x86 and arm64 are", args->option[OPTION_ARCH]);
 		return STATUS_USAGE;
 	}
-	if (!args->option[OPTION_LIST])
-		table = table_new(columns, sizeof(columns) / sizeof(*columns));
+	if (!args->option[OPTION_LIST]) {
+		rows_begin(&rows, args->option[OPTION_JSON]);
+		rows_open(&rows, "names", NULL, columns, sizeof(columns) / sizeof(*columns));
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (!wanted(&field[i], arch, text))
 			continue;
@@ -70,9 +72,11 @@ enum status run_names(const struct args *args)
 		if (args->option[OPTION_LIST])
 			printf("%s\n", field[i].name);
 		else
-			add(table, &field[i]);
+			add(&rows, &field[i]);
 	}
-	if (!args->option[OPTION_LIST])
-		table_print(table);
+	if (!args->option[OPTION_LIST]) {
+		rows_close(&rows);
+		rows_end(&rows);
+	}
 	return found ? STATUS_YES : STATUS_NO;
 }

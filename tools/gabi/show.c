@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* gabi show: what contracts and manifests say, register by register, by name. */
 #include "load.h"
+#include "rows.h"
 #include "save.h"
-#include "table.h"
 
 #include <gabi/formats.h>
 #include <gabi/verdict.h>
@@ -342,7 +342,32 @@ static enum status print_digest(const char *path, const struct shown *shown)
 
 /* ---- --unnamed ---- */
 
-static void print_unnamed(const char *path, const struct shown *shown)
+static void bits_text(unsigned lo, unsigned bits, char out[24])
+{
+	if (bits == 1)
+		snprintf(out, 24, "%u", lo);
+	else
+		snprintf(out, 24, "%u:%u", lo + bits - 1, lo);
+}
+
+static void print_run(struct rows *rows, const char *path, const struct gabi_word *word, unsigned lo, unsigned bits, uint64_t value)
+{
+	char key[64], place[24], number[24];
+
+	gabi_key_print(&word->key, key, sizeof(key));
+	if (!rows->json) {
+		print_safe(path);
+		printf(": %s ", key);
+		print_bits(stdout, lo, bits, value);
+		putchar('\n');
+		return;
+	}
+	bits_text(lo, bits, place);
+	snprintf(number, sizeof(number), "0x%" PRIx64, value);
+	rows_add(rows, COLOR_NONE, (const char *[]){ path, key, place, number });
+}
+
+static void print_unnamed(struct rows *rows, const char *path, const struct shown *shown)
 {
 	size_t count;
 	const struct gabi_word *word = words_of(shown, &count);
@@ -352,20 +377,14 @@ static void print_unnamed(const char *path, const struct shown *shown)
 			continue;
 		for (unsigned lo = 0, bits; next_unnamed(&word[i], &lo, &bits); lo += bits) {
 			uint64_t value = word[i].value >> lo & mask(bits);
-			char key[64];
 
-			if (!value)
-				continue;
-			gabi_key_print(&word[i].key, key, sizeof(key));
-			print_safe(path);
-			printf(": %s ", key);
-			print_bits(stdout, lo, bits, value);
-			putchar('\n');
+			if (value)
+				print_run(rows, path, &word[i], lo, bits, value);
 		}
 	}
 }
 
-static enum status show(const struct args *args, const char *path)
+static enum status show(const struct args *args, struct rows *rows, const char *path)
 {
 	struct shown shown;
 	enum status status = load_any(args, path, &shown.contract, &shown.host);
@@ -375,7 +394,7 @@ static enum status show(const struct args *args, const char *path)
 	if (args->option[OPTION_DIGEST])
 		status = print_digest(path, &shown);
 	else if (args->option[OPTION_UNNAMED])
-		print_unnamed(path, &shown);
+		print_unnamed(rows, path, &shown);
 	else
 		status = print_one(args, path, &shown);
 	gabi_contract_free(shown.contract);
@@ -385,13 +404,24 @@ static enum status show(const struct args *args, const char *path)
 
 enum status run_show(const struct args *args)
 {
-	bool plain = !args->option[OPTION_JSON] && !args->option[OPTION_DIGEST] && !args->option[OPTION_UNNAMED];
+	static const struct column columns[] = { { "FILE" }, { "WORD" }, { "BITS" }, { "VALUE" } };
+	bool unnamed = args->option[OPTION_UNNAMED] && !args->option[OPTION_DIGEST], json = args->option[OPTION_JSON];
+	bool plain = !json && !args->option[OPTION_DIGEST] && !args->option[OPTION_UNNAMED];
 	enum status status = STATUS_YES;
+	struct rows rows = { 0 };
 
+	if (unnamed && json) {
+		rows_begin(&rows, true);
+		rows_open(&rows, "unnamed", NULL, columns, sizeof(columns) / sizeof(*columns));
+	}
 	for (size_t i = 0; !status && i < args->files; i++) {
 		if (i && plain)
 			putchar('\n');
-		status = show(args, args->file[i]);
+		status = show(args, &rows, args->file[i]);
+	}
+	if (unnamed && json) {
+		rows_close(&rows);
+		rows_end(&rows);
 	}
 	return status;
 }
