@@ -29,6 +29,24 @@ for pair in pairs:
         assert not checks[form["gabi"]].is_valid(form), form["gabi"] + ": the schema takes an unknown member"
 assert seen == set(checks), "not every kind was seen"
 
+def said(*args, **how): # by the command itself
+    run = subprocess.run([gabi, *args], capture_output=True, text=True, **how)
+    assert run.returncode < 2 and not run.stderr, run.stderr
+    return json.loads(run.stdout)
+
+for old, new in pairs[::8]:
+    contract = said("show", "--json", "-", input=subprocess.run([gabi, "pin", new], check=True, capture_output=True, text=True).stdout)
+    checks["contract"].validate(contract)
+    checks["host"].validate(said("show", "--json", new))
+    text = json.dumps(contract)
+    for args in ("diff", old, new), ("baseline", old, new), ("rollback", "-", "--old", old, "--new", new):
+        checks["report"].validate(said(*args, "--json", input=text))
+    checks["plan"].validate(said("plan", "--json", "-", new, input=text))
+    many = said("check", "--json", "-", old, new, new, input=text)
+    assert set(many) == {"files", "reports"} and [file["report"] for file in many["files"]] == [0, 1, 1]
+    for report in many["reports"]:
+        checks["report"].validate(report)
+
 schema = json.loads((source / "data/schema/models.schema.json").read_text())
 jsonschema.Draft202012Validator.check_schema(schema)
 check, taken = jsonschema.Draft202012Validator(schema), 0
