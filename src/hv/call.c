@@ -140,7 +140,7 @@ static void store_block(const struct call *call, struct gabi_hv_regs *regs, unsi
 /* ---- parameters in memory ---- */
 
 /* TLFS, Alignment Requirements. */
-static bool well_placed(const struct gabi_hv *hv, uint64_t gpa, unsigned len)
+bool gabi_hv_well_placed(const struct gabi_hv *hv, uint64_t gpa, unsigned len)
 {
 	return !(gpa & 7) && (gpa & PAGE_MASK) + len <= GABI_HV_PAGE && gpa / GABI_HV_PAGE < hv->gpa_pages;
 }
@@ -179,7 +179,7 @@ static unsigned load_memory(struct call *call, const struct gabi_hv_regs *regs, 
 
 	place->in_gpa = regs->mode == GABI_HV_MODE_64 ? regs->rdx : pair(regs->rbx, regs->rcx);
 	place->out_gpa = regs->mode == GABI_HV_MODE_64 ? regs->r8 : pair(regs->rdi, regs->rsi);
-	if ((place->in && !well_placed(hv, place->in_gpa, place->in)) || (place->out && !well_placed(hv, place->out_gpa, place->out)) ||
+	if ((place->in && !gabi_hv_well_placed(hv, place->in_gpa, place->in)) || (place->out && !gabi_hv_well_placed(hv, place->out_gpa, place->out)) ||
 	    overlap(place->in_gpa, place->in, place->out_gpa, place->out))
 		return GABI_HV_STATUS_INVALID_ALIGNMENT;
 	if (intercepted(call, place->in_gpa, place->in, GABI_HV_ACCESS_READ) ||

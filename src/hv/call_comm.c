@@ -2,24 +2,20 @@
 /* Connections and the hypercalls over them: TLFS, Ports and Connections. */
 #include "hv.h"
 
-/*
- * A place's first word: id in 23:0, what it is in 27:24, host 28, VTL 35:32, source 39:36, virtual processor 63:40 (all ones:
- * any). A place that was used never becomes UNUSED again, or a search that another id once pushed on would end too soon.
- */
-enum { KIND_SHIFT = 24, HOST_BIT = 28, VTL_SHIFT = 32, SINT_SHIFT = 36, VP_SHIFT = 40 };
+/* A place that was used never becomes UNUSED again, or a search that another id once pushed on would end too soon. */
 enum { UNUSED = 0, MESSAGE = GABI_HV_PORT_MESSAGE, EVENT = GABI_HV_PORT_EVENT, PORT_GONE = 3, CUT = 4 };
 #define ID_MASK  0xffffffu
 #define PORT_ANY 0xffffffu
 
 static unsigned kind_of(uint64_t what)
 {
-	return what >> KIND_SHIFT & 15;
+	return what >> CONNECTION_KIND & 15;
 }
 
 /* The place of an id, or where it would go; NULL if there is no room for it. */
 static struct connection *find(const struct gabi_hv *hv, uint32_t id)
 {
-	uint32_t mask = hv->connection_places - 1, at = id * 0x9e3779b1u >> 7;
+	uint32_t mask = hv->connection_places - 1, at = (uint32_t)(connection_place(hv, id) - hv->connection);
 
 	for (uint32_t i = 0; i <= mask; i++) {
 		struct connection *place = &hv->connection[(at + i) & mask];
@@ -39,7 +35,7 @@ static bool is_free(const struct connection *place)
 /* A place for an id that has none; NULL if half of them are taken. */
 static struct connection *make_room(const struct gabi_hv *hv, uint32_t id)
 {
-	uint32_t mask = hv->connection_places - 1, at = id * 0x9e3779b1u >> 7, taken = 0;
+	uint32_t mask = hv->connection_places - 1, at = (uint32_t)(connection_place(hv, id) - hv->connection), taken = 0;
 
 	for (uint32_t i = 0; i <= mask; i++)
 		taken += !is_free(&hv->connection[i]);
@@ -62,10 +58,10 @@ int gabi_hv_do_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_por
 		return gabi_fail(diag, GABI_ERR_RANGE, "the port's virtual processor, VTL or source is not one that there is", (char *)NULL);
 	if (port->kind == EVENT && (uint32_t)port->base_flag + port->flag_count > GABI_HV_FLAGS)
 		return gabi_fail(diag, GABI_ERR_RANGE, "a source has 2048 event flags", (char *)NULL);
-	what = id | (uint64_t)port->kind << KIND_SHIFT | (uint64_t)port->host << HOST_BIT;
+	what = id | (uint64_t)port->kind << CONNECTION_KIND | (uint64_t)port->host << CONNECTION_HOST;
 	if (!port->host)
-		what |= (uint64_t)port->vtl << VTL_SHIFT | (uint64_t)port->sint << SINT_SHIFT |
-			(uint64_t)(any ? PORT_ANY : port->vp) << VP_SHIFT;
+		what |= (uint64_t)port->vtl << CONNECTION_VTL | (uint64_t)port->sint << CONNECTION_SINT |
+			(uint64_t)(any ? PORT_ANY : port->vp) << CONNECTION_VP;
 	take(&hv->lock);
 	place = find(hv, id);
 	if (!place || kind_of(place->what) == UNUSED)
@@ -82,15 +78,15 @@ int gabi_hv_do_connect(struct gabi_hv *hv, uint32_t id, const struct gabi_hv_por
 
 bool gabi_hv_valid_connection(const struct gabi_hv *hv, uint64_t what, uint64_t flags)
 {
-	unsigned kind = kind_of(what), vp = (unsigned)(what >> VP_SHIFT);
+	unsigned kind = kind_of(what), vp = (unsigned)(what >> CONNECTION_VP);
 
 	if (kind == UNUSED)
 		return !what && !flags;
 	if (kind > CUT || flags >> 32 || (flags & 0xffff) + (flags >> 16) > GABI_HV_FLAGS || what >> 29 & 7)
 		return false;
-	if (what >> HOST_BIT & 1 || kind == PORT_GONE || kind == CUT)
-		return !(what >> VTL_SHIFT);
-	return (vp == PORT_ANY || vp < hv->vp_count) && (what >> VTL_SHIFT & 15) < hv->vtl_count;
+	if (what >> CONNECTION_HOST & 1 || kind == PORT_GONE || kind == CUT)
+		return !(what >> CONNECTION_VTL);
+	return (vp == PORT_ANY || vp < hv->vp_count) && (what >> CONNECTION_VTL & 15) < hv->vtl_count;
 }
 
 static int become(struct gabi_hv *hv, uint32_t id, unsigned kind)
@@ -104,7 +100,7 @@ static int become(struct gabi_hv *hv, uint32_t id, unsigned kind)
 	what = place ? place->what : 0;
 	there = kind_of(what) != UNUSED && kind_of(what) != CUT && (what & ID_MASK) == id;
 	if (there)
-		atomic_store_explicit(&place->what, id | (uint64_t)kind << KIND_SHIFT, memory_order_release);
+		atomic_store_explicit(&place->what, id | (uint64_t)kind << CONNECTION_KIND, memory_order_release);
 	give(&hv->lock);
 	return there ? 0 : GABI_ERR_UNKNOWN;
 }
@@ -140,7 +136,7 @@ struct target {
 
 static struct target target_of(uint64_t what)
 {
-	return (struct target){ what >> VP_SHIFT, what >> VTL_SHIFT & 15, what >> SINT_SHIFT & 15 };
+	return (struct target){ what >> CONNECTION_VP, what >> CONNECTION_VTL & 15, what >> CONNECTION_SINT & 15 };
 }
 
 /* A guest's message to its own partition. Sent on behalf of the calling turn, whose actions are kept. */
@@ -174,7 +170,7 @@ unsigned gabi_hv_call_post_message(struct call *call)
 	status = look_up(call->hv, id, MESSAGE, &what, &flags);
 	if (status)
 		return status;
-	if (!(what >> HOST_BIT & 1))
+	if (!(what >> CONNECTION_HOST & 1))
 		return post_to(call, target_of(what), type, len, call->in + 16, id);
 	next = act(call->turn, GABI_HV_ACT_MESSAGE, call->vp->index, call->vtl);
 	next->message.connection = id;
@@ -184,8 +180,10 @@ unsigned gabi_hv_call_post_message(struct call *call)
 	return GABI_HV_STATUS_SUCCESS;
 }
 
-unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn)
+unsigned gabi_hv_call_signal_event(struct call *call)
 {
+	struct gabi_hv *hv = call->hv;
+	uint64_t in = get64(call->in);
 	uint32_t id = (uint32_t)in, flag = (uint16_t)(in >> 32);
 	uint64_t what = 0, flags = 0;
 	struct gabi_hv_act *next;
@@ -197,8 +195,8 @@ unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned 
 	if (flag >= (flags >> 16 & 0xffff))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	flag += flags & 0xffff;
-	if (what >> HOST_BIT & 1) {
-		next = act(turn, GABI_HV_ACT_EVENT, vp->index, vtl);
+	if (what >> CONNECTION_HOST & 1) {
+		next = act(call->turn, GABI_HV_ACT_EVENT, call->vp->index, call->vtl);
 		next->event.connection = id;
 		next->event.flag = flag;
 		return GABI_HV_STATUS_SUCCESS;
@@ -210,13 +208,8 @@ unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned 
 	status = GABI_HV_STATUS_INVALID_SYNIC_STATE;
 	for (unsigned i = first; i <= last && status == GABI_HV_STATUS_INVALID_SYNIC_STATE; i++) {
 		take(&hv->vp[i].lock);
-		status = gabi_hv_synic_signal(hv, &hv->vp[i], to.vtl, to.sint, flag, turn);
+		status = gabi_hv_synic_signal(hv, &hv->vp[i], to.vtl, to.sint, flag, call->turn);
 		give(&hv->vp[i].lock);
 	}
 	return status;
-}
-
-unsigned gabi_hv_call_signal_event(struct call *call)
-{
-	return gabi_hv_signal_event(call->hv, call->vp, call->vtl, get64(call->in), call->turn);
 }

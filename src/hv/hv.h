@@ -143,10 +143,15 @@ enum {
 	CONFIG_INTERCEPT_STARTUP = 1 << 9,
 };
 
-/* A connection in two words, so that hypercalls can read it without a lock: the first is written last. 0: none. */
+/*
+ * A connection in two words, so that hypercalls can read it without a lock: the first is written last. 0: none. Its id in 23:0, what it
+ * is in 27:24, host 28, VTL 35:32, source 39:36, virtual processor 63:40 (all ones: any). flags: the first in 15:0, how many in 31:16.
+ */
 struct connection {
 	_Atomic uint64_t what, flags;
 };
+
+enum { CONNECTION_KIND = 24, CONNECTION_HOST = 28, CONNECTION_VTL = 32, CONNECTION_SINT = 36, CONNECTION_VP = 40 };
 
 struct call;
 
@@ -177,11 +182,13 @@ struct way {
 	uint64_t long_if;  /* bits of the input's first word with which it goes the long way after all */
 	uint64_t payload;  /* bits of it that go into the action */
 	uint64_t ipi;      /* all ones for SendSyntheticClusterIpi, else 0 */
+	uint64_t id;       /* the same for GetPartitionId */
 	uint16_t status;   /* what it says if nothing is wrong */
 	uint16_t changed;  /* enum gabi_hv_changed */
-	bool id;           /* answers with the partition's id */
 	uint8_t kind;      /* enum gabi_hv_act_kind of the action */
 	uint8_t acts;      /* 1 if there is one */
+	uint8_t in;        /* bytes of its input that may come from memory; 0: not the common way then */
+	bool event;        /* SignalEvent, which looks a connection up */
 	/* Or a way of its own, for parameters in registers; then `reject` is all ones. */
 	int (*run)(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, struct gabi_hv_turn *turn);
 };
@@ -237,6 +244,20 @@ void gabi_hv_pave(struct gabi_hv *hv);
 /* The number of a code's row, CALL_ROWS if it has none; and the bits of an input value that the row does not take. */
 unsigned gabi_hv_call_row(unsigned code);
 uint64_t gabi_hv_call_rejects(const struct gabi_hv *hv, unsigned row);
+
+bool gabi_hv_well_placed(const struct gabi_hv *hv, uint64_t gpa, unsigned len);
+
+/* Where the search for a connection begins. */
+static inline struct connection *connection_place(const struct gabi_hv *hv, uint32_t id)
+{
+	return &hv->connection[(id * 0x9e3779b1u >> 7) & (hv->connection_places - 1)];
+}
+
+/* The first word of a connection to a host's event port. */
+static inline uint64_t host_event(uint64_t id)
+{
+	return id | (uint64_t)GABI_HV_PORT_EVENT << CONNECTION_KIND | (uint64_t)1 << CONNECTION_HOST;
+}
 
 /* The long way: any call in any environment. */
 int gabi_hv_call_long(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
@@ -588,7 +609,6 @@ static inline bool is_vector(uint32_t vector)
 
 /* Straight from registers: the input's first words. HV_STATUS; *ret_done becomes GABI_HV_AGAIN where it has to wait. */
 unsigned gabi_hv_flush_space(struct gabi_hv *hv, struct vp *vp, unsigned vtl, const uint64_t in[3], struct gabi_hv_turn *turn, int *ret_done);
-unsigned gabi_hv_signal_event(struct gabi_hv *hv, const struct vp *vp, unsigned vtl, uint64_t in, struct gabi_hv_turn *turn);
 
 /* ---- sets of virtual processors ---- */
 

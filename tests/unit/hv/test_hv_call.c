@@ -327,14 +327,16 @@ static struct answer answer_of(struct rig *rig, struct gabi_hv_regs regs)
 	return answer;
 }
 
-/* Calls that go a short way from registers say and do what they do by the long one, from memory. */
+/* Calls that go a short way, from registers or from memory, say and do what they do by the long one, which a 32-bit caller's always go. */
 static void short_way__of_any_input__is_as_the_long_one(void **state)
 {
 	static const uint16_t codes[] = { 0x0008, 0x000b, 0x005d, 0x0002, 0x00c9, 0x0000, 0x0046 };
 	static const uint64_t words[] = { 0, 1, 2, 0xf, 0x10, 0x80, 0xff, 0x100, 0x1000000, 1ull << 32 | 0x50, 0x10ull << 32 | 0x50, 0x11ull << 32 | 0x50,
-					  0x20ull << 32 | 0x50, 0xffull << 32 | 0x50, 1ull << 40 | 0x50, UINT64_MAX, 1ull << 63 };
+					  0x20ull << 32 | 0x50, 0xffull << 32 | 0x50, 1ull << 40 | 0x50, UINT64_MAX, 1ull << 63,
+					  1ull << 32 | 2, 2ull << 32 | 2, 1ull << 48 | 2, 1u << 24 | 2, 1u << 31 | 2, 3 };
 	const struct gabi_hv_port message = { .kind = GABI_HV_PORT_MESSAGE, .host = 1 };
 	const struct gabi_hv_port event = { .kind = GABI_HV_PORT_EVENT, .host = 1, .base_flag = 7, .flag_count = 2 };
+	const struct gabi_hv_port own = { .kind = GABI_HV_PORT_EVENT, .vp = 1, .sint = 2, .flag_count = 2 };
 	enum { WORDS = sizeof(words) / sizeof(words[0]) };
 	struct rig *rig = rig_new();
 	unsigned acted = 0;
@@ -342,20 +344,25 @@ static void short_way__of_any_input__is_as_the_long_one(void **state)
 	(void)state;
 	assert_int_equal(gabi_hv_connect(rig->hv, 1, &message, NULL), 0);
 	assert_int_equal(gabi_hv_connect(rig->hv, 2, &event, NULL), 0);
+	assert_int_equal(gabi_hv_connect(rig->hv, 3, &own, NULL), 0);
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]) * WORDS * WORDS; i++) {
 		uint64_t code = codes[i / (WORDS * WORDS)], first = words[i / WORDS % WORDS], second = words[i % WORDS];
 		struct gabi_hv_regs regs = { .rcx = code | FAST_CALL, .rdx = first, .r8 = second, .xmm = { { 6, 0 } }, .mode = GABI_HV_MODE_64 };
-		struct answer fast = answer_of(rig, regs), slow;
+		struct gabi_hv_regs narrow = { .rax = code, .rcx = 0x1000, .rsi = 0x2000, .mode = GABI_HV_MODE_32 };
+		struct answer fast = answer_of(rig, regs), memory, slow;
 
 		put(rig->ram + 0x1000, first, 8);
 		put(rig->ram + 0x1008, second, 8);
 		put(rig->ram + 0x1010, 6, 8);
-		slow = answer_of(rig, rig_regs(code));
+		memory = answer_of(rig, rig_regs(code));
+		slow = answer_of(rig, narrow);
+		slow.changed &= ~(uint64_t)GABI_HV_CHANGED_RDX; /* half of the result */
 		if (code == 0x0046) /* its output is in a register, or in memory */
-			slow.changed |= GABI_HV_CHANGED_RDX;
-		if (memcmp(&fast, &slow, sizeof(fast)))
-			fail_msg("code %#x, input %#llx %#llx: status %#llx, and %#llx from memory", (unsigned)code, (unsigned long long)first,
-				 (unsigned long long)second, (unsigned long long)fast.rax, (unsigned long long)slow.rax);
+			fast.changed &= ~(uint64_t)GABI_HV_CHANGED_RDX;
+		if (memcmp(&fast, &slow, sizeof(fast)) || memcmp(&memory, &slow, sizeof(slow)))
+			fail_msg("code %#x, input %#llx %#llx: status %#llx from registers, %#llx from memory, and %#llx the long way", (unsigned)code,
+				 (unsigned long long)first, (unsigned long long)second, (unsigned long long)fast.rax,
+				 (unsigned long long)memory.rax, (unsigned long long)slow.rax);
 		acted += (unsigned)fast.count;
 	}
 	assert_true(acted > 100);

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The Hyper-V engine: decoding and dispatch, targets among many processors, the protection store beside its peers, saving. */
+/*
+ * The Hyper-V engine: decoding and dispatch, targets among many processors, the protection store beside its peers, saving. hv.sh cuts KVM's
+ * hypercalls out of an installed source package and links them here; without it only ours are measured.
+ */
 #include "bench.h"
+#include "peer.h"
 
 #include <gabi/hv_call.h>
 #include <gabi/hv_msr.h>
@@ -74,11 +78,12 @@ static struct gabi_hv *engine(unsigned vps)
 	};
 	struct gabi_hv_ops ops = { read_gpa, write_gpa, read_reg, write_reg, NULL, NULL };
 	struct gabi_hv_port port = { .kind = GABI_HV_PORT_MESSAGE, .host = 1 };
+	struct gabi_hv_port event = { .kind = GABI_HV_PORT_EVENT, .host = 1, .flag_count = 1 };
 	struct gabi_hv *hv;
 
 	memset(config.leaf[3], 0xff, sizeof(config.leaf[3]));
 	config.leaf[4][0] = ~(1u << 12);
-	if (gabi_hv_new(&config, &ops, NULL, &hv, NULL) || gabi_hv_connect(hv, 1, &port, NULL))
+	if (gabi_hv_new(&config, &ops, NULL, &hv, NULL) || gabi_hv_connect(hv, 1, &port, NULL) || gabi_hv_connect(hv, 2, &event, NULL))
 		exit(3);
 	gabi_hv_wrmsr(hv, 0, GABI_HV_MSR_GUEST_OS_ID, 1, 0, &turn);
 	return hv;
@@ -86,95 +91,222 @@ static struct gabi_hv *engine(unsigned vps)
 
 /* ---- hypercalls ---- */
 
+#define FAST  (1u << 16)
+#define ONE   ((uint64_t)1 << 32)
+
+/* A virtual processor's registers are filled anew for every call, as a VMM does on every exit. */
 struct calls {
 	struct gabi_hv *hv;
-	struct gabi_hv_regs regs[KINDS];
+	struct gabi_hv_regs kind[KINDS], regs;
+	uint64_t *peer_regs;
+	peer_call *peer;
+	void (*table[KINDS])(void);
 	uint8_t order[MIX]; /* of them */
 	size_t at;
 };
 
-/* In place: copying 160 bytes would cost as much as a call. RCX is what a rep call moves on. */
+static inline const struct gabi_hv_regs *next_of(struct calls *calls)
+{
+	return &calls->kind[calls->order[calls->at++ & (MIX - 1)]];
+}
+
+static inline void fill(struct gabi_hv_regs *regs, const struct gabi_hv_regs *kind)
+{
+	regs->rcx = kind->rcx;
+	regs->rdx = kind->rdx;
+	regs->r8 = kind->r8;
+}
+
 static void one_call(void *ctx)
 {
 	struct calls *calls = ctx;
-	struct gabi_hv_regs *regs = &calls->regs[calls->order[calls->at++ & (MIX - 1)]];
-	uint64_t control = regs->rcx;
 
-	gabi_hv_hypercall(calls->hv, 0, regs, 0, &turn);
-	regs->rcx = control;
-	bench_use(regs->rax + turn.count);
+	fill(&calls->regs, next_of(calls));
+	gabi_hv_hypercall(calls->hv, 0, &calls->regs, 0, &turn);
+	bench_use(calls->regs.rax + turn.count);
 }
 
 /* What the loop costs by itself. */
 static void no_call(void *ctx)
 {
 	struct calls *calls = ctx;
-	const struct gabi_hv_regs *regs = &calls->regs[calls->order[calls->at++ & (MIX - 1)]];
 
-	bench_use(regs->rax + regs->rcx);
+	fill(&calls->regs, next_of(calls));
+	__asm__ volatile("" : : "r"(&calls->regs) : "memory");
+	bench_use(calls->regs.rax);
 }
 
-static double calls_ns(struct calls *calls)
+static inline void fill_peer(uint64_t *regs, const struct gabi_hv_regs *kind)
 {
-	return bench_time(one_call, calls) - bench_time(no_call, calls);
+	regs[PEER_RCX] = kind->rcx;
+	regs[PEER_RDX] = kind->rdx;
+	regs[PEER_R8] = kind->r8;
+}
+
+static void one_peer_call(void *ctx)
+{
+	struct calls *calls = ctx;
+
+	fill_peer(calls->peer_regs, next_of(calls));
+	calls->peer();
+	bench_use(calls->peer_regs[PEER_RAX]);
+}
+
+static void no_peer_call(void *ctx)
+{
+	struct calls *calls = ctx;
+
+	fill_peer(calls->peer_regs, next_of(calls));
+	__asm__ volatile("" : : "r"(calls->peer_regs) : "memory");
+	bench_use(calls->peer_regs[PEER_RAX]);
+}
+
+/* The least that code can do which goes another way for each kind of call: jump there and come back. */
+#define NOTHING(n) static __attribute__((noinline)) void nothing_##n(void) { __asm__ volatile("" : : "i"(n)); }
+NOTHING(0) NOTHING(1) NOTHING(2) NOTHING(3) NOTHING(4) NOTHING(5) NOTHING(6) NOTHING(7)
+
+static void one_jump(void *ctx)
+{
+	struct calls *calls = ctx;
+	size_t kind = calls->order[calls->at++ & (MIX - 1)];
+
+	calls->table[kind]();
+	bench_use(kind);
+}
+
+static void no_jump(void *ctx)
+{
+	struct calls *calls = ctx;
+	size_t kind = calls->order[calls->at++ & (MIX - 1)];
+
+	bench_use(kind);
+}
+
+static double min(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* What is compared takes turns. */
+enum { TURNS = 3 };
+
+struct contestant {
+	const char *name;
+	peer_setup *setup;
+	peer_call *call;
+	peer_xmm *xmm;
+	unsigned enforce;
+	double ns, empty;
+};
+
+static void use(struct calls *calls, const struct contestant *peer, unsigned vps)
+{
+	calls->peer_regs = peer->setup(vps, peer->enforce, ram, RAM);
+	calls->peer = peer->call;
+	memcpy(peer->xmm(), calls->kind[0].xmm, sizeof(calls->kind[0].xmm));
+}
+
+static double compare(struct calls *calls, struct contestant *peers, size_t count, unsigned vps)
+{
+	double call = 1e9, empty = 1e9;
+
+	for (unsigned i = 0; i < TURNS; i++) {
+		call = min(call, bench_time(one_call, calls));
+		empty = min(empty, bench_time(no_call, calls));
+		for (size_t j = 0; j < count && peers[j].setup; j++) {
+			use(calls, &peers[j], vps);
+			peers[j].ns = min(i ? peers[j].ns : 1e9, bench_time(one_peer_call, calls));
+			peers[j].empty = min(i ? peers[j].empty : 1e9, bench_time(no_peer_call, calls));
+		}
+	}
+	return call - empty;
+}
+
+/* As many lines as there are peers, or one. */
+static void print_calls(const char *name, size_t n, double ns, const struct contestant *peers, size_t count)
+{
+	if (!peers[0].setup)
+		print(name, n, ns, NULL, 0);
+	for (size_t i = 0; i < count && peers[i].setup; i++)
+		print(name, n, ns, peers[i].name, peers[i].ns - peers[i].empty);
 }
 
 static void simple_call(const char *name, unsigned vps, struct gabi_hv_regs regs)
 {
+	struct contestant kvm = { "KVM 6.1", kvm_setup, kvm_call, kvm_xmm, 0, 0, 0 };
 	struct calls *calls = need(calloc(1, sizeof(*calls)));
 
 	calls->hv = engine(vps);
 	regs.mode = GABI_HV_MODE_64;
-	calls->regs[0] = regs;
-	print(name, vps, calls_ns(calls), NULL, 0);
+	calls->kind[0] = calls->regs = regs;
+	print_calls(name, vps, compare(calls, &kvm, 1, vps), &kvm, 1);
 	gabi_hv_free(calls->hv);
 	free(calls);
 }
 
-/* A branch that is guessed wrong half of the time, or never. */
-struct guesses {
-	uint8_t bit[MIX];
-	size_t at;
-};
-
-static void guess(void *ctx)
+/* Calls that no branch predictor knows the order of, or one kind after the other. */
+static void shuffle(struct calls *calls)
 {
-	struct guesses *guesses = ctx;
-
-	/* Two statements that no compiler makes one of. */
-	if (guesses->bit[guesses->at++ & (MIX - 1)])
-		__asm__ volatile("nop");
-	else
-		__asm__ volatile("");
-}
-
-static double wrong_guess_ns(void)
-{
-	struct guesses guesses = { .at = 0 };
 	uint64_t random = 88172645463325252u;
-	double right = bench_time(guess, &guesses);
 
 	for (size_t i = 0; i < MIX; i++) {
 		random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-		guesses.bit[i] = random >> 40 & 1;
+		calls->order[i] = random >> 40 & (KINDS - 1);
 	}
-	return (bench_time(guess, &guesses) - right) * 2;
 }
 
-#define FAST  (1u << 16)
-#define ONE   ((uint64_t)1 << 32)
+static void sort(struct calls *calls)
+{
+	for (size_t i = 0; i < MIX; i++)
+		calls->order[i] = (uint8_t)(i / (MIX / KINDS));
+}
 
-static void hypercalls(void)
+static double jump_ns(struct calls *calls)
+{
+	static void (*const nothing[KINDS])(void) = {
+		nothing_0, nothing_1, nothing_2, nothing_3, nothing_4, nothing_5, nothing_6, nothing_7,
+	};
+
+	memcpy(calls->table, nothing, sizeof(nothing));
+	return bench_time(one_jump, calls) - bench_time(no_jump, calls);
+}
+
+static void mixed_calls(void)
 {
 	static const struct gabi_hv_regs kinds[KINDS] = {
 		{ .rcx = 0x0008 | FAST }, { .rcx = 0x000b | FAST, .rdx = 0x80, .r8 = 2 }, { .rcx = 0x11f }, { .rcx = 0x0046 | FAST },
-		{ .rcx = 0x005d | FAST, .rdx = 1 }, { .rcx = 0x0008 }, { .rcx = 0x007 }, { .rcx = 0x000b | FAST, .rdx = 1 },
+		{ .rcx = 0x005d | FAST, .rdx = 2 }, { .rcx = 0x0008 }, { .rcx = 0x007 }, { .rcx = 0x000b | FAST, .rdx = 1 },
 	};
+	struct contestant peers[] = {
+		{ "KVM 6.1", kvm_setup, kvm_call, kvm_xmm, 0, 0, 0 },
+		{ "KVM 6.1, which asks what the guest may do", kvm_setup, kvm_call, kvm_xmm, 1, 0, 0 },
+		{ "KVM 6.1 with tables of jumps", kvm_tables_setup, kvm_tables_call, kvm_tables_xmm, 0, 0, 0 },
+	};
+	enum { PEERS = sizeof(peers) / sizeof(peers[0]) };
 	struct calls *mix = need(calloc(1, sizeof(*mix)));
-	uint64_t random = 88172645463325252u;
+	double ns;
 
+	memset(ram, 0, 4096);
+	mix->hv = engine(64);
+	mix->regs.mode = GABI_HV_MODE_64;
+	memcpy(mix->kind, kinds, sizeof(kinds));
+	shuffle(mix);
+	ns = compare(mix, peers, PEERS, 64);
+	print_calls("an unpredictable mix", MIX, ns, peers, PEERS);
+	print("an unpredictable mix", MIX, ns, "an indirect call that is as unpredictable, of nothing", jump_ns(mix));
+	sort(mix);
+	ns = compare(mix, peers, PEERS, 64);
+	print_calls("the same mix in order", MIX, ns, peers, PEERS);
+	gabi_hv_free(mix->hv);
+	free(mix);
+}
+
+static void hypercalls(void)
+{
 	simple_call("unknown code", 64, (struct gabi_hv_regs){ .rcx = 0x11f });
 	simple_call("NotifyLongSpinWait, fast", 64, (struct gabi_hv_regs){ .rcx = 0x0008 | FAST });
+	simple_call("NotifyLongSpinWait, from memory", 64, (struct gabi_hv_regs){ .rcx = 0x0008 });
+	simple_call("SignalEvent, fast", 64, (struct gabi_hv_regs){ .rcx = 0x005d | FAST, .rdx = 2 });
 	simple_call("SendSyntheticClusterIpi to 1 of 64, fast", 64, (struct gabi_hv_regs){ .rcx = 0x000b | FAST, .rdx = 0x80, .r8 = 1 << 9 });
 	simple_call("SendSyntheticClusterIpi to 1 of 1024, fast", 1024, (struct gabi_hv_regs){ .rcx = 0x000b | FAST, .rdx = 0x80, .r8 = 1 << 9 });
 	simple_call("FlushVirtualAddressSpace of 1 of 1024, XMM", 1024,
@@ -184,22 +316,10 @@ static void hypercalls(void)
 		memcpy(ram + 32 + bank * 8, &(uint64_t){ 0x1000100010001 }, 8);
 	memcpy(ram + 24, &(uint64_t){ 15 }, 8);
 	simple_call("FlushVirtualAddressListEx of 16 of 256", 256, (struct gabi_hv_regs){ .rcx = 0x0014 | 4u << 17 | ONE });
-	mix->hv = engine(64);
-	for (size_t i = 0; i < KINDS; i++) {
-		mix->regs[i] = kinds[i];
-		mix->regs[i].mode = GABI_HV_MODE_64;
-	}
-	for (size_t i = 0; i < MIX; i++) {
-		random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-		mix->order[i] = random >> 40 & (KINDS - 1);
-	}
-	print("an unpredictable mix", MIX, calls_ns(mix), "a branch guessed wrong", wrong_guess_ns());
-	/* The same calls with nothing to guess: what is left of the difference is mispredicted branches. */
-	for (size_t i = 0; i < MIX; i++)
-		mix->order[i] = (uint8_t)(i / (MIX / KINDS));
-	print("the same mix in order", MIX, calls_ns(mix), NULL, 0);
-	gabi_hv_free(mix->hv);
-	free(mix);
+	memcpy(ram, &(uint64_t){ 1 }, 8);
+	memcpy(ram + 8, &(uint64_t){ 1 | (uint64_t)8 << 32 }, 8);
+	simple_call("PostMessage", 64, (struct gabi_hv_regs){ .rcx = 0x005c });
+	mixed_calls();
 }
 
 /* ---- protections, and the two things one would write first ---- */
