@@ -10,6 +10,7 @@
 #include <gabi/hv_save.h>
 
 #include <pthread.h>
+#include <sched.h>
 
 enum { PAGES = 1 << 20, REGION = 512, ROUNDS = 1000000 };
 
@@ -365,11 +366,105 @@ static void partition__one_thread_a_processor_and_a_host__stays_whole(void **sta
 	gabi_hv_free(hv);
 }
 
+/* ---- a lock that two processors take and drop at once ---- */
+
+enum { LOCK_ROUNDS = 60000, LOCKERS = 2, VICTIM = 3 };
+
+/* All wait for each other, by looking: a round is shorter than going to sleep. */
+static atomic_uint arrived;
+
+static void meet(unsigned round)
+{
+	atomic_fetch_add(&arrived, 1);
+	while (atomic_load(&arrived) < (LOCKERS + 1) * round)
+		sched_yield();
+}
+
+static void set_lock(struct runner *runner, unsigned value)
+{
+	uint8_t *in = header(runner);
+
+	put(in + 8, VICTIM, 4);
+	put(in + 16, GABI_HV_REG_VsmVpSecureConfigVtl0, 4);
+	put(in + 32, value, 8);
+	assert_int_equal(call(runner, GABI_HV_CALL_SetVpRegisters | REPS(1)), 0);
+}
+
+/* Either has its turn to be the one that locks. */
+static void *lock_and_unlock(void *ctx)
+{
+	struct runner *runner = ctx;
+
+	for (unsigned round = 1; round <= LOCK_ROUNDS; round++) {
+		meet(2 * round - 1);
+		set_lock(runner, (runner->vp + round) % 2 ? 2 : 0);
+		meet(2 * round);
+	}
+	return NULL;
+}
+
+static unsigned lock_register(struct runner *runner)
+{
+	uint8_t *in = header(runner);
+
+	put(in + 8, VICTIM, 4);
+	put(in + 16, GABI_HV_REG_VsmVpSecureConfigVtl0, 4);
+	assert_int_equal(call(runner, GABI_HV_CALL_GetVpRegisters | REPS(1)), 0);
+	return (unsigned)get(in + 4096, 8);
+}
+
+/* Does a flush of the victim's TLB wait? */
+static bool is_locked(struct runner *runner)
+{
+	uint8_t *in = header(runner);
+
+	put(in, 0, 8);
+	put(in + 16, 1 << VICTIM, 8);
+	return call(runner, GABI_HV_CALL_FlushVirtualAddressSpace) != GABI_HV_STATUS_SUCCESS;
+}
+
+/* Processors 1 and 2 write the lock's register from VTL 1; processor 0 looks from VTL 1 what it says, and from VTL 0 what is so. */
+static void tlb_lock__taken_and_dropped_at_once__is_what_its_register_says(void **state)
+{
+	static struct runner runners[VPS];
+	struct gabi_hv *hv = make_partition(runners);
+	struct gabi_hv_regs regs = { .mode = GABI_HV_MODE_64 };
+	unsigned locked = 0, wrong = 0;
+	pthread_t thread[LOCKERS];
+
+	(void)state;
+	atomic_store(&arrived, 0);
+	for (unsigned i = 0; i < LOCKERS; i++) {
+		assert_int_equal(gabi_hv_vtl_call(hv, 1 + i, &regs, 0, &runners[1 + i].turn), GABI_HV_DONE);
+		assert_int_equal(pthread_create(&thread[i], NULL, lock_and_unlock, &runners[1 + i]), 0);
+	}
+	for (unsigned round = 1; round <= LOCK_ROUNDS; round++) {
+		bool says, is;
+
+		meet(2 * round - 1);
+		meet(2 * round);
+		says = lock_register(&runners[0]) & 2;
+		regs.rcx = 1;
+		assert_int_equal(gabi_hv_vtl_return(hv, 0, &regs, 0, &runners[0].turn), GABI_HV_DONE);
+		is = is_locked(&runners[0]);
+		regs.rcx = 0;
+		assert_int_equal(gabi_hv_vtl_call(hv, 0, &regs, 0, &runners[0].turn), GABI_HV_DONE);
+		wrong += says != is;
+		locked += is;
+	}
+	for (unsigned i = 0; i < LOCKERS; i++)
+		pthread_join(thread[i], NULL);
+	assert_int_equal(wrong, 0);
+	assert_true(locked > 0 && locked < LOCK_ROUNDS); /* either came last */
+	gabi_hv_free(hv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(store__changed_while_others_look__never_shows_another_regions_leaf),
 		cmocka_unit_test(partition__one_thread_a_processor_and_a_host__stays_whole),
+		cmocka_unit_test(tlb_lock__taken_and_dropped_at_once__is_what_its_register_says),
 	};
 
 	return cmocka_run_group_tests_name("hv_threads", tests, NULL, NULL);
