@@ -168,10 +168,11 @@ static inline int dispatch(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_reg
 {
 	uint64_t control = regs->rcx, wrong;
 	unsigned vtl = active_vtl(vp), code = control & 0xffff;
-	const struct way *way = &hv->way[code];
+	const struct way *way;
 
 	if (!is_plain(hv, vtl, regs, code))
 		return other_way(hv, vp, regs, now, turn);
+	way = &hv->way[code];
 	wrong = (control ^ FAST) & way->reject;
 	if (wrong == FAST)
 		return memory_way(hv, vp, regs, now, turn);

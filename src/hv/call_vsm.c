@@ -234,6 +234,7 @@ unsigned gabi_hv_call_modify_protection(struct call *call)
 	while (call->rep_at < call->rep_stop) {
 		uint64_t gfn, done;
 		unsigned run = run_length(call, &gfn);
+		bool full;
 
 		/* A run that leaves RAM is cut to pages, so that those before its end are done. */
 		if (!gabi_hv_is_ram(hv, gfn, run))
@@ -247,7 +248,7 @@ unsigned gabi_hv_call_modify_protection(struct call *call)
 		done = run;
 		for (unsigned vtl = 0; vtl < protector; vtl++)
 			if (vtls >> vtl & 1) /* done is what is done for all of them */
-				done = gabi_hv_protect_pages(hv, protector, vtl, gfn, done, flags, call->turn);
+				done = gabi_hv_protect_pages(hv, protector, vtl, gfn, done, flags, call->turn, &full);
 		call->rep_at += (uint16_t)done;
 		if (done < run) {
 			status = GABI_HV_STATUS_INSUFFICIENT_MEMORY;
@@ -291,6 +292,20 @@ static bool parameter(const struct kind *kind, uint64_t value, struct gabi_hv_in
 	case VECTOR: return value < VECTORS;
 	default: return false;
 	}
+}
+
+bool gabi_hv_valid_installed(const struct gabi_hv_installed *one)
+{
+	for (size_t i = 0; i < GABI_COUNT_OF(kinds); i++) {
+		const struct kind *kind = &kinds[i];
+		struct gabi_hv_installed same;
+
+		if (kind->number == one->type && one->access && !(one->access & ~kind->access) &&
+		    parameter(kind, kind->form == RANGE ? (uint64_t)one->last << 16 | (uint16_t)one->first : one->first, &same) &&
+		    same.first == one->first && same.last == one->last)
+			return true;
+	}
+	return false;
 }
 
 /* Installs, changes or takes back. False where there is no room. */

@@ -419,6 +419,12 @@ bool gabi_hv_can_enforce(const struct gabi_hv *hv, unsigned prot);
 /* The traps that the VMM can arm. */
 uint64_t gabi_hv_known_traps(const struct gabi_hv *hv);
 
+/* Can that be what a guest has brought a register, a timer or an intercept to? */
+bool gabi_hv_valid_sint(uint64_t value);
+bool gabi_hv_valid_config(const struct gabi_hv *hv, uint64_t value);
+bool gabi_hv_valid_stimer(const struct gabi_hv *hv, const struct stimer *timer);
+bool gabi_hv_valid_installed(const struct gabi_hv_installed *one);
+
 /* Could gabi_hv_connect have made this place? */
 bool gabi_hv_valid_connection(const struct gabi_hv *hv, uint64_t what, uint64_t flags);
 
@@ -531,9 +537,12 @@ static inline struct protect *store_of(const struct gabi_hv *hv, unsigned protec
 
 bool gabi_hv_is_ram(const struct gabi_hv *hv, uint64_t gfn, uint64_t count);
 
-/* Protects pages from a VTL and lists what changed in the turn. Returns how many pages were done. */
+/* Protects pages from a VTL and lists what changed in the turn. Returns how many pages were done: fewer for want of memory, or where
+ * the turn is full, which *ret_full says. */
 uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot,
-			       struct gabi_hv_turn *turn);
+			       struct gabi_hv_turn *turn, bool *ret_full);
+/* How many pages from the first on a VTL has protected like that. */
+uint64_t gabi_hv_protected_from_the_start(struct gabi_hv *hv, unsigned protector, unsigned vtl, unsigned prot);
 void gabi_hv_sort_changes(struct gabi_hv_turn *turn);
 
 /* The higher VTLs that forbid an access. */

@@ -48,10 +48,11 @@ unsigned gabi_hv_protection(const struct gabi_hv *hv, unsigned vtl, uint64_t gfn
 	return prot;
 }
 
-static uint64_t run(struct gabi_hv *hv, unsigned vtl, uint64_t gfn, unsigned *ret_prot)
+/* Pages from gfn on that are alike in the stores of all those. */
+static uint64_t run_of(struct gabi_hv *hv, unsigned by, unsigned vtl, uint64_t gfn, unsigned *ret_prot)
 {
 	uint64_t shortest = hv->gpa_pages - gfn;
-	unsigned by = hv->common[vtl].protectors, prot = GABI_HV_ALL_ACCESS;
+	unsigned prot = GABI_HV_ALL_ACCESS;
 
 	for (; by; by &= by - 1) {
 		unsigned value;
@@ -68,11 +69,11 @@ static uint64_t run(struct gabi_hv *hv, unsigned vtl, uint64_t gfn, unsigned *re
 /* Entries that are alike are joined here: the store sees each for itself. */
 static uint64_t long_run(struct gabi_hv *hv, unsigned vtl, uint64_t gfn, unsigned *ret_prot)
 {
-	uint64_t length = run(hv, vtl, gfn, ret_prot);
+	uint64_t length = run_of(hv, hv->common[vtl].protectors, vtl, gfn, ret_prot);
 
 	while (gfn + length < hv->gpa_pages) {
 		unsigned prot;
-		uint64_t more = run(hv, vtl, gfn + length, &prot);
+		uint64_t more = run_of(hv, hv->common[vtl].protectors, vtl, gfn + length, &prot);
 
 		if (prot != *ret_prot)
 			break;
@@ -113,13 +114,36 @@ static void add_change(struct gabi_hv_turn *turn, unsigned vtl, uint64_t gfn, ui
 		turn->change[turn->changes++] = (struct gabi_hv_change){ gfn, count, (uint8_t)vtl, (uint8_t)prot };
 }
 
-uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot,
-			       struct gabi_hv_turn *turn)
+/* How many of count pages the turn can tell of whatever becomes of the protector's own value: others may protect each differently. */
+static uint64_t room_for(struct gabi_hv *hv, unsigned protector, unsigned vtl, uint64_t gfn, uint64_t count, const struct gabi_hv_turn *turn)
 {
+	unsigned others = hv->common[vtl].protectors & ~(1u << protector), runs = turn->changes, prot, last = 0;
+	uint64_t done = 0;
+
+	if (!others)
+		return turn->changes < GABI_HV_CHANGES_MAX ? count : 0;
+	while (done < count) {
+		uint64_t here = run_of(hv, others, vtl, gfn + done, &prot);
+
+		runs += !done || prot != last;
+		if (runs > GABI_HV_CHANGES_MAX)
+			return done;
+		last = prot;
+		done += here;
+	}
+	return count;
+}
+
+uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned vtl, uint64_t gfn, uint64_t count, unsigned prot,
+			       struct gabi_hv_turn *turn, bool *ret_full)
+{
+	uint64_t done, room;
 	bool changed;
-	uint64_t done;
 
 	take(&hv->protect_lock);
+	room = room_for(hv, protector, vtl, gfn, count, turn);
+	*ret_full = room < count;
+	count = *ret_full ? room : count;
 	done = gabi_hv_protect_set(store_of(hv, protector, vtl), &hv->pool, gfn, count, prot, &changed);
 	if (changed)
 		atomic_fetch_or(&hv->common[vtl].protectors, (uint16_t)(1u << protector));
@@ -130,7 +154,7 @@ uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned 
 		for (uint64_t at = gfn, here; at < gfn + done; at += here) {
 			unsigned together;
 
-			here = run(hv, vtl, at, &together);
+			here = run_of(hv, hv->common[vtl].protectors, vtl, at, &together);
 			if (here > gfn + done - at)
 				here = gfn + done - at;
 			add_change(turn, vtl, at, here, together);
@@ -138,6 +162,23 @@ uint64_t gabi_hv_protect_pages(struct gabi_hv *hv, unsigned protector, unsigned 
 	}
 	give(&hv->protect_lock);
 	return done;
+}
+
+uint64_t gabi_hv_protected_from_the_start(struct gabi_hv *hv, unsigned protector, unsigned vtl, unsigned prot)
+{
+	uint64_t gfn = 0;
+	unsigned value;
+
+	take(&hv->protect_lock);
+	while (gfn < hv->gpa_pages) {
+		uint64_t here = gabi_hv_protect_run(store_of(hv, protector, vtl), &hv->pool, gfn, &value);
+
+		if (value != prot)
+			break;
+		gfn += here;
+	}
+	give(&hv->protect_lock);
+	return gfn;
 }
 
 static bool before(const struct gabi_hv_change *a, const struct gabi_hv_change *b)

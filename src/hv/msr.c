@@ -271,6 +271,12 @@ static int write_place(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint64_t
 	return GABI_HV_DONE;
 }
 
+/* A masked source needs no vector; it starts with 0. */
+bool gabi_hv_valid_sint(uint64_t value)
+{
+	return (value & 0xff) >= FIRST_VECTOR || value & SINT_MASKED;
+}
+
 static int write_synic(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t msr, uint64_t value, uint64_t now,
 		       struct gabi_hv_turn *turn)
 {
@@ -281,8 +287,7 @@ static int write_synic(struct gabi_hv *hv, struct vp *vp, unsigned vtl, uint32_t
 	if (msr == GABI_HV_MSR_SCONTROL) {
 		synic->scontrol = value;
 	} else if (msr >= GABI_HV_MSR_SINT0 && msr <= GABI_HV_MSR_SINT15) {
-		/* A masked source needs no vector; it starts with 0. */
-		if ((value & 0xff) < FIRST_VECTOR && !(value & SINT_MASKED))
+		if (!gabi_hv_valid_sint(value))
 			done = GABI_HV_GP;
 		else
 			synic->sint[msr - GABI_HV_MSR_SINT0] = value;

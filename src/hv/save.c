@@ -123,6 +123,7 @@ static void common(struct stream *s, unsigned vtl)
 	u64(s, &c->hypercall);
 	u64(s, &c->ref_tsc);
 	NUMBER(s, c->config, uint64_t);
+	need(s, gabi_hv_valid_config(s->hv, c->config));
 	NUMBER(s, c->protectors, uint16_t);
 	need(s, !(c->protectors & (uint32_t)gabi_mask(vtl + 1)) && !(c->protectors >> s->hv->vtl_count));
 	NUMBER(s, c->installed, uint32_t);
@@ -138,7 +139,7 @@ static void common(struct stream *s, unsigned vtl)
 		NUMBER(s, one->first, uint32_t);
 		NUMBER(s, one->last, uint32_t);
 		NUMBER(s, one->access, uint8_t);
-		need(s, one->access && one->access <= 7);
+		need(s, gabi_hv_valid_installed(one));
 	}
 }
 
@@ -156,6 +157,7 @@ static void partition(struct stream *s)
 	u64(s, &hv->tsc_emulation);
 	u64(s, &hv->tsc_emulation_status);
 	u64(s, &hv->tsc_invariant);
+	need(s, hv->tsc_invariant <= 1);
 	u64(s, &hv->tsc_hz);
 	need(s, hv->tsc_hz != 0);
 	NUMBER(s, hv->tsc_offset, int64_t);
@@ -187,8 +189,7 @@ static void timer(struct stream *s, struct stimer *timer)
 	u64(s, &timer->due);
 	u64(s, &timer->expired);
 	NUMBER(s, timer->waits, bool);
-	/* Where a period is taken modulo. */
-	need(s, timer->due == GABI_HV_NEVER || timer->count);
+	need(s, gabi_hv_valid_stimer(s->hv, timer));
 }
 
 /* Queues as their messages in order; which buffer held them is nobody's business. */
@@ -238,6 +239,7 @@ static void trust_level(struct stream *s, const struct vp *vp, struct vtl *vtl, 
 	u64(s, &vtl->npiep);
 	NUMBER(s, vtl->vina, uint64_t);
 	NUMBER(s, vtl->traps, uint64_t);
+	need(s, vtl->npiep <= 15 && !(vtl->traps & ~gabi_hv_known_traps(s->hv)));
 	for (unsigned i = 0; i < 3; i++)
 		NUMBER(s, vtl->trap_mask[i], uint64_t);
 	for (unsigned lower = 0; lower < level; lower++) {
@@ -252,8 +254,10 @@ static void trust_level(struct stream *s, const struct vp *vp, struct vtl *vtl, 
 	u64(s, &synic->scontrol);
 	u64(s, &synic->siefp);
 	u64(s, &synic->simp);
-	for (unsigned i = 0; i < GABI_HV_SINTS; i++)
+	for (unsigned i = 0; i < GABI_HV_SINTS; i++) {
 		u64(s, &synic->sint[i]);
+		need(s, gabi_hv_valid_sint(synic->sint[i]));
+	}
 	for (unsigned i = 0; i < GABI_HV_STIMERS; i++)
 		timer(s, &synic->timer[i]);
 	queues(s, synic);
@@ -452,9 +456,29 @@ static void derive(struct gabi_hv *hv)
 	gabi_hv_fill_ref_tsc_pages(hv);
 }
 
+struct clock {
+	uint64_t hz;
+	int64_t offset;
+	uint32_t sequence, last;
+};
+
+/* A walk that came to a bad end leaves nothing behind. The clock is the one thing that starting over leaves alone. */
+static void forget(struct gabi_hv *hv, const struct clock *clock)
+{
+	gabi_hv_start_over(hv);
+	hv->tsc_hz = clock->hz;
+	hv->tsc_offset = clock->offset;
+	hv->tsc_sequence = clock->sequence;
+	hv->tsc_last = clock->last;
+	hv->ram_count = 0;
+	for (uint32_t i = 0; i < hv->connection_places; i++)
+		hv->connection[i].what = hv->connection[i].flags = 0;
+}
+
 int gabi_hv_do_restore(struct gabi_hv *hv, const void *buf, size_t len, struct gabi_diag *diag)
 {
 	struct stream s = { .hv = hv, .load = true, .from = buf, .cap = len - CHECKSUM, .at = HEAD };
+	const struct clock clock = { hv->tsc_hz, hv->tsc_offset, hv->tsc_sequence, hv->tsc_last };
 	int err = check_head(hv, buf, len, diag);
 
 	if (err)
@@ -465,10 +489,7 @@ int gabi_hv_do_restore(struct gabi_hv *hv, const void *buf, size_t len, struct g
 		return gabi_fail(diag, err, "out of memory", (char *)NULL);
 	walk(&s);
 	if (s.bad || s.at != s.cap) {
-		gabi_hv_start_over(hv);
-		hv->ram_count = 0;
-		for (uint32_t i = 0; i < hv->connection_places; i++)
-			hv->connection[i].what = hv->connection[i].flags = 0;
+		forget(hv, &clock);
 		return gabi_fail(diag, GABI_ERR_RANGE, "no partition can be in the state that was saved", (char *)NULL);
 	}
 	derive(hv);

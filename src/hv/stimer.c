@@ -15,6 +15,25 @@ static unsigned sint_of(uint64_t config)
 	return config >> 16 & 15;
 }
 
+/* What a register may hold of what a guest writes to it. */
+static uint64_t taken(const struct gabi_hv *hv, uint64_t config)
+{
+	config &= CONFIG_BITS;
+	if (!has(hv, GABI_HV_FEATURE_DIRECT_STIMER))
+		config &= ~(uint64_t)DIRECT;
+	if (!(config & DIRECT) && sint_of(config) == 0)
+		config &= ~(uint64_t)ENABLED;
+	return config;
+}
+
+/* Where a period is taken modulo, it is not 0. */
+bool gabi_hv_valid_stimer(const struct gabi_hv *hv, const struct stimer *timer)
+{
+	if (timer->config != taken(hv, timer->config) || (timer->waits && timer->config & DIRECT))
+		return false;
+	return timer->due == GABI_HV_NEVER || (timer->count && timer->config & ENABLED);
+}
+
 /* When an enabled timer expires first. A period may wrap around the clock; then it never does. */
 static uint64_t first_due(const struct stimer *timer, uint64_t now)
 {
@@ -30,12 +49,7 @@ void gabi_hv_stimer_set_config(struct gabi_hv *hv, struct vp *vp, unsigned vtl, 
 {
 	struct stimer *timer = &vp->vtl[vtl].synic.timer[index];
 
-	config &= CONFIG_BITS;
-	if (!has(hv, GABI_HV_FEATURE_DIRECT_STIMER))
-		config &= ~(uint64_t)DIRECT;
-	if (!(config & DIRECT) && sint_of(config) == 0)
-		config &= ~(uint64_t)ENABLED;
-	timer->config = config;
+	timer->config = taken(hv, config);
 	timer->waits = false;
 	timer->due = first_due(timer, now);
 	gabi_hv_stimer_run(hv, vp, now, turn);

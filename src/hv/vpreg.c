@@ -98,10 +98,33 @@ unsigned gabi_hv_get_vsm(struct call *call, struct vp *vp, unsigned vtl, uint32_
 	return GABI_HV_STATUS_SUCCESS;
 }
 
+/* From every lower VTL. Where a turn has no room for all that changes, the call is made again, and goes on where it was. */
+static unsigned protect_all(struct call *call, unsigned vtl, unsigned mask)
+{
+	struct gabi_hv *hv = call->hv;
+
+	for (unsigned lower = 0; lower < vtl; lower++) {
+		uint64_t first = gabi_hv_protected_from_the_start(hv, vtl, lower, mask), left = hv->gpa_pages - first;
+		bool full = false;
+
+		if (left && gabi_hv_protect_pages(hv, vtl, lower, first, left, mask, call->turn, &full) < left) {
+			call->done = full ? GABI_HV_AGAIN : GABI_HV_DONE;
+			return full ? GABI_HV_STATUS_SUCCESS : GABI_HV_STATUS_INSUFFICIENT_MEMORY;
+		}
+	}
+	return GABI_HV_STATUS_SUCCESS;
+}
+
+bool gabi_hv_valid_config(const struct gabi_hv *hv, uint64_t value)
+{
+	const uint64_t known = CONFIG_PROTECT | 15 << CONFIG_MASK_SHIFT | CONFIG_ZERO_MEMORY | CONFIG_DENY_STARTUP | CONFIG_INTERCEPT_STARTUP;
+
+	return !(value & ~known) && (!(value & CONFIG_PROTECT) || gabi_hv_can_enforce(hv, value >> CONFIG_MASK_SHIFT & 15));
+}
+
 /* TLFS vsm, Partition Configuration. Protection once on stays on, and its default mask with it. */
 static unsigned set_config(struct call *call, unsigned vtl, uint64_t value)
 {
-	const uint64_t known = CONFIG_PROTECT | 15 << CONFIG_MASK_SHIFT | CONFIG_ZERO_MEMORY | CONFIG_DENY_STARTUP | CONFIG_INTERCEPT_STARTUP;
 	const uint64_t sticky = CONFIG_PROTECT | 15 << CONFIG_MASK_SHIFT;
 	struct gabi_hv *hv = call->hv;
 	uint64_t old = hv->common[vtl].config;
@@ -109,14 +132,14 @@ static unsigned set_config(struct call *call, unsigned vtl, uint64_t value)
 
 	if (!vtl)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
-	if (value & ~known || (old & CONFIG_PROTECT && (old ^ value) & sticky))
+	if (!gabi_hv_valid_config(hv, value) || (old & CONFIG_PROTECT && (old ^ value) & sticky))
 		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
-	if (value & CONFIG_PROTECT && !gabi_hv_can_enforce(hv, mask))
-		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
-	if (value & CONFIG_PROTECT && !(old & CONFIG_PROTECT))
-		for (unsigned lower = 0; lower < vtl; lower++)
-			if (gabi_hv_protect_pages(hv, vtl, lower, 0, hv->gpa_pages, mask, call->turn) < hv->gpa_pages)
-				return GABI_HV_STATUS_INSUFFICIENT_MEMORY;
+	if (value & CONFIG_PROTECT && !(old & CONFIG_PROTECT)) {
+		unsigned status = protect_all(call, vtl, mask);
+
+		if (status || call->done)
+			return status;
+	}
 	atomic_store(&hv->common[vtl].config, value);
 	return GABI_HV_STATUS_SUCCESS;
 }
@@ -300,7 +323,7 @@ unsigned gabi_hv_call_set_registers(struct call *call)
 			status = GABI_HV_STATUS_INVALID_PARAMETER;
 		else
 			status = set_register(call, vp, vtl, get32(at), &value);
-		if (status)
+		if (status || call->done)
 			break;
 	}
 	return status;

@@ -222,6 +222,26 @@ void gabi_hv_lock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, unsign
 	give(&hv->lock);
 }
 
+/* A turn that drops locks one by one wakes those that came to wait meanwhile together with the others. */
+static void wake(struct gabi_hv *hv, struct gabi_hv_turn *turn)
+{
+	bool told = false;
+
+	for (unsigned i = 0; i < turn->count; i++)
+		told |= turn->act[i].kind == GABI_HV_ACT_WAKE;
+	if (!told) {
+		act(turn, GABI_HV_ACT_WAKE, GABI_HV_VP_SET, 0);
+		turn->wake.valid = 0;
+	}
+	for (uint64_t banks = hv->waiting.valid; banks; banks &= banks - 1) {
+		unsigned bank = (unsigned)__builtin_ctzll(banks);
+
+		turn->wake.bank[bank] = (turn->wake.valid >> bank & 1 ? turn->wake.bank[bank] : 0) | hv->waiting.bank[bank];
+	}
+	turn->wake.valid |= hv->waiting.valid;
+	hv->waiting.valid = 0;
+}
+
 void gabi_hv_unlock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, uint16_t vtls, struct gabi_hv_turn *turn)
 {
 	uint16_t held;
@@ -236,11 +256,8 @@ void gabi_hv_unlock_tlb(struct gabi_hv *hv, struct vp *vp, unsigned holder, uint
 		hv->tlb_locks--;
 	}
 	/* All that wait look again; whoever finds another lock waits anew. */
-	if (held && hv->waiting.valid) {
-		act(turn, GABI_HV_ACT_WAKE, GABI_HV_VP_SET, 0);
-		turn->wake = hv->waiting;
-		hv->waiting.valid = 0;
-	}
+	if (held && hv->waiting.valid)
+		wake(hv, turn);
 	give(&hv->lock);
 }
 

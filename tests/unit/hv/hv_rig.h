@@ -35,6 +35,7 @@ struct rig {
 	uint8_t *pages;       /* of the overlays */
 	struct rig_reg *reg;
 	unsigned reg_count;
+	void (*during_write)(struct rig *rig); /* what happens elsewhere while a register is written */
 };
 
 static inline int rig_read(void *ctx, uint64_t gpa, void *buf, size_t len)
@@ -99,6 +100,8 @@ static inline int rig_write_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t n
 		return GABI_ERR_UNKNOWN;
 	if ((name == GABI_HV_REG_Cr0 && value->low >> 32) || (name == GABI_HV_REG_Cr3 && value->low >> 52))
 		return GABI_ERR_RANGE;
+	if (((struct rig *)ctx)->during_write)
+		((struct rig *)ctx)->during_write(ctx);
 	rig_reg(ctx, vp, vtl, name)->value = *value;
 	return 0;
 }

@@ -70,9 +70,9 @@ static struct rig *busy_rig(void)
 
 static void restore__damage_anywhere__is_refused_and_leaves_a_new_partition(void **state)
 {
-	struct rig *rig = busy_rig(), *target = drive_rig(), *fresh = drive_rig();
-	size_t len, fresh_len;
-	uint8_t *stream = rig_save(rig, &len), *empty;
+	struct rig *rig = busy_rig(), *target = drive_rig();
+	size_t len;
+	uint8_t *stream = rig_save(rig, &len);
 
 	(void)state;
 	for (size_t at = 0; at < len; at += 1 + len / 3000) {
@@ -82,25 +82,36 @@ static void restore__damage_anywhere__is_refused_and_leaves_a_new_partition(void
 	}
 	for (size_t cut = 0; cut < len; cut += 1 + len / 500)
 		assert_true(gabi_hv_restore(target->hv, stream, cut, NULL) < 0);
-	(void)fresh_len;
-	empty = rig_save(fresh, &fresh_len);
-	free(empty);
 	rig_restore(target, stream, len);
 	free(stream);
 	rig_free(rig);
 	rig_free(target);
-	rig_free(fresh);
 }
 
-/* Damage with a right checksum, as an attacker would do it: refused or taken, never a crash, and what is taken can be saved. */
+static bool is_new(struct rig *rig, const uint8_t *empty, size_t empty_len)
+{
+	size_t len;
+	uint8_t *now = rig_save(rig, &len);
+	bool same = len == empty_len && !memcmp(now, empty, len);
+
+	free(now);
+	return same;
+}
+
+/* Damage with a right checksum, as an attacker would do it: refused, and the partition is as new, or taken; never a crash, and what is
+ * taken can be saved. */
 static void restore__hostile_stream__never_breaks_the_engine(void **state)
 {
-	struct rig *rig = busy_rig(), *target = drive_rig();
+	struct rig *rig = busy_rig(), *target = drive_rig(), *fresh = rig_with(&rig->config);
 	uint64_t random = 99;
-	size_t len, taken = 0, refused = 0;
-	uint8_t *stream = rig_save(rig, &len);
+	size_t len, empty_len, taken = 0, refused = 0;
+	uint8_t *stream, *empty;
 
 	(void)state;
+	gabi_hv_set_reference_tsc(rig->hv, 3000000000u, 77, 1);
+	stream = rig_save(rig, &len);
+	gabi_hv_reset(fresh->hv, &fresh->turn); /* the rig's own identity */
+	empty = rig_save(fresh, &empty_len);
 	for (unsigned round = 0; round < 3000; round++) {
 		size_t at = 96 + random_next(&random) % (len - 104);
 		uint8_t before = stream[at], *again;
@@ -109,6 +120,7 @@ static void restore__hostile_stream__never_breaks_the_engine(void **state)
 		stream[at] = (uint8_t)random_next(&random);
 		put(stream + len - 8, gabi_hv_checksum(stream, len - 8), 8);
 		if (gabi_hv_restore(target->hv, stream, len, NULL)) {
+			assert_true(is_new(target, empty, empty_len));
 			refused++;
 		} else {
 			uint64_t walk = round + 1;
@@ -118,14 +130,131 @@ static void restore__hostile_stream__never_breaks_the_engine(void **state)
 			free(again);
 			for (unsigned step = 0; step < 20; step++)
 				drive(target, random_next(&walk), step * 1000);
+			rig_free(target); /* whose clock is another by now */
+			target = drive_rig();
 		}
 		stream[at] = before;
 	}
 	assert_true(taken > 100);
 	assert_true(refused > 100);
 	free(stream);
+	free(empty);
+	rig_free(fresh);
 	rig_free(rig);
 	rig_free(target);
+}
+
+/* ---- values that no guest could have brought there ---- */
+
+static void sint(struct rig *rig, unsigned with)
+{
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_SINT0 + 5, 0x50 + with, 0, &rig->turn);
+}
+
+static void timer_mode(struct rig *rig, unsigned with)
+{
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_STIMER0_CONFIG, 2 + with * 8, 0, &rig->turn);
+}
+
+static void timer_vector(struct rig *rig, unsigned with)
+{
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_STIMER0_CONFIG, (1 + with) << 8, 0, &rig->turn);
+}
+
+static void timer_source(struct rig *rig, unsigned with)
+{
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_STIMER0_CONFIG, (2 + with) << 16, 0, &rig->turn);
+}
+
+static void npiep(struct rig *rig, unsigned with)
+{
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_NPIEP_CONFIG, 1 + with, 0, &rig->turn);
+}
+
+static void partition_config(struct rig *rig, unsigned with)
+{
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, with << 5), 0);
+}
+
+static void traps(struct rig *rig, unsigned with)
+{
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_CrInterceptControl, 1 + with), 0);
+}
+
+static void install_port(struct rig *rig, uint64_t port, unsigned access)
+{
+	memset(rig->ram + 0x1000, 0, 24);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, access, 4);
+	put(rig->ram + 0x100c, GABI_HV_INTERCEPT_IO_PORT_RANGE, 4);
+	put(rig->ram + 0x1010, port, 8);
+	assert_int_equal(rig_call(rig, GABI_HV_CALL_InstallIntercept), 0);
+}
+
+static void intercept_access(struct rig *rig, unsigned with)
+{
+	install_port(rig, 0x00610060, 1 + with);
+}
+
+static void intercept_port(struct rig *rig, unsigned with)
+{
+	install_port(rig, 0x00620060, 0);
+	install_port(rig, (0x0062u + with) << 16 | 0x60, 1);
+}
+
+/* The byte in which what the change makes with 0 and with 1 differs, and what it must not be. */
+static const struct {
+	const char *name;
+	void (*change)(struct rig *rig, unsigned with);
+	uint8_t bad;
+} unreachable[] = {
+	{ "a vector below 16 of a source that is not masked", sint, 0x05 },
+	{ "reserved bits of a timer", timer_vector, 0xe0 },
+	{ "an enabled timer without a source", timer_mode, 0x01 },
+	{ "reserved bits of a timer's source", timer_source, 0x30 },
+	{ "reserved bits of NPIEP", npiep, 0x10 },
+	{ "reserved bits of a VTL's configuration", partition_config, 0x80 },
+	{ "a trap that there is not", traps, 0x00 },
+	{ "a port that is executed", intercept_access, 0x04 },
+	{ "a range of ports that ends before it starts", intercept_port, 0x01 },
+};
+
+static size_t first_difference(const uint8_t *a, const uint8_t *b, size_t len)
+{
+	for (size_t i = 96; i < len - 8; i++)
+		if (a[i] != b[i])
+			return i;
+	return 0;
+}
+
+static void restore__value_that_no_guest_could_have_set__is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(unreachable) / sizeof(unreachable[0]); i++) {
+		struct rig *rig = rig_secure(), *target = rig_secure();
+		size_t len, other_len, at;
+		uint8_t *stream, *other;
+		struct gabi_diag diag;
+
+		unreachable[i].change(rig, 0);
+		stream = rig_save(rig, &len);
+		unreachable[i].change(rig, 1);
+		other = rig_save(rig, &other_len);
+		assert_int_equal(len, other_len);
+		at = first_difference(stream, other, len);
+		assert_true(at);
+		assert_int_equal(gabi_hv_restore(target->hv, stream, len, NULL), 0);
+		stream[at] = unreachable[i].bad;
+		if (unreachable[i].change == traps)
+			stream[at + 7] = 0x80;
+		put(stream + len - 8, gabi_hv_checksum(stream, len - 8), 8);
+		if (gabi_hv_restore(target->hv, stream, len, &diag) != GABI_ERR_RANGE)
+			fail_msg("%s was taken", unreachable[i].name);
+		free(stream);
+		free(other);
+		rig_free(rig);
+		rig_free(target);
+	}
 }
 
 static void restore__other_partition__is_refused_with_the_reason(void **state)
@@ -354,6 +483,7 @@ int main(void)
 		cmocka_unit_test(save__at_every_step__is_the_same_as_not_saving),
 		cmocka_unit_test(restore__damage_anywhere__is_refused_and_leaves_a_new_partition),
 		cmocka_unit_test(restore__hostile_stream__never_breaks_the_engine),
+		cmocka_unit_test(restore__value_that_no_guest_could_have_set__is_refused),
 		cmocka_unit_test(restore__other_partition__is_refused_with_the_reason),
 		cmocka_unit_test(resume__says_what_the_vmm_must_set_up),
 		cmocka_unit_test(restore__before_a_return_that_waits_for_locks__it_still_waits),

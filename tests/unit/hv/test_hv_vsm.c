@@ -1502,6 +1502,114 @@ static void three_vtls__protections_of_both__are_taken_together(void **state)
 	rig_free(rig);
 }
 
+/* The changes of all turns of one register write, applied as a VMM does: what the pages then are is what the engine says. */
+static void three_vtls__protection_of_all_where_another_protects_many__tells_every_change(void **state)
+{
+	enum { SCATTERED = 1400, EACH = 200 };
+	static uint8_t applied[2 * SCATTERED + 10];
+	struct gabi_hv_config config = rig_config();
+	struct gabi_hv_regs regs = rig_regs(GABI_HV_CALL_SetVpRegisters | REPS(1));
+	unsigned turns = 0, done_each;
+	uint64_t gfn[EACH];
+	struct rig *rig;
+	int done;
+
+	(void)state;
+	config.vtl_count = 3;
+	rig = rig_secure_with(&config);
+	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, CONFIG_PROTECT), 0);
+	memset(applied, GABI_HV_ALL_ACCESS, sizeof(applied));
+	for (unsigned at = 0; at < SCATTERED; at += EACH) {
+		for (unsigned i = 0; i < EACH; i++)
+			gfn[i] = 2 * (at + i);
+		assert_int_equal(protect(rig, 0x10, 1, gfn, EACH, &done_each), 0);
+		for (unsigned i = 0; i < EACH; i++)
+			applied[gfn[i]] = 1;
+	}
+	assert_int_equal(rig_enable_partition(rig, 2, 0), 0);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 0, 2), 0);
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 2, 0, &rig->turn);
+	memset(rig->ram + 0x1000, 0, 64);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	put(rig->ram + 0x1010, GABI_HV_REG_VsmPartitionConfig, 4);
+	put(rig->ram + 0x1020, 1 | 3 << 1, 8); /* all of memory: no execution by lower VTLs */
+	do {
+		done = gabi_hv_hypercall(rig->hv, 0, &regs, 0, &rig->turn);
+		assert_true(rig->turn.changes > 0 && rig->turn.changes <= GABI_HV_CHANGES_MAX);
+		for (unsigned i = 0; i < rig->turn.changes; i++)
+			for (uint64_t page = rig->turn.change[i].gfn; page < rig->turn.change[i].gfn + rig->turn.change[i].count; page++)
+				if (rig->turn.change[i].vtl == 0 && page < sizeof(applied))
+					applied[page] = rig->turn.change[i].prot;
+		turns++;
+	} while (done == GABI_HV_AGAIN && turns < 100);
+	assert_int_equal(done, GABI_HV_DONE);
+	assert_int_equal(regs.rax, 1ull << 32);
+	assert_true(turns > 1);
+	for (uint64_t page = 0; page < sizeof(applied); page++)
+		assert_int_equal(applied[page], gabi_hv_protection(rig->hv, 0, page));
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, 0), 1);
+	assert_int_equal(gabi_hv_protection(rig->hv, 0, 1), 3);
+	rig_free(rig);
+}
+
+/* Virtual processor 0, in VTL 2, locks its own TLBs of both lower VTLs. */
+static struct rig *locking_rig(void)
+{
+	struct gabi_hv_config config = rig_config();
+	struct rig *rig;
+
+	config.vtl_count = 3;
+	rig = rig_secure_with(&config);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_StartVirtualProcessor, 3, 1), 0);
+	assert_int_equal(rig_enable_partition(rig, 2, 0), 0);
+	assert_int_equal(rig_target(rig, GABI_HV_CALL_EnableVpVtl, 0, 2), 0);
+	assert_int_equal(rig_vtl_call(rig, 0), GABI_HV_DONE);
+	gabi_hv_wrmsr(rig->hv, 0, GABI_HV_MSR_GUEST_OS_ID, 2, 0, &rig->turn);
+	for (unsigned lower = 0; lower < 2; lower++)
+		assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmVpSecureConfigVtl0 + lower, 2), 0);
+	return rig;
+}
+
+/* A flush of virtual processor 0's TLB, by a processor with a turn of its own. */
+static int flush_of_0(struct rig *rig, unsigned vp)
+{
+	static struct gabi_hv_turn turn;
+	struct gabi_hv_regs regs = { .rcx = GABI_HV_CALL_FlushVirtualAddressSpace | FAST_CALL, .r8 = 2, .xmm = { { 1, 0 } }, .mode = GABI_HV_MODE_64 };
+
+	return gabi_hv_hypercall(rig->hv, vp, &regs, 0, &turn);
+}
+
+static void flush_by_3(struct rig *rig)
+{
+	assert_int_equal(flush_of_0(rig, 3), GABI_HV_AGAIN);
+}
+
+static void tlb_locks__dropped_one_by_one_in_one_call__wake_all_that_wait_by_then(void **state)
+{
+	static const uint32_t names[] = { GABI_HV_REG_VsmVpSecureConfigVtl0, GABI_HV_REG_Rip, GABI_HV_REG_VsmVpSecureConfigVtl0 + 1 };
+	struct rig *rig = locking_rig();
+	unsigned status, wakes = 0;
+
+	(void)state;
+	assert_int_equal(flush_of_0(rig, 1), GABI_HV_AGAIN); /* of VTL 0 */
+	rig->during_write = flush_by_3;                      /* of VTL 1, when VTL 0's lock is gone and VTL 1's not yet */
+	memset(rig->ram + 0x1000, 0, 16 + 3 * 32);
+	put(rig->ram + 0x1000, UINT64_MAX, 8);
+	put(rig->ram + 0x1008, 0xfffffffe, 4);
+	for (unsigned i = 0; i < 3; i++)
+		put(rig->ram + 0x1010 + i * 32, names[i], 4);
+	assert_int_equal(rig_call_on(rig, 0, GABI_HV_CALL_SetVpRegisters | REPS(3), &status), GABI_HV_DONE);
+	assert_int_equal(status, 0);
+	for (unsigned i = 0; i < rig->turn.count; i++)
+		wakes += rig->turn.act[i].kind == GABI_HV_ACT_WAKE;
+	assert_int_equal(wakes, 1);
+	assert_int_equal(rig->turn.wake.valid, 1);
+	assert_int_equal(rig->turn.wake.bank[0], 1 << 1 | 1 << 3);
+	rig_free(rig);
+}
+
 /* vsm, Zero Memory on Reset: on by default. */
 static void reset__with_vtls__forgets_them_and_zeroes_memory_unless_told_not_to(void **state)
 {
@@ -1587,6 +1695,8 @@ int main(void)
 		cmocka_unit_test(translate__with_tlb_flush_inhibit__is_seen_in_the_register),
 		cmocka_unit_test(translate__in_a_vtl_that_the_processor_lacks__is_invalid_vtl_state),
 		cmocka_unit_test(three_vtls__protections_of_both__are_taken_together),
+		cmocka_unit_test(three_vtls__protection_of_all_where_another_protects_many__tells_every_change),
+		cmocka_unit_test(tlb_locks__dropped_one_by_one_in_one_call__wake_all_that_wait_by_then),
 		cmocka_unit_test(reset__with_vtls__forgets_them_and_zeroes_memory_unless_told_not_to),
 	};
 
