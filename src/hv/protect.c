@@ -304,8 +304,8 @@ static inline bool set_one(const struct protect *store, const struct protect_poo
 	return true;
 }
 
-/* All other cases. */
-static uint64_t set_many(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
+/* All other cases. Not inlined, for the common one should save no registers for them. */
+static __attribute__((noinline)) uint64_t set_many(struct protect *store, struct protect_pool *pool, uint64_t gfn, uint64_t count, unsigned value,
 			 bool *ret_changed)
 {
 	uint64_t done = 0;
