@@ -210,19 +210,29 @@ static enum gabi_answer psci_tried(const struct gabi_host *host, uint64_t versio
 	return major <= 1 && bit < 64 && (accepts->value >> bit & 1) ? GABI_YES : GABI_NO;
 }
 
-/* Looks a field up in the accepted values that the probe tried, 16 bits a four-bit field. */
+/* Looks a field up in the accepted values that the probe tried, 16 bits a four bits of the register. Of a wider field each four were
+ * tried by themselves: where each may be anything, so may all together (MIDR_EL1's numbers). */
 static enum gabi_answer tried(const struct gabi_host *host, const struct gabi_word *word, const struct gabi_span *span,
 			      uint64_t want)
 {
-	struct gabi_key key = { .space = GABI_SPACE_ARM64_ACCEPTS, .part = span->lo / 16, .index = word->key.index };
-	const struct gabi_word *accepts;
+	enum gabi_answer answer = GABI_YES;
 
-	if (word->key.part || span->bits != 4 || span->lo % 4)
+	if (word->key.part || !span->bits || span->bits % 4 || span->lo % 4)
 		return GABI_MAYBE;
-	accepts = gabi_host_find(host, &key);
-	if (!accepts)
-		return GABI_MAYBE;
-	return accepts->value >> (span->lo % 16 / 4 * 16 + want) & 1 ? GABI_YES : GABI_NO;
+	for (unsigned at = 0; at < span->bits; at += 4) {
+		unsigned lo = span->lo + at;
+		struct gabi_key key = { .space = GABI_SPACE_ARM64_ACCEPTS, .part = (uint16_t)(lo / 16), .index = word->key.index };
+		const struct gabi_word *accepts = gabi_host_find(host, &key);
+		uint64_t values = accepts ? accepts->value >> lo % 16 / 4 * 16 & 0xffff : 0;
+
+		if (!accepts)
+			return GABI_MAYBE;
+		if (!(values >> (want >> at & 0xf) & 1))
+			return GABI_NO;
+		if (span->bits > 4 && values != 0xffff)
+			answer = GABI_MAYBE;
+	}
+	return answer;
 }
 
 enum gabi_answer gabi_host_accepts(const struct gabi_host *host, const struct gabi_word *word, const struct gabi_span *span,

@@ -27,6 +27,7 @@ struct words {
 #define SSE3 1u
 #define ID_AA64PFR0 0x603000000013c020
 #define CTR_EL0     0x603000000013d801
+#define MIDR_EL1    0x603000000013c000
 #define SVE_VLS     0x606000000015ffff
 #define SVE         WORD(ARM64, ID_AA64PFR0, 0, 64, 1ull << 32, 0xfull << 32)
 #define SVE_LENGTHS(set) WORD(ARM64, SVE_VLS, 0, 64, set, 0xfffe)
@@ -125,6 +126,14 @@ static const struct check_case {
 	  { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x480, 0, 64, 1ull << 48, 0) } },
 	  { { LEAF_1_ECX(1u << 5), WORD(MSR, 0x480, 0, 64, 1ull << 48, ~0ull) } }, GABI_DOES_NOT_FIT, GABI_FINDING_NOT_ZERO,
 	  "without vmx-32bit-physaddr" },
+	{ "a wide field is written where each four bits of it may be anything", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { WORD(ARM64, MIDR_EL1, 0, 64, 0x414fd0b1, 0) } },
+	  { { WORD(ARM64, MIDR_EL1, 0, 64, 0x414fd0c1, 0xffffffff), WORD(ARM64_ACCEPTS, MIDR_EL1, 0, 64, ~0ull, 0),
+	      WORD(ARM64_ACCEPTS, MIDR_EL1, 1, 64, ~0ull, 0) } }, GABI_FITS_WITH_ACTIONS, GABI_FINDING_SET_BY_WRITE },
+	{ "and not where four of them take only some values", GABI_ARCH_ARM64, GABI_VIEW_KVM,
+	  { { WORD(ARM64, MIDR_EL1, 0, 64, 0x414fd0b1, 0) } },
+	  { { WORD(ARM64, MIDR_EL1, 0, 64, 0x414fd0c1, 0xffffffff), WORD(ARM64_ACCEPTS, MIDR_EL1, 0, 64, ~(1ull << (16 + 0xf)), 0),
+	      WORD(ARM64_ACCEPTS, MIDR_EL1, 1, 64, ~0ull, 0) } }, GABI_DOES_NOT_FIT, GABI_FINDING_DIFFERS },
 	{ "the host's vector lengths up to the contract's longest", GABI_ARCH_ARM64, GABI_VIEW_KVM,
 	  { { SVE, SVE_LENGTHS(0x3) } }, { { SVE, SVE_LENGTHS(0xb) } }, GABI_FITS_WITH_ACTIONS, GABI_FINDING_SET_BY_WRITE },
 	{ "a vector length between others cannot be hidden", GABI_ARCH_ARM64, GABI_VIEW_KVM,
