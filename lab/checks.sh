@@ -60,7 +60,8 @@ test_one() { # test_one HOST
 		find_program "$arch" "$program_name"
 		files+=("$program")
 		for argument in $arguments; do
-			[[ $argument != */* ]] || files+=("$source/$argument")
+			# shellcheck disable=SC2206 # it may be a pattern
+			[[ $argument != */* ]] || files+=("$source"/$argument)
 		done
 	done < <(checks_of_host)
 	fresh=$(mktemp -d "${TMPDIR:-/tmp}/gabi-lab.XXXXXX")

@@ -2,8 +2,12 @@
 /*
  * Tries contracts on this machine, whatever the verdict is, and prints of each a line "trial" with file, verdict, outcome, the
  * heaviest finding and what KVM refused, and under it lines "sight" of what the guest saw otherwise. Static and alone, so that it runs in a machine that has
- * nothing else: gabi-verify CONTRACT...
+ * nothing else.
+ *
+ *     gabi-verify CONTRACT...
+ *     gabi-verify --pinned MANIFEST...   contracts of all that these hosts offer; status 1 where a verdict does not come true
  */
+#include <gabi/contract.h>
 #include <gabi/formats.h>
 #include <gabi/kvm.h>
 #include <gabi/verdict.h>
@@ -13,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static unsigned tried, untrue; /* contracts, and verdicts that did not come true */
 
 static int complain(const char *what, const struct gabi_diag *diag)
 {
@@ -88,8 +94,11 @@ static void print_trial(const char *path, const struct gabi_report *report, cons
 
 		gabi_finding_name(&finding[0], why + len, sizeof(why) - len);
 	}
+	tried++;
 	if (trial->outcome == GABI_KVM_HELD && is_shown_only(report, host))
 		outcome = "shown only";
+	else if (gabi_report_verdict(report) != GABI_UNKNOWN)
+		untrue += (gabi_report_verdict(report) == GABI_DOES_NOT_FIT) != (trial->outcome != GABI_KVM_HELD);
 	printf("trial\t%s\t%s\t%s\t%s\t%s\n", slash ? slash + 1 : path, gabi_verdict_text(gabi_report_verdict(report)),
 	       outcome, why, trial->outcome == GABI_KVM_REFUSED ? trial->refusal.text : "");
 	if (trial->testimony)
@@ -116,9 +125,20 @@ static int try_one(const char *path, const struct gabi_contract *contract, const
 	return 0;
 }
 
-static int try_file(const char *path, const struct gabi_host *host)
+static int read_pinned(const char *text, size_t len, struct gabi_contract **ret_contract, struct gabi_diag *diag)
 {
-	struct gabi_contract *contract;
+	struct gabi_host *from = NULL;
+	int err = gabi_host_read(text, len, NULL, &from, diag);
+
+	if (!err)
+		err = gabi_contract_pin(from, NULL, NULL, ret_contract, diag);
+	gabi_host_free(from);
+	return err;
+}
+
+static int try_file(const char *path, bool pinned, const struct gabi_host *host)
+{
+	struct gabi_contract *contract = NULL;
 	struct gabi_diag diag = { 0 };
 	size_t len;
 	char *text = read_file(path, &len);
@@ -128,7 +148,7 @@ static int try_file(const char *path, const struct gabi_host *host)
 		fprintf(stderr, "gabi-verify: %s cannot be read\n", path);
 		return 3;
 	}
-	if (gabi_contract_read(text, len, NULL, &contract, &diag)) {
+	if (pinned ? read_pinned(text, len, &contract, &diag) : gabi_contract_read(text, len, NULL, &contract, &diag)) {
 		free(text);
 		complain(path, &diag);
 		return 3;
@@ -141,17 +161,20 @@ static int try_file(const char *path, const struct gabi_host *host)
 
 int main(int argc, char **argv)
 {
+	bool pinned = argc > 1 && !strcmp(argv[1], "--pinned");
 	struct gabi_host *host;
 	struct gabi_diag diag = { 0 };
 	int status = 0;
 
 	if (gabi_kvm_probe(NULL, NULL, &host, &diag))
 		return complain("/dev/kvm", &diag);
-	for (int i = 1; i < argc; i++) {
-		int one = try_file(argv[i], host);
+	for (int i = 1 + pinned; i < argc; i++) {
+		int one = try_file(argv[i], pinned, host);
 
 		status = one ? one : status;
 	}
 	gabi_host_free(host);
-	return status;
+	if (pinned)
+		printf("%u of %u verdicts did not come true\n", untrue, tried);
+	return status ? status : pinned && (untrue || !tried);
 }
