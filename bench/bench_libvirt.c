@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libvirt's files, 10,000 that all differ: domains into the guest that they give on a host, and domain capabilities into manifests. Beside
- * each, libxml2 alone making its own tree of the same texts.
+ * libvirt's files, 10,000 that all differ, on the disk: domains into the guest that they give on a host, and domain capabilities into manifests.
+ * Beside each, libxml2 alone reading the same files and making its own tree of them.
  */
 #include "bench.h"
 
@@ -14,11 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FILES 10000
 #define CAP   4096
 
-static char (*texts)[CAP];
+static char directory[] = "/tmp/gabi-bench-XXXXXX", text[CAP]; /* of the file that is written or was read */
 static struct gabi_host *host;
 
 static void stop(const char *what)
@@ -41,7 +42,7 @@ static size_t write_features(char *at, size_t number)
 static void write_domain(size_t number)
 {
 	static const char *const models[] = { "EPYC", "EPYC-IBPB", "EPYC-Rome", "Opteron_G3", "qemu64", "Nehalem", "Haswell-noTSX", "Skylake-Client" };
-	char *at = texts[number];
+	char *at = text;
 
 	at += sprintf(at, "<domain type='kvm'>\n<name>guest-%zu</name>\n<uuid>%08zx-0000-4000-8000-000000000000</uuid>\n<memory unit='KiB'>%zu</memory>\n"
 			  "<vcpu placement='static'>%zu</vcpu>\n<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type><boot dev='hd'/></os>\n",
@@ -57,7 +58,7 @@ static void write_domain(size_t number)
 
 static void write_capabilities(size_t number)
 {
-	char *at = texts[number];
+	char *at = text;
 
 	at += sprintf(at, "<domainCapabilities><path>/usr/bin/qemu-%zu</path><domain>kvm</domain><machine>pc-q35-7.2</machine><arch>x86_64</arch>"
 			  "<cpu><mode name='host-model' supported='yes'><model fallback='forbid'>%s</model><vendor>AMD</vendor>", number,
@@ -66,11 +67,38 @@ static void write_capabilities(size_t number)
 	sprintf(at, "</mode></cpu></domainCapabilities>\n");
 }
 
+static const char *path_of(size_t number)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/%zu.xml", directory, number);
+	return path;
+}
+
+static void save(size_t number)
+{
+	FILE *file = fopen(path_of(number), "wbe");
+
+	if (!file || fwrite(text, 1, strlen(text), file) != strlen(text) || fclose(file))
+		stop("a file cannot be written");
+}
+
+static size_t load(size_t number)
+{
+	FILE *file = fopen(path_of(number), "rbe");
+	size_t len = file ? fread(text, 1, sizeof(text), file) : 0;
+
+	if (!len || fclose(file))
+		stop("a file cannot be read");
+	return len;
+}
+
 static struct gabi_xml *tree_of(size_t number)
 {
 	struct gabi_xml *xml;
+	size_t len = load(number);
 
-	if (gabi_xml_read(texts[number], strlen(texts[number]), NULL, &xml, NULL))
+	if (gabi_xml_read(text, len, NULL, &xml, NULL))
 		stop("a file is not taken");
 	return xml;
 }
@@ -81,13 +109,13 @@ static void read_domain(size_t number)
 	struct gabi_domain *domain;
 	struct gabi_qemu_guest *guest;
 	struct gabi_qemu *line;
-	char text[CAP];
+	char argument[CAP];
 
 	if (gabi_domain_read(gabi_xml_root(xml), host, NULL, &domain, NULL))
 		stop("a domain is not taken");
-	snprintf(text, sizeof(text), "-machine %s,accel=kvm -cpu %s -smp %s", gabi_domain_machine(domain), gabi_domain_cpu(domain),
+	snprintf(argument, sizeof(argument), "-machine %s,accel=kvm -cpu %s -smp %s", gabi_domain_machine(domain), gabi_domain_cpu(domain),
 		 gabi_domain_smp(domain));
-	if (gabi_qemu_parse(text, strlen(text), NULL, NULL, &line, NULL) || gabi_qemu_start(line, host, NULL, &guest, NULL))
+	if (gabi_qemu_parse(argument, strlen(argument), NULL, NULL, &line, NULL) || gabi_qemu_start(line, host, NULL, &guest, NULL))
 		stop("a line is not taken");
 	bench_use(gabi_qemu_guest_contract(guest) != NULL);
 	gabi_qemu_guest_free(guest);
@@ -110,7 +138,8 @@ static void read_capabilities(size_t number)
 
 static void read_tree(size_t number)
 {
-	xmlDocPtr doc = xmlReadMemory(texts[number], (int)strlen(texts[number]), "file", NULL, XML_PARSE_NONET);
+	size_t len = load(number);
+	xmlDocPtr doc = xmlReadMemory(text, (int)len, "file", NULL, XML_PARSE_NONET);
 
 	bench_use(doc != NULL);
 	xmlFreeDoc(doc);
@@ -129,23 +158,25 @@ static void measure(const char *name, void (*write)(size_t number), void (*read)
 {
 	double ns, peer;
 
-	for (size_t i = 0; i < FILES; i++)
+	for (size_t i = 0; i < FILES; i++) {
 		write(i);
+		save(i);
+	}
 	ns = per_file(read);
 	peer = per_file(read_tree);
-	bench_print(&(struct bench_line){ "libvirt", name, FILES, ns, "libxml2's tree of the same", peer, "10,000 that all differ; ns of one" });
+	bench_print(&(struct bench_line){ "libvirt", name, FILES, ns, "libxml2's tree of the same", peer, "10,000 files that all differ; ns of one, read from the disk" });
 }
 
-static void read_host(const char *directory)
+static void read_host(const char *manifests)
 {
-	static char text[1 << 20], path[1024];
+	static char manifest[1 << 20], path[1024];
 	FILE *file;
 	size_t len;
 
-	snprintf(path, sizeof(path), "%s/amd-epyc-rome-linux-6.12.json", directory);
+	snprintf(path, sizeof(path), "%s/amd-epyc-rome-linux-6.12.json", manifests);
 	file = fopen(path, "re");
-	len = file ? fread(text, 1, sizeof(text), file) : 0;
-	if (!len || gabi_host_read(text, len, NULL, &host, NULL))
+	len = file ? fread(manifest, 1, sizeof(manifest), file) : 0;
+	if (!len || gabi_host_read(manifest, len, NULL, &host, NULL))
 		stop("the host cannot be read");
 	fclose(file);
 }
@@ -157,12 +188,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	read_host(argv[1]);
-	texts = malloc((size_t)FILES * CAP);
-	if (!texts)
-		stop("out of memory");
+	if (!mkdtemp(directory))
+		stop("there is no place for files");
 	measure("a domain into its guest's contract", write_domain, read_domain);
 	measure("domain capabilities into a manifest", write_capabilities, read_capabilities);
-	free(texts);
+	for (size_t i = 0; i < FILES; i++)
+		unlink(path_of(i));
+	rmdir(directory);
 	gabi_host_free(host);
 	return 0;
 }

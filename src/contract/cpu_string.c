@@ -351,13 +351,34 @@ static int apply_properties(struct gabi_cpu *cpu, struct gabi_diag *diag)
 	return err;
 }
 
+/* +f beside -f: whoever wrote both meant something else by one of them, and QEMU says nothing. */
+static int note_contradiction(struct gabi_cpu *cpu, const char *name, struct gabi_diag *diag)
+{
+	char text[256];
+	struct gabi_out out = gabi_out_to(text, sizeof(text));
+
+	gabi_out_char(&out, '-');
+	gabi_out_text(&out, name);
+	gabi_out_text(&out, " overrides +");
+	gabi_out_text(&out, name);
+	gabi_out_text(&out, ", wherever they stand");
+	for (size_t i = 0; i < cpu->item_count; i++)
+		if (cpu->items[i].sign == '+' && !strcmp(cpu->items[i].name, name))
+			return add_note(cpu, text, diag);
+	return 0;
+}
+
 static int apply_signed(struct gabi_cpu *cpu, char sign, struct gabi_diag *diag)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < cpu->item_count; i++)
-		if (cpu->items[i].sign == sign)
-			err = set_signed(cpu, cpu->items[i].name, sign == '+', diag);
+	for (size_t i = 0; !err && i < cpu->item_count; i++) {
+		if (cpu->items[i].sign != sign)
+			continue;
+		err = set_signed(cpu, cpu->items[i].name, sign == '+', diag);
+		if (!err && sign == '-')
+			err = note_contradiction(cpu, cpu->items[i].name, diag);
+	}
 	return err;
 }
 

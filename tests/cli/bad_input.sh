@@ -135,6 +135,39 @@ imports() {
 		fails 2 "'kernel' is no view" ./gabi import --view=kernel cut.txt && fails 2 "'xml' is no format" ./gabi import --format=xml cut.txt && fails 3 'has no "props"' ./gabi import --format=qemu host.json
 }
 
+cpu_arguments() {
+	local long
+	long=$(printf ',avx2%.0s' {1..4000})
+	printf '{"gabi":"models","schema":1,"models":[{"name":"a","parent":"EPYC","changes":["avx2","-avx2"]}]}' >contrary.json
+	fails 2 'there is no CPU model "Cascadelake-Servr"; near it' ./gabi pin --qemu Cascadelake-Servr host.json &&
+		fails 2 'near it are avx512f' ./gabi pin --qemu EPYC,avx512ff host.json &&
+		fails 2 'near it are hyperv-nova' ./gabi pin --qemu EPYC,hyperv-nov host.json &&
+		fails 2 'hv-evmcs needs hv-vapic' ./gabi pin --qemu EPYC,hv-evmcs host.json &&
+		fails 2 'hv-evmcs needs vmx' ./gabi model show EPYC,hv-vapic,hv-evmcs &&
+		fails 2 '"avx2" wants on or off and not "maybe"' ./gabi pin --qemu EPYC,avx2=maybe host.json &&
+		fails 2 'hv-spinlocks' ./gabi pin --qemu EPYC,hv-spinlocks=12x host.json &&
+		fails 2 'model' ./gabi pin --qemu EPYC,model=300 host.json && fails 2 'at most 16384 bytes' ./gabi model show "EPYC$long" &&
+		fails 2 '"hv-spinlocks" has a value' ./gabi model show EPYC,+hv-spinlocks &&
+		fails 3 'the change "avx2" is there twice' ./gabi pin --models contrary.json --qemu a host.json || return 1
+	./gabi model show EPYC,+avx2,-avx2 >out 2>err && grep -qx 'gabi: note: -avx2 overrides +avx2, wherever they stand' err
+}
+
+domains() {
+	local cpu='<domain type="kvm"><cpu match="exact"><model>EPYC</model>'
+	printf '<!DOCTYPE d [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><domain type="kvm"><name>&b;</name></domain>' >bomb.xml
+	truncate -s 5M big.xml && sed -i '1s/^/<domain>/' big.xml
+	echo "$cpu<feature name='avx512ff'/></cpu></domain>" >unknown.xml
+	echo "$cpu<feature name='avx2'/><feature policy='disable' name='avx2'/></cpu></domain>" >contrary.xml
+	echo "$cpu<feature policy='perhaps' name='avx2'/></cpu></domain>" >junk.xml
+	echo '<domain type="kvm"><features><hyperv><spinlocks state="on" retries="12x"/></hyperv></features></domain>' >retries.xml
+	echo '<domain type="kvm"><cpu><model>EPIC</model></cpu></domain>' >model.xml
+	fails 3 'document type' ./gabi pin --libvirt bomb.xml host.json && fails 3 'longer than 4 MiB' ./gabi pin --libvirt big.xml host.json &&
+		fails 3 'near it are avx512f' ./gabi pin --libvirt unknown.xml host.json &&
+		fails 3 'avx2 is named twice' ./gabi pin --libvirt contrary.xml host.json &&
+		fails 3 "'perhaps'" ./gabi pin --libvirt junk.xml host.json && fails 3 "'12x'" ./gabi pin --libvirt retries.xml host.json &&
+		fails 3 'there is no CPU model "EPIC"; near it' ./gabi pin --libvirt model.xml host.json
+}
+
 host_of_libvirt() {
 	cat >caps.xml <<-'END'
 	<domainCapabilities><domain>kvm</domain><arch>x86_64</arch><cpu><mode name='host-model' supported='yes'><model>EPYC</model></mode></cpu></domainCapabilities>

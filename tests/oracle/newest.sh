@@ -4,7 +4,7 @@
 eval "qemu=\${QEMU_NEWEST_$1:-}"
 shift
 if [ -z "$qemu" ]; then
-	echo 'no newest QEMU is named: eval "$(tests/sources)" fetches it, as ./dev test does'
+	echo "no newest QEMU is named: tests/sources fetches it, as ./dev test does"
 	exit 77
 fi
 exec "$@" "$qemu"
