@@ -39,6 +39,14 @@ static uint32_t named(const struct gabi_word *word)
 	return leaf == 4 && word->key.part == GABI_EBX ? UINT32_MAX : (uint32_t)word->value; /* spinlocks: never notify */
 }
 
+/* Hyper-V's leaves, and those that a guest with eVMCS would read. */
+static const uint16_t hyperv_spaces[] = { GABI_SPACE_HYPERV, GABI_SPACE_HYPERV_EVMCS };
+
+static bool is_hyperv(uint16_t space)
+{
+	return space == hyperv_spaces[0] || space == hyperv_spaces[1];
+}
+
 /* KVM's own leaves beside those of the engine are none of this guest's. */
 static int hide_others(const struct gabi_host *host, struct gabi_host *offer, struct gabi_diag *diag)
 {
@@ -49,7 +57,7 @@ static int hide_others(const struct gabi_host *host, struct gabi_host *offer, st
 	for (size_t i = 0; !err && i < count; i++) {
 		struct gabi_word word = words[i];
 
-		if (word.key.space != GABI_SPACE_HYPERV || word.key.index - GABI_HV_LEAF_BASE < GABI_HV_LEAF_COUNT)
+		if (!is_hyperv(word.key.space) || word.key.index - GABI_HV_LEAF_BASE < GABI_HV_LEAF_COUNT)
 			continue;
 		word.value = word.settable = 0;
 		word.flags = 0;
@@ -58,6 +66,7 @@ static int hide_others(const struct gabi_host *host, struct gabi_host *offer, st
 	return err;
 }
 
+/* eVMCS is not offered, whatever KVM has of it: KVM finds it by the VP assist page, which is the engine's. */
 static int add_hyperv(unsigned cpus, struct gabi_host *offer, struct gabi_diag *diag)
 {
 	const struct gabi_hv_config config = { .size = sizeof(config), .vp_count = cpus, .vtl_count = 2 };
@@ -68,14 +77,15 @@ static int add_hyperv(unsigned cpus, struct gabi_host *offer, struct gabi_diag *
 
 	if (!err)
 		words = gabi_host_words(engine, &count);
-	for (size_t i = 0; !err && i < count; i++) {
-		struct gabi_word word = words[i];
+	for (size_t i = 0; !err && i < 2 * count; i++) {
+		struct gabi_word word = words[i / 2];
 
 		word.value = named(&word);
+		word.key.space = hyperv_spaces[i % 2];
 		err = gabi_host_add(offer, &word, diag);
 	}
-	if (!err)
-		err = gabi_host_cover(offer, GABI_SPACE_HYPERV);
+	for (size_t i = 0; !err && i < GABI_COUNT_OF(hyperv_spaces); i++)
+		err = gabi_host_cover(offer, hyperv_spaces[i]);
 	gabi_host_free(engine);
 	return err;
 }

@@ -64,6 +64,17 @@ static bool read_vtls(const char *text, struct vmm_options *options)
 	return false;
 }
 
+/* What the interface has a name for and this version does not do is refused before anything starts. */
+static enum status read_execute(const char *how)
+{
+	if (strcmp(how, "shim")) {
+		complain("run: '%s' is no way to protect execution: shim", how);
+		return STATUS_USAGE;
+	}
+	complain("run: --vsm-execute=shim is not in this version: a page that VTL 0 may read it may also execute; without the option the guest is told so");
+	return STATUS_REFUSED;
+}
+
 static enum status read_options(const struct args *args, struct vmm_options *options)
 {
 	options->append = args->option[OPTION_APPEND];
@@ -72,6 +83,8 @@ static enum status read_options(const struct args *args, struct vmm_options *opt
 	options->forced = args->option[OPTION_FORCE] != NULL;
 	if (args->option[OPTION_VSM] && !read_vtls(args->option[OPTION_VSM], options))
 		return STATUS_USAGE;
+	if (args->option[OPTION_VSM_EXECUTE])
+		return read_execute(args->option[OPTION_VSM_EXECUTE]);
 	if (args->option[OPTION_CPUS] && !read_cpus(args->option[OPTION_CPUS], &options->cpus))
 		return STATUS_USAGE;
 	if (args->option[OPTION_MEMORY] && !read_memory(args->option[OPTION_MEMORY], &options->memory))
@@ -262,7 +275,8 @@ static enum status run_image(const struct args *args)
 /* What comes brings its own contract, size and command line. */
 static bool is_of_images(size_t option)
 {
-	static const size_t options[] = { OPTION_CONTRACT, OPTION_CPUS, OPTION_MEMORY, OPTION_APPEND, OPTION_INITRD, OPTION_HYPERV, OPTION_VSM, OPTION_OUTPUT };
+	static const size_t options[] = { OPTION_CONTRACT, OPTION_CPUS, OPTION_MEMORY, OPTION_APPEND, OPTION_INITRD, OPTION_HYPERV, OPTION_VSM, OPTION_VSM_EXECUTE,
+					  OPTION_OUTPUT };
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if (options[i] == option)
