@@ -39,7 +39,7 @@ boot() { # boot FILE... -- ARG...
 		files+=("$1")
 		shift
 	done
-	GABI_LAB_SECONDS=900 GABI_LAB_SHIFT=0 "$source/lab/lab" run "$host" "${files[@]}" "$@" >out 2>err
+	GABI_LAB_SECONDS=${GABI_SOAK:+3}900 GABI_LAB_SHIFT=0 "$source/lab/lab" run "$host" "${files[@]}" "$@" >out 2>err
 	status=$?
 	cat err >>out
 	((status == 0)) || { echo "[  FAILED  ] status $status"; tail -n 40 out; exit $((status == 77 ? 77 : 1)); }

@@ -14,7 +14,7 @@ cd "$work" || exit 1
 printf hello >module
 
 run() {
-	timeout 60 "$gabi" run --force "$@" </dev/null >out 2>err
+	timeout 600 "$gabi" run --force "$@" </dev/null >out 2>err
 }
 
 # good CPUS MIB [ARG]...: the guest finds that many processors and so much memory, and says that all is well
