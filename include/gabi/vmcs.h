@@ -116,6 +116,9 @@ GABI_API const struct gabi_vmcs_layout *gabi_vmcs_layouts(size_t *ret_count);
 GABI_API const struct gabi_vmcs_layout *gabi_vmcs_layout_by_name(const char *name); /* NULL if none */
 GABI_API const char *gabi_vmcs_family_text(unsigned family);                        /* "vmcs12" */
 
+/* KVM's vmcs12 as a release of Linux had it, "3.15" or "6.12.0-4-amd64"; NULL for one older than 3.1. */
+GABI_API const struct gabi_vmcs_layout *gabi_vmcs_layout_of_release(const char *release);
+
 /* The field's value, zero-extended; *ret_value is left alone and GABI_ERR_UNKNOWN returned where the layout has no such field.
  */
 GABI_API int gabi_vmcs_get(const struct gabi_vmcs_layout *layout, const void *page, unsigned id, uint64_t *ret_value);

@@ -136,3 +136,16 @@ void gabi_vmcs_match(const struct gabi_vmcs_layout *layout, const void *page, st
 	for (size_t i = 0; i < GABI_COUNT_OF(reserved); i++)
 		judge_field(layout, page, i, ret_match);
 }
+
+const struct gabi_vmcs_layout *gabi_vmcs_layout_of_release(const char *release)
+{
+	unsigned number = gabi_release_number(release);
+	size_t count;
+	const struct gabi_vmcs_layout *layout = gabi_vmcs_layouts(&count), *newest = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (layout[i].family == GABI_VMCS_FAMILY_VMCS12 && layout[i].since && layout[i].since <= number &&
+		    (!newest || layout[i].since > newest->since))
+			newest = &layout[i];
+	return newest;
+}

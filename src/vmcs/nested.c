@@ -106,15 +106,7 @@ int gabi_nested_write(const struct gabi_nested *nested, void *blob, size_t cap, 
 
 const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 {
-	unsigned number = gabi_release_number(release);
-	const struct gabi_vmcs_layout *newest = NULL, *layout;
-	size_t count;
-
-	layout = gabi_vmcs_layouts(&count);
-	for (size_t i = 0; i < count; i++)
-		if (layout[i].family == GABI_VMCS_FAMILY_VMCS12 && layout[i].since >= 418 && layout[i].since <= number)
-			newest = &layout[i];
-	return newest;
+	return gabi_release_number(release) < 418 ? NULL : gabi_vmcs_layout_of_release(release);
 }
 
 static size_t convert_page(const struct gabi_translation *translation, const uint8_t *page, uint8_t *out,

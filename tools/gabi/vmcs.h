@@ -8,6 +8,17 @@
 
 #include <gabi/nested.h>
 
+/* ---- fields ---- */
+
+const char *hex(char *out, size_t cap, uint64_t value, unsigned bytes);
+const struct gabi_vmcs_field *field_at(unsigned id);
+unsigned bytes_of(unsigned id);
+
+/* "vmx-ept" or, for a bit without a name, "bit 17" */
+const char *bit_name(unsigned word, unsigned bit, char *out, size_t cap);
+
+/* ---- pages ---- */
+
 /* A layout by its name, or the vmcs12 of a kernel release; complains and returns NULL. */
 const struct gabi_vmcs_layout *layout_named(const char *name);
 
@@ -19,11 +30,21 @@ enum status page_read(const char *path, uint8_t page[GABI_VMCS_PAGE]);
  * and returns NULL. */
 const struct gabi_vmcs_layout *page_layout(const struct args *args, const char *path, const uint8_t page[GABI_VMCS_PAGE], bool guess);
 
+/* Says which layouts the page can have; returns how many. */
+size_t possible_show(struct rows *rows, const uint8_t page[GABI_VMCS_PAGE]);
+
 /* Explains a page: controls by name, segments, state, and what is wrong with it. Returns how many things are. */
 size_t page_show(struct rows *rows, const struct gabi_vmcs_layout *layout, const uint8_t page[GABI_VMCS_PAGE], bool all);
 
 /* Findings of a translation as rows; true if one would do harm. */
 bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, size_t count);
+
+/* ---- subcommands ---- */
+
+enum status vmcs_fields(const struct args *args);
+enum status vmcs_layouts(const struct args *args);
+enum status vmcs_show(const struct args *args);
+enum status vmcs_identify(const struct args *args);
 
 /* Runs the function of a table that args->file[0] names. */
 struct subcommand {
