@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Our tables against what others say.
- *   print_layout LAYOUT    prints "encoding offset", and for enlightened layouts the clean-field group's bit
+ *   print_layout LAYOUT    or a release of Linux, prints "encoding offset", and for enlightened layouts the clean-field group's bit
  *   print_layout known     prints every encoding that the field table has, and a zero
  *   print_layout names     reads "encoding NAME" and says which of them the field table calls otherwise or lacks
  *   print_layout filter RELEASE   prints "msr, CPUID 0x4000000A.EBX[0], all ones as the enlightened VMCS's filter leaves them"
@@ -56,6 +56,8 @@ int main(int argc, char **argv)
 			printf("%04x 0\n", field[id].encoding);
 		return 0;
 	}
+	if (!layout && argc == 2)
+		layout = gabi_vmcs_layout_of_release(argv[1]);
 	if (!layout) {
 		fputs("usage: print_layout LAYOUT|names|known\n", stderr);
 		return 2;
