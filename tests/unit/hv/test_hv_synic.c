@@ -335,7 +335,7 @@ static void connect__bad_ports__are_refused(void **state)
 
 /* ---- timers ---- */
 
-enum { ENABLE = 1, PERIODIC = 2, AUTO = 8, DIRECT = 1 << 12 };
+enum { ENABLE = 1, PERIODIC = 2, LAZY = 4, AUTO = 8, DIRECT = 1 << 12 };
 #define CONFIG(n) (GABI_HV_MSR_STIMER0_CONFIG + 2 * (n))
 #define COUNT(n)  (GABI_HV_MSR_STIMER0_COUNT + 2 * (n))
 #define AT_SINT   ((uint64_t)SINT << 16)
@@ -410,6 +410,27 @@ static void timer__periodic__keeps_its_phase_and_skips_what_was_missed(void **st
 	wrmsr(rig, 0, COUNT(0), 0, 5600);
 	assert_int_equal(asked_for(rig), GABI_HV_NEVER);
 	assert_int_equal(rdmsr(rig, CONFIG(0)) & ENABLE, 0);
+	rig_free(rig);
+}
+
+/* TLFS, Synthetic Timer Configuration Register: a lazy timer may come late, and whatever was missed is one message; it never comes early. */
+static void timer__lazy__comes_when_it_is_let_and_never_early(void **state)
+{
+	uint8_t *simp, *siefp;
+	struct rig *rig = synic_rig(&simp, &siefp);
+	const uint8_t *slot = simp + SINT * 256;
+
+	(void)state;
+	wrmsr(rig, 0, COUNT(0), 1000, 300);
+	wrmsr(rig, 0, CONFIG(0), ENABLE | PERIODIC | LAZY | AT_SINT, 300);
+	assert_int_equal(rdmsr(rig, CONFIG(0)), ENABLE | PERIODIC | LAZY | AT_SINT);
+	gabi_hv_expire(rig->hv, 0, 1299, &rig->turn);
+	assert_int_equal(get(slot, 4), 0);
+	gabi_hv_expire(rig->hv, 0, 4350, &rig->turn);
+	assert_int_equal(get(slot, 4), 0x80000010);
+	assert_int_equal(get(slot + 24, 8), 1300);
+	assert_int_equal(get(slot + 32, 8), 4350);
+	assert_int_equal(asked_for(rig), 5300);
 	rig_free(rig);
 }
 
@@ -505,6 +526,7 @@ int main(void)
 		cmocka_unit_test(timer__one_shot__sends_its_message_once_and_is_disabled),
 		cmocka_unit_test(timer__in_the_past__expires_at_once),
 		cmocka_unit_test(timer__periodic__keeps_its_phase_and_skips_what_was_missed),
+		cmocka_unit_test(timer__lazy__comes_when_it_is_let_and_never_early),
 		cmocka_unit_test(timer__period_that_wraps__never_comes),
 		cmocka_unit_test(timer__slot_full__waits_as_one_message),
 		cmocka_unit_test(timer__soonest_of_several__is_asked_for),
