@@ -274,6 +274,7 @@ usage() {
 		fails 2 "no option '--jsno'" ./gabi show --jsno host.json && fails 2 'too few operands' ./gabi check contract.json &&
 		fails 2 'too many operands' ./gabi diff host.json host.json host.json && fails 2 'wants an argument' ./gabi pin host.json -o &&
 		fails 2 '--name is given twice' ./gabi pin host.json --name a --name b &&
+		fails 2 'the name is not UTF-8' ./gabi pin host.json --name $'a\xffb' &&
 		fails 2 'there is no feature "flux"' ./gabi pin host.json --minus flux &&
 		fails 2 '--old and --new' ./gabi rollback contract.json --old host.json && fails 2 'is no architecture' ./gabi names --arch mips
 }

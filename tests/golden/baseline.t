@@ -21,6 +21,8 @@ The largest contract that fits both, and what each host costs.
 gabi baseline old.json new.json -o both.json --name both
 gabi check both.json old.json new.json
 gabi show both.json
+gabi baseline new.json | head -n 1
+gabi show --digest --json both.json
 === status 0
 === out
 A contract of 9 words fits all 2 hosts.
@@ -47,4 +49,6 @@ MSR_IA32_TSC
 
 vm
 tsc-khz    0x1   0x200000  tsc-khz=2097152
+A contract of 10 words fits the host.
+{"digests":[{"file":"both.json","digest":"sha256:275f2d3cbc04d911010384352abe72b661ab6ff93445dcdf06a9cd3af9ec1ee9"}]}
 === err

@@ -54,7 +54,9 @@ static void print_head(const struct baseline *baseline, const struct fleet *flee
 
 	if (baseline->contract)
 		gabi_contract_words(baseline->contract, &count);
-	if (baseline->contract)
+	if (fleet->files == 1)
+		snprintf(text, sizeof(text), "A contract of %zu words fits the host.", count); /* its pin, and so there is one */
+	else if (baseline->contract)
 		snprintf(text, sizeof(text), "A contract of %zu words fits all %zu hosts.", count, fleet->files);
 	else
 		snprintf(text, sizeof(text), "No contract fits all %zu hosts.", fleet->files);

@@ -2,6 +2,8 @@
 /* The command: finds the subcommand, reads its command line, runs it. */
 #include "gabi.h"
 
+#include "formats/syntax.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -212,12 +214,25 @@ static bool parse(const struct command *command, int argc, char **argv, struct a
 	return true;
 }
 
+/* A name goes into files, and these are UTF-8. */
+static bool name_is_text(const struct command *command, const struct args *args)
+{
+	const char *at = args->option[OPTION_NAME] ? args->option[OPTION_NAME] : "", *end = at + strlen(at);
+	size_t len = 1;
+
+	for (; len && at < end; at += len)
+		len = gabi_utf8_len(at, end);
+	if (!len)
+		complain("%s: the name is not UTF-8", command->name);
+	return len;
+}
+
 static enum status run_command(const struct command *command, int argc, char **argv)
 {
 	struct args args = { 0 };
 	enum status status = STATUS_USAGE;
 
-	if (parse(command, argc, argv, &args)) {
+	if (parse(command, argc, argv, &args) && name_is_text(command, &args)) {
 		if (args.option[OPTION_HELP])
 			status = help_print_command(command);
 		else

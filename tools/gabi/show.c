@@ -325,7 +325,7 @@ static enum status print_one(const struct args *args, const char *path, const st
 
 /* ---- --digest ---- */
 
-static enum status print_digest(const char *path, const struct shown *shown)
+static enum status print_digest(struct rows *rows, const char *path, const struct shown *shown)
 {
 	char digest[GABI_FORMATS_DIGEST_CAP];
 
@@ -334,6 +334,10 @@ static enum status print_digest(const char *path, const struct shown *shown)
 		return STATUS_INPUT;
 	}
 	digest_text(shown->contract, digest);
+	if (rows->json) {
+		rows_add(rows, COLOR_NONE, (const char *[]){ path, digest });
+		return STATUS_YES;
+	}
 	printf("%s  ", digest);
 	print_safe(path);
 	putchar('\n');
@@ -392,7 +396,7 @@ static enum status show(const struct args *args, struct rows *rows, const char *
 	if (status)
 		return status;
 	if (args->option[OPTION_DIGEST])
-		status = print_digest(path, &shown);
+		status = print_digest(rows, path, &shown);
 	else if (args->option[OPTION_UNNAMED])
 		print_unnamed(rows, path, &shown);
 	else
@@ -404,22 +408,24 @@ static enum status show(const struct args *args, struct rows *rows, const char *
 
 enum status run_show(const struct args *args)
 {
-	static const struct column columns[] = { { "FILE" }, { "WORD" }, { "BITS" }, { "VALUE" } };
-	bool unnamed = args->option[OPTION_UNNAMED] && !args->option[OPTION_DIGEST], json = args->option[OPTION_JSON];
-	bool plain = !json && !args->option[OPTION_DIGEST] && !args->option[OPTION_UNNAMED];
+	static const struct column bits[] = { { "FILE" }, { "WORD" }, { "BITS" }, { "VALUE" } }, digests[] = { { "FILE" }, { "DIGEST" } };
+	bool digest = args->option[OPTION_DIGEST], list = digest || args->option[OPTION_UNNAMED], json = args->option[OPTION_JSON];
 	enum status status = STATUS_YES;
 	struct rows rows = { 0 };
 
-	if (unnamed && json) {
+	if (list && json) {
 		rows_begin(&rows, true);
-		rows_open(&rows, "unnamed", NULL, columns, sizeof(columns) / sizeof(*columns));
+		if (digest)
+			rows_open(&rows, "digests", NULL, digests, sizeof(digests) / sizeof(*digests));
+		else
+			rows_open(&rows, "unnamed", NULL, bits, sizeof(bits) / sizeof(*bits));
 	}
 	for (size_t i = 0; !status && i < args->files; i++) {
-		if (i && plain)
+		if (i && !list && !json)
 			putchar('\n');
 		status = show(args, &rows, args->file[i]);
 	}
-	if (unnamed && json) {
+	if (list && json) {
 		rows_close(&rows);
 		rows_end(&rows);
 	}
