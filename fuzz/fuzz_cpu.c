@@ -23,25 +23,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct gabi_diag diag = { 0 };
 	struct gabi_cpu *cpu, *again;
-	char *text;
+	char *text, *told;
 	int err = gabi_cpu_parse((const char *)data, len, NULL, NULL, &cpu, &diag);
 
 	if (err) {
 		fuzz_expect(diag.err == err && diag.text[0]);
 		return 0;
 	}
+	fuzz_expect(!gabi_model_set_argument(NULL, (const char *)data, len, NULL, &told, &diag));
 	text = malloc(len + 1);
 	fuzz_expect(text);
 	memcpy(text, data, len);
 	while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
 		len--;
 	text[len] = ',';
-	if (len < GABI_CPU_MAX_LEN / 2) { /* with room for what a composite stands for */
+	if (strlen(told) < GABI_CPU_MAX_LEN) {
 		fuzz_expect(!gabi_cpu_parse(text, len + 1, NULL, NULL, &again, &diag));
 		expect_same(cpu, again);
 		gabi_cpu_free(again);
 	}
 	free(text);
+	free(told);
 	gabi_cpu_free(cpu);
 	fuzz_reached();
 	return 0;
