@@ -143,6 +143,20 @@ void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp)
 	is_there(vp, 0);
 }
 
+int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	(void)machine;
+	is_there(vp, vtl);
+	return (int)(answer(1) & 1);
+}
+
+int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	(void)machine;
+	is_there(vp, 0);
+	return (int)(answer(1) & 1);
+}
+
 struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	(void)machine;

@@ -3,7 +3,7 @@
  * A guest that uses trust levels as a secure kernel does: it enables VTL 1, calls it, and keeps memory from itself. Its command line:
  * "costs=1" to say what the switches cost, "xcr0=1" where KVM sees XSETBV, which QEMU's emulated SVM lets pass by;
  * "cpus=4 soak=300000": with so many changes of single pages while the other processors write; "travel=1": it keeps a secret, and looks
- * after it until a 'q' comes in, wherever it is moved meanwhile.
+ * after it until a 'q' comes in, wherever it is moved meanwhile; "cpus=4 idle=2000": all processors wait in HLT for so many milliseconds.
  */
 #include "unchanged.h"
 
@@ -30,6 +30,22 @@ struct level {
 static struct level level[2];
 static uint8_t stack1[STACK] __attribute__((aligned(4096)));
 static uint64_t offsets; /* HvRegisterVsmCodePageOffsets */
+
+/* Where kernels have their code: the first page tables are there once more. */
+#define UPPER_HALF 0xffff800000000000ull
+
+static void map_upper_half(void)
+{
+	uint64_t *top;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r"(top));
+	top[256] = top[0];
+}
+
+static uint64_t code_of(unsigned vtl)
+{
+	return UPPER_HALF + (uint64_t)level[vtl].hypercall;
+}
 static volatile uint64_t exceptions;
 
 /* ---- hypercalls of the level that makes them ---- */
@@ -39,7 +55,7 @@ static uint64_t hypercall(unsigned vtl, uint64_t control, const void *in, const 
 	register uint64_t r8 __asm__("r8") = (uint64_t)out;
 	uint64_t status, input = (uint64_t)in;
 
-	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(input), "+r"(r8) : [page] "r"(level[vtl].hypercall)
+	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(input), "+r"(r8) : [page] "r"(code_of(vtl))
 			 : "r9", "r10", "r11", "cc", "memory");
 	return status;
 }
@@ -158,7 +174,7 @@ void secure_begin(void)
 	secure.lstar = rdmsr(0xc0000082);
 	wrmsr(0xc0000082, 0x1111000);
 	set_register(1, 0, GABI_HV_REG_VsmPartitionConfig, 1 | EVERYTHING << 1); /* EnableVtlProtection */
-	secure_return = (uint64_t)level[1].hypercall + (offsets >> 12 & 0xfff);
+	secure_return = code_of(1) + (offsets >> 12 & 0xfff);
 }
 
 void secure_serve(void)
@@ -184,7 +200,7 @@ void secure_serve(void)
 }
 
 /* An access that VTL 1 of another processor forbids is #GP on one that has no VTL 1; it is made again until it is allowed. */
-static volatile bool soaking;
+static volatile bool soaking, waiting;
 static volatile uint64_t refusals;
 
 /* An MSR that is not there: the write is passed over, and counted. */
@@ -203,7 +219,9 @@ void guest_interrupt(struct guest_frame *frame)
 		frame->rip += 2; /* WRMSR */
 		return;
 	}
-	if (frame->vector != VECTOR_INTERCEPT) {
+	if (waiting && frame->vector != VECTOR_INTERCEPT && frame->vector >= 32) {
+		waiting = false;
+	} else if (frame->vector != VECTOR_INTERCEPT) {
 		check("no exception", frame->vector, 256);
 		check("its address", frame->rip, 0);
 		finish();
@@ -242,7 +260,7 @@ void guest_other(uint32_t number)
 /* By the calling convention a function may lose all but RBX, RBP and R12 to R15; VTL 1 gives them all back. */
 static void vtl_call(void)
 {
-	uint64_t entry = (uint64_t)level[0].hypercall + (offsets & 0xfff), zero = 0;
+	uint64_t entry = code_of(0) + (offsets & 0xfff), zero = 0;
 
 	__asm__ volatile("call *%1" : "+c"(zero) : "r"(entry) : "rax", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
 }
@@ -316,7 +334,7 @@ static void look_at_calls(void)
 	__asm__ volatile("mov %[bits], %%rbx; mov %[bits], %%r12; not %%r12; mov %[bits], %%r15; rol $9, %%r15; movq %[bits], %%xmm5; mov %[bits], %%cr2;"
 			 "xor %%ecx, %%ecx; call *%[entry]; mov %%rbx, %[rbx]; mov %%r12, %[r12]; mov %%r15, %[r15]"
 			 : [rbx] "=m"(shared_rbx), [r12] "=m"(shared_r12), [r15] "=m"(shared_r15)
-			 : [bits] "r"(shared_rbx), [entry] "r"((uint64_t)level[0].hypercall + (offsets & 0xfff))
+			 : [bits] "r"(shared_rbx), [entry] "r"(code_of(0) + (offsets & 0xfff))
 			 : "rbx", "r12", "r15", "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "cc", "memory");
 	check("general registers come back: RBX", shared_rbx, 0x1122334455667788);
 	check("general registers come back: R12", shared_r12, ~0x1122334455667788ull);
@@ -883,7 +901,7 @@ static void one_out(void)
 
 static void one_hypercall(void)
 {
-	hypercall(0, GABI_HV_CALL_NotifyLongSpinWait | FAST, (const void *)1, 0);
+	hypercall(0, GABI_HV_CALL_SignalEvent | FAST, (const void *)1, 0); /* to a connection that there is not */
 }
 
 static void one_call_with_sse(void)
@@ -892,9 +910,8 @@ static void one_call_with_sse(void)
 	vtl_call();
 }
 
-static void one_intercept(void)
+static void one_store(void)
 {
-	ask(protect_shot);
 	*(volatile uint64_t *)word(1) = 1;
 }
 
@@ -904,15 +921,25 @@ static void one_protection(void)
 	ask(unprotect_shot);
 }
 
+static void nothing(void)
+{
+}
+
+static void protect_it(void)
+{
+	ask(protect_shot);
+}
+
 /* The best of some rounds: between two of them the host has its own things to do. */
-static uint64_t cost(void (*act)(void))
+static uint64_t cost(void (*prepare)(void), void (*act)(void))
 {
 	uint64_t best = UINT64_MAX;
 
-	act();
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		uint64_t start = rdtsc();
+		uint64_t start;
 
+		prepare();
+		start = rdtsc();
 		act();
 		start = rdtsc() - start;
 		best = start < best ? start : best;
@@ -920,16 +947,16 @@ static uint64_t cost(void (*act)(void))
 	return best;
 }
 
-static void say_cost(const char *name, void (*act)(void))
+static void say_cost(const char *name, void (*prepare)(void), void (*act)(void))
 {
-	uint64_t ticks = cost(act), out = cost(one_out);
+	uint64_t ticks = cost(prepare, act), out = cost(nothing, one_out);
 
 	say("cost: ");
 	say(name);
 	say(": ");
 	say_number(ticks);
-	say(", hundredths of an OUT: ");
-	say_number(ticks * 100 / out);
+	say(", an OUT: ");
+	say_number(out);
 	say("\n");
 }
 
@@ -937,12 +964,30 @@ static void look_at_costs(void)
 {
 	wanted_rights = READ;
 	secure.rights_after = EVERYTHING;
-	say_cost("OUT", one_out);
-	say_cost("hypercall", one_hypercall);
-	say_cost("VTL call and return", vtl_call);
-	say_cost("VTL call and return, an XMM register changed", one_call_with_sse);
-	say_cost("protect, store, intercept, unprotect, store again", one_intercept);
-	say_cost("protect and unprotect, each by a VTL call", one_protection);
+	say_cost("hypercall", nothing, one_hypercall);
+	say_cost("VtlCall and VtlReturn", nothing, vtl_call);
+	say_cost("VtlCall and VtlReturn, an XMM register changed", nothing, one_call_with_sse);
+	say_cost("memory intercept to retry", protect_it, one_store);
+	say_cost("a page protected and opened, each by a VTL call", nothing, one_protection);
+}
+
+/* ---- waiting ---- */
+
+enum { VECTOR_WAKE = 0x61, DIRECT = 1 << 12, AUTO_ENABLE = 8, MS = 10000 };
+
+static void wait_in_hlt(uint64_t ms, uint32_t others)
+{
+	uint64_t end = rdmsr(GABI_HV_MSR_TIME_REF_COUNT) + ms * MS;
+
+	start_others();
+	check("waiting: the other processors wait", wait_for(&others_ended, others), 1);
+	mmio(APIC_GPA)[APIC_SPURIOUS / 4] = 0x1ff;
+	waiting = true;
+	wrmsr(GABI_HV_MSR_STIMER0_CONFIG, AUTO_ENABLE | DIRECT | VECTOR_WAKE << 4);
+	wrmsr(GABI_HV_MSR_STIMER0_COUNT, end);
+	while (waiting)
+		__asm__ volatile("sti; hlt; cli");
+	check("waiting: its timer ends it", rdmsr(GABI_HV_MSR_TIME_REF_COUNT) >= end, 1);
 }
 
 /* ---- on its way ---- */
@@ -1025,12 +1070,17 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	uint64_t cr4;
 
 	(void)magic;
+	map_upper_half();
 	set_up_interrupts();
 	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
 	look_at_enabling();
 	look_at_calls();
 	if (number_of((const char *)(uintptr_t)info[4], "travel")) {
 		travel();
+		finish();
+	}
+	if (number_of((const char *)(uintptr_t)info[4], "idle")) {
+		wait_in_hlt(number_of((const char *)(uintptr_t)info[4], "idle"), (uint32_t)number_of((const char *)(uintptr_t)info[4], "cpus") - 1);
 		finish();
 	}
 	look_at_shared_state(number_of((const char *)(uintptr_t)info[4], "xcr0"));

@@ -167,6 +167,16 @@ struct gabi_kvm_exit {
 GABI_API int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 			     struct gabi_diag *diag);
 
+/*
+ * Before gabi_kvm_vp_run, which has returned KICKED: does the processor wait in HLT, in a VTL where that is no exit and keeps this machine's
+ * processor busy? Then it waits in KVM until an interrupt comes or it is kicked, after which it goes on by itself. Whether it waits is not certain,
+ * so a kick has to come after a while. 1: it rests. Its thread.
+ */
+GABI_API int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* Behind the run: 1: it rested until the kick, and nothing came. Its thread. */
+GABI_API int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp);
+
 /* Makes gabi_kvm_vp_run return KICKED soon, or at once when it is next called. When it does nothing of an earlier exit is open in
  * that VTL. Any thread. */
 GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);

@@ -30,6 +30,7 @@ struct gabi_kvm_machine {
 	struct call {
 		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
 		atomic_bool kicked; /* since it was last told so */
+		bool rests, rested; /* KVM was told that it is halted; and it was so to the end of the last run; of its own thread */
 	} *call; /* of each virtual processor */
 	size_t run_len, xsave_len;
 	bool has_xcr0;       /* the guest has XSETBV */

@@ -135,12 +135,18 @@ static int give_hyperv(const struct gabi_kvm_machine *machine, const struct leve
 	return err;
 }
 
+/* HLT is no exit there: docs/vsm.md. */
+static bool waits_in_place(const struct gabi_kvm_machine *machine, unsigned vtl)
+{
+	return vtl + 1 < machine->options.vtls;
+}
+
 static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_contract *contract,
 		      const struct gabi_plan *plan, struct gabi_diag *diag)
 {
 	const struct gabi_kvm_vm_options options = {
 		.size = sizeof(options), .device = machine->options.device, .vcpus = machine->options.vps, .pc = !vtl,
-		.waits_in_place = vtl + 1 < machine->options.vtls,
+		.waits_in_place = waits_in_place(machine, vtl),
 	};
 	struct level *level = &machine->level[vtl];
 	int err;
@@ -727,6 +733,56 @@ static void heed_kick(struct gabi_kvm_machine *machine, unsigned vp)
 		set_immediate_exit(machine, vp, 1);
 }
 
+/* ---- HLT of a level in which it is no exit ---- */
+
+/* Is the instruction before this one HLT? */
+static bool seems_halted(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	enum { HLT = 0xf4 };
+	const uint8_t *before;
+	uint64_t gpa;
+
+	if (gabi_kvm_vp_translate(machine, vp, vtl, run_of(machine, vp, vtl)->s.regs.regs.rip - 1, &gpa))
+		return false;
+	before = gabi_kvm_machine_ram(machine, gpa, 1);
+	return before && *before == HLT;
+}
+
+static bool set_halted(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, bool halted)
+{
+	struct kvm_mp_state state;
+	int vcpu = vcpu_of(machine, vp, vtl);
+
+	if (kvm_ioctl(vcpu, KVM_GET_MP_STATE, &state) || state.mp_state != (halted ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_HALTED))
+		return false;
+	state.mp_state = halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
+	return !kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state);
+}
+
+int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct call *call = &machine->call[vp];
+
+	if (!is_there(machine, vp, vtl) || !waits_in_place(machine, vtl))
+		return 0;
+	call->rests = seems_halted(machine, vp, vtl) && set_halted(machine, vp, vtl, true);
+	return call->rests;
+}
+
+/* What ended its rest: an interrupt, for which KVM has let it go on; or a kick, after which it goes on all the same. */
+static void end_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct call *call = &machine->call[vp];
+
+	call->rested = call->rests && set_halted(machine, vp, vtl, false);
+	call->rests = false;
+}
+
+int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	return vp < machine->options.vps && machine->call[vp].rested;
+}
+
 int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit,
 		    struct gabi_diag *diag)
 {
@@ -740,6 +796,7 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 	atomic_store(&machine->call[vp].inside, this_thread());
 	failed = run_vcpu(machine, vp, vtl);
 	atomic_store(&machine->call[vp].inside, 0);
+	end_rest(machine, vp, vtl);
 	if (!failed) {
 		take_exit(run_of(machine, vp, vtl), exit);
 		return 0;

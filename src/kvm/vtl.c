@@ -3,6 +3,7 @@
  * Machines with several trust levels. A level is a VM, so all that a processor has is private to each for free; what the levels of
  * one virtual processor share is carried over when it goes from one to another, and only what changed is set.
  */
+#include "exits.h"
 #include "machine.h"
 
 #include <gabi/vocab.h>
@@ -19,6 +20,8 @@ struct shared {
 	struct kvm_debugregs debug;
 	struct kvm_xcrs xcrs;
 	bool has_debug, has_xcrs, has_xsave;
+	struct exits exits;
+	uint64_t exits_before; /* when the processor left it last */
 	bool left;            /* the processor is in another level, and what its last exit left open may still be so */
 	bool has_saved_tsc;
 	uint64_t saved_tsc;   /* the offset of the TSC where its state was saved */
@@ -39,6 +42,7 @@ static int init_shared(struct gabi_kvm_machine *machine, struct level *level, st
 {
 	level->shared = gabi_mem_get(&machine->mem, machine->options.vps * sizeof(*level->shared));
 	for (unsigned vp = 0; level->shared && vp < machine->options.vps; vp++) {
+		level->shared[vp].exits = exits_open(level->vm->vcpu[vp]);
 		level->shared[vp].xsave = gabi_mem_get(&machine->mem, machine->xsave_len);
 		if (!level->shared[vp].xsave)
 			return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
@@ -119,8 +123,10 @@ int vtl_init(struct gabi_kvm_machine *machine, const struct gabi_contract *contr
 
 void vtl_free(struct gabi_kvm_machine *machine, struct level *level)
 {
-	for (unsigned vp = 0; level->shared && vp < machine->options.vps; vp++)
+	for (unsigned vp = 0; level->shared && vp < machine->options.vps; vp++) {
+		exits_close(&level->shared[vp].exits);
 		gabi_mem_put(&machine->mem, level->shared[vp].xsave);
+	}
 	gabi_mem_put(&machine->mem, level->shared);
 }
 
@@ -162,9 +168,20 @@ static int carry_cr2(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 	return 0;
 }
 
-static int carry_debug(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+/*
+ * KVM stops a guest at MOV DR and at XSETBV, and does what they ask by itself. If the guest has left only once since the processor came
+ * here, which was for this switch, it has executed none of those.
+ */
+static bool has_left_once(struct shared *shared)
 {
-	if (kvm_ioctl(from_vcpu, KVM_GET_DEBUGREGS, &from->debug))
+	uint64_t before = shared->exits_before;
+
+	return exits_read(&shared->exits, &shared->exits_before) && shared->exits_before == before + 1;
+}
+
+static int carry_debug(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to, bool same)
+{
+	if (!(same && from->has_debug) && kvm_ioctl(from_vcpu, KVM_GET_DEBUGREGS, &from->debug))
 		return -1;
 	from->has_debug = true;
 	if (!to->has_debug && kvm_ioctl(to_vcpu, KVM_GET_DEBUGREGS, &to->debug))
@@ -176,9 +193,9 @@ static int carry_debug(int from_vcpu, int to_vcpu, struct shared *from, struct s
 	return kvm_ioctl(to_vcpu, KVM_SET_DEBUGREGS, &to->debug);
 }
 
-static int carry_xcr0(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+static int carry_xcr0(int from_vcpu, int to_vcpu, struct shared *from, struct shared *to, bool same)
 {
-	if (kvm_ioctl(from_vcpu, KVM_GET_XCRS, &from->xcrs))
+	if (!(same && from->has_xcrs) && kvm_ioctl(from_vcpu, KVM_GET_XCRS, &from->xcrs))
 		return -1;
 	from->has_xcrs = true;
 	if (to->has_xcrs && !memcmp(&from->xcrs, &to->xcrs, sizeof(to->xcrs)))
@@ -204,6 +221,7 @@ static int carry_xsave(size_t len, int from_vcpu, int to_vcpu, struct shared *fr
 int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag)
 {
 	struct shared *ours, *theirs;
+	bool same;
 	int a, b;
 
 	if (!is_there(machine, vp, from) || !is_there(machine, vp, to) || from == to)
@@ -212,9 +230,10 @@ int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 	theirs = &machine->level[to].shared[vp];
 	a = vcpu_of(machine, vp, from);
 	b = vcpu_of(machine, vp, to);
+	same = has_left_once(ours);
 	carry_general(run_of(machine, vp, from), run_of(machine, vp, to));
-	if (carry_cr2(machine, vp, from, to) || carry_debug(a, b, ours, theirs) || (machine->has_xcr0 && carry_xcr0(a, b, ours, theirs)) ||
-	    carry_xsave(machine->xsave_len, a, b, ours, theirs))
+	if (carry_cr2(machine, vp, from, to) || carry_debug(a, b, ours, theirs, same) ||
+	    (machine->has_xcr0 && carry_xcr0(a, b, ours, theirs, same)) || carry_xsave(machine->xsave_len, a, b, ours, theirs))
 		return kvm_refused(diag, "carry a virtual processor's registers to another trust level");
 	ours->left = true;
 	theirs->left = false;

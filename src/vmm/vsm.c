@@ -16,6 +16,10 @@
 #include <time.h>
 
 #define LOOK_NS 1000000u /* how often, as long as levels may send each other interrupts that nobody hears */
+#define TRY_NS   1000000u   /* so long a processor runs without an exit until it is looked at: does it wait in HLT? */
+#define LOOK_REST_NS 4000000u /* how often it is looked at whether an interrupt has ended its rest */
+#define REST_NS  256000000u /* the longest that one rests before the guest is let go on for a moment */
+#define PROBE_NS 100000u    /* for how long */
 
 enum { GENERAL_PROTECTION = 13, NOT_HELD = -1, INSTRUCTION = 16 };
 
@@ -30,6 +34,9 @@ struct vsm_vp {
 	atomic_int held;        /* the VTL that must not run, or NOT_HELD */
 	bool ran;               /* of its own thread: the engine knows that it was started */
 	_Atomic uint64_t timer_at[GABI_KVM_VTLS_MAX]; /* host's ns, of each local APIC; UINT64_MAX: none */
+	bool kicked, rests;     /* its last run was ended by a kick; it rests in HLT; of its own thread */
+	uint64_t try_at, pause; /* until when, host's ns, and for how long; of its own thread */
+	_Atomic uint64_t due;   /* when to kick it because of that; 0: it has left the guest by itself since */
 };
 
 struct vmm_vsm {
@@ -109,7 +116,9 @@ static bool is_shared(const struct vmm_hyperv *hyperv, uint32_t name)
 /* What the levels share is in the one that the processor is in. */
 static unsigned holder_of(const struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, uint32_t name)
 {
-	return is_shared(hyperv, name) ? vmm_vsm_current(hyperv, vp) : vtl;
+	unsigned current = vmm_vsm_current(hyperv, vp);
+
+	return current != vtl && is_shared(hyperv, name) ? current : vtl;
 }
 
 int vmm_vsm_read_reg(void *ctx, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
@@ -407,6 +416,38 @@ static bool is_held(const struct vmm_hyperv *hyperv, unsigned vp)
 	return atomic_load(&vp_of(hyperv, vp)->held) == (int)vmm_vsm_current(hyperv, vp);
 }
 
+/*
+ * HLT of a lower level is no exit (docs/vsm.md), and one who waits there would keep this machine's processor busy. So who was kicked out of the
+ * guest and seems to wait rests in KVM instead. Only the guest knows for certain: now and then it is let go on for a moment.
+ */
+static void rest(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+	bool undisturbed;
+	uint64_t now;
+
+	if (!me->kicked) {
+		me->rests = false;
+		me->pause = TRY_NS;
+		atomic_store_explicit(&me->due, 0, memory_order_relaxed);
+		return;
+	}
+	now = now_ns();
+	undisturbed = me->rests && gabi_kvm_vp_rested(hyperv->machine, vp);
+	if (undisturbed && now >= me->try_at) {
+		me->rests = false;
+		atomic_store(&me->due, now + PROBE_NS);
+		hyperv->options.wake(hyperv->options.ctx);
+		return;
+	}
+	if (!undisturbed) {
+		me->pause = me->rests ? TRY_NS : me->pause * 2 < REST_NS ? me->pause * 2 : REST_NS;
+		me->try_at = now + me->pause;
+	}
+	me->rests = gabi_kvm_vp_rest(hyperv->machine, vp, vmm_vsm_current(hyperv, vp));
+	atomic_store(&me->due, me->try_at < now + LOOK_REST_NS ? me->try_at : now + LOOK_REST_NS);
+}
+
 bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 {
 	static const struct timespec moment = { .tv_nsec = 100000 };
@@ -424,6 +465,7 @@ bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 		sched_yield();
 	pthread_mutex_lock(&me->lock);
 	me->wakes_seen = atomic_load(&me->wakes);
+	rest(hyperv, vp);
 	return true;
 }
 
@@ -434,6 +476,7 @@ void vmm_vsm_left(struct vmm_hyperv *hyperv, unsigned vp, bool runs)
 	if (!hyperv->vsm)
 		return;
 	me = vp_of(hyperv, vp);
+	me->kicked = !runs;
 	pthread_mutex_unlock(&me->lock);
 	if (runs && !me->ran) {
 		me->ran = true;
@@ -472,6 +515,23 @@ static bool is_look_due(struct vmm_vsm *vsm, uint64_t now)
 	return true;
 }
 
+/* In how many ns to look again; who runs in the highest level waits in KVM by itself. */
+static uint64_t look_who_waits(struct vmm_hyperv *hyperv, unsigned vp, uint64_t now)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+	uint64_t due = 0;
+
+	if (vmm_vsm_current(hyperv, vp) + 1 == hyperv->config.vtl_count)
+		return UINT64_MAX;
+	if (atomic_compare_exchange_strong(&me->due, &due, now + TRY_NS))
+		return TRY_NS;
+	if (due > now)
+		return due - now;
+	atomic_store(&me->due, now + LOOK_REST_NS);
+	gabi_kvm_vp_kick(hyperv->machine, vp);
+	return LOOK_REST_NS;
+}
+
 uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
 {
 	struct vmm_vsm *vsm = hyperv->vsm;
@@ -484,7 +544,9 @@ uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
 	for (unsigned i = 0; i < hyperv->options.cpus; i++) {
 		struct vsm_vp *vp = vp_of(hyperv, i);
 		unsigned enabled = gabi_hv_enabled_vtls(hyperv->hv, i);
+		uint64_t wait = look_who_waits(hyperv, i, now);
 
+		next = wait < next ? wait : next;
 		if (looks)
 			atomic_fetch_or(&vp->look, enabled);
 		if (looks && atomic_load(&vp->vtl))

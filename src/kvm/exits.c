@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "exits.h"
+
+#include "io.h"
+#include "uapi.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { NAME_MAX_LEN = 64, DESCRIPTORS_MAX = 1024 };
+
+static bool read_at(int file, void *to, size_t len, off_t at)
+{
+	return pread(file, to, len, at) == (ssize_t)len;
+}
+
+/* Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD. */
+static off_t find(int file)
+{
+	struct kvm_stats_header header;
+	struct kvm_stats_desc descriptor;
+	char name[NAME_MAX_LEN] = "";
+
+	if (!read_at(file, &header, sizeof(header), 0) || header.name_size > NAME_MAX_LEN || header.num_desc > DESCRIPTORS_MAX)
+		return 0;
+	for (uint32_t i = 0; i < header.num_desc; i++) {
+		off_t at = (off_t)(header.desc_offset + i * (sizeof(descriptor) + header.name_size));
+
+		if (!read_at(file, &descriptor, sizeof(descriptor), at) ||
+		    !read_at(file, name, header.name_size, at + (off_t)sizeof(descriptor)))
+			return 0;
+		if (!strncmp(name, "exits", header.name_size) && descriptor.size == 1)
+			return (off_t)(header.data_offset + descriptor.offset);
+	}
+	return 0;
+}
+
+struct exits exits_open(int vcpu)
+{
+	struct exits exits = { .file = ioctl(vcpu, KVM_GET_STATS_FD, NULL) };
+
+	if (exits.file >= 0)
+		exits.at = find(exits.file);
+	if (!exits.at)
+		exits_close(&exits);
+	return exits;
+}
+
+void exits_close(struct exits *exits)
+{
+	kvm_close(exits->file);
+	exits->file = -1;
+}
+
+bool exits_read(const struct exits *exits, uint64_t *ret_count)
+{
+	return exits->file >= 0 && read_at(exits->file, ret_count, sizeof(*ret_count), exits->at);
+}
