@@ -194,7 +194,11 @@ def check_emulated(report, tree, print_changes, release):
     lines = subprocess.run([print_changes, release], check=True, capture_output=True, text=True).stdout.splitlines()
     known = {tuple(int(number, 0) for number in line.split('\t')[1:5]) for line in lines if line.startswith('emulated')}
     body = function(tree.text(KVM + 'cpuid.c'), 'kvm_set_cpu_caps') or function(tree.text(KVM + 'cpuid.c'), 'kvm_initialize_cpu_caps')
-    for name in re.findall(r'(?:EMULATED_F\(|SYNTHESIZED_F\(|kvm_cpu_cap_set\(X86_FEATURE_)(\w+)\)', body):
+    names = re.findall(r'(?:EMULATED_F\(|SYNTHESIZED_F\(|kvm_cpu_cap_set\(X86_FEATURE_)(\w+)\)', body)
+    # Of nested SVM what stands under no condition of its own; that there is SVM at all the bare CPU shows.
+    nested = re.search(r'\tif \(nested\) \{\n(.*?)\n\t\}\n', function(tree.text(KVM + 'svm/svm.c'), 'svm_set_cpu_caps'), re.S)
+    names += re.findall(r'(?<!\)\n)^\t\tkvm_cpu_cap_set\(X86_FEATURE_(?!SVM\))(\w+)\)', nested.group(1), re.M)
+    for name in names:
         if words[name][0] is None or words[name][0][0] == 0x40000001 or name == 'LA57':  # LA57: when the bare CPU has it
             continue
         count += 1
