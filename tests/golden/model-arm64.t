@@ -46,9 +46,9 @@ Nearest, made the same: host: with KVM the CPU is the host's own
 
 Nearest models
 MODEL         HOST LACKS  HOST HAS MORE
-neoverse-n1            1             10
-Neoverse-N1            0            132
-cortex-a76             1             12
+neoverse-n1            1              8
+Neoverse-N1            0            130
+cortex-a76             1             10
 Machine: virt-7.2
 CPU: cortex-a57,pmu=off
 

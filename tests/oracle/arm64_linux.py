@@ -175,7 +175,9 @@ def check_fields(report, tree, fields):
 
 RULES = {'LOWER_SAFE': 'at most', 'HIGHER_SAFE': 'at least', 'HIGHER_OR_ZERO_SAFE': 'at least or 0', 'EXACT': 'equal'}
 # KVM's own directions, arch/arm64/kvm/sys_regs.c kvm_arm64_ftr_safe_value.
-KVM_RULES = {('ID_AA64DFR0_EL1', 0): 'at most', ('ID_AA64DFR0_EL1', 8): 'at most', ('ID_DFR0_EL1', 24): 'at most'}
+KVM_RULES = {('ID_AA64DFR0_EL1', 0): 'at most', ('ID_AA64DFR0_EL1', 8): 'at most', ('ID_DFR0_EL1', 24): 'at most',
+             # Linux 7.2 takes a 0 there, and sets it at the first run by the VM's interrupt controller (vgic-init.c).
+             ('ID_AA64PFR0_EL1', 24): 'imposed', ('ID_PFR1_EL1', 28): 'imposed'}
 
 
 def safe_values(tree):
