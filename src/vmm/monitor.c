@@ -27,10 +27,11 @@ void vmm_wake(struct vmm_monitor *monitor)
 
 void vmm_end_with(struct vmm_monitor *monitor, enum vmm_end how, unsigned value, const char *text)
 {
-	struct gabi_out out = gabi_out_to(monitor->result.text, sizeof(monitor->result.text));
+	struct gabi_out out;
 
 	if (monitor->result.end)
 		return;
+	out = gabi_out_to(monitor->result.text, sizeof(monitor->result.text));
 	gabi_out_text(&out, text);
 	monitor->result.value = value;
 	monitor->result.end = how;
@@ -341,8 +342,10 @@ int vmm_run(struct vmm_monitor *monitor, struct vmm_result *ret_result, struct g
 	vmm_vps_stop(monitor);
 	if (is_terminal)
 		tcsetattr(monitor->options.in, TCSADRAIN, &cooked);
+	pthread_mutex_lock(&monitor->lock); /* somebody may want to end it once more */
 	if (!err)
 		*ret_result = monitor->result;
+	pthread_mutex_unlock(&monitor->lock);
 	return err;
 }
 

@@ -19,7 +19,8 @@
 
 /* ---- a link ---- */
 
-enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000 };
+/* On a link that may fall silent one waits as long as that; on a sound one as long as a busy machine may need. */
+enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000, PATIENT_MS = 60000 };
 
 struct link {
 	int near[2], far[2];   /* [0] the monitor's, [1] the link's */
@@ -109,6 +110,7 @@ static void link_close(struct link *link)
 /* ---- the other side ---- */
 
 struct far {
+	unsigned patience_ms;
 	int socket;
 	unsigned cpus;
 	bool hyperv;
@@ -124,7 +126,7 @@ static void *await(void *ctx)
 {
 	struct far *far = ctx;
 
-	far->err = vmm_incoming_open(&far->incoming, far->socket, PATIENCE_MS, &far->diag);
+	far->err = vmm_incoming_open(&far->incoming, far->socket, far->patience_ms, &far->diag);
 	if (!far->err)
 		far->err = vmm_incoming_start(&far->incoming, far->guest->monitor, &far->diag);
 	if (!far->err) {
@@ -153,12 +155,12 @@ static void go(struct trip *trip, struct traveller *from, struct traveller *to, 
 
 	trip->diag = (struct gabi_diag){ 0 };
 	link_open(&trip->link, like);
-	trip->far = (struct far){ .socket = trip->link.far[0], .guest = to };
+	trip->far = (struct far){ .socket = trip->link.far[0], .guest = to, .patience_ms = like == &sound ? PATIENT_MS : PATIENCE_MS };
 	if (!to->monitor)
 		traveller_new_incoming(to, from->hyperv, from->options.cpus);
 	assert_int_equal(pthread_create(&trip->far.thread, NULL, await, &trip->far), 0);
 	options.socket = trip->link.near[0];
-	options.patience_ms = PATIENCE_MS;
+	options.patience_ms = trip->far.patience_ms;
 	trip->err = vmm_migrate(from->monitor, &options, &trip->moved, &trip->diag);
 	if (trip->err)
 		shutdown(trip->link.near[0], SHUT_RDWR);
