@@ -78,7 +78,7 @@ static const struct call calls[] = {
 	{ "sendmsg", ON(JOBS), SYS_sendmsg, { -1 }, false },
 	{ "a signal to somebody else", 0, SYS_tgkill, { 1, 1, 0 }, false },
 	{ "kill", 0, SYS_kill, { 1, 0 }, true },
-	{ "open", 0, SYS_open, { (long)path, O_RDONLY }, false },
+	{ "open", 0, SYS_open, { (long)path, O_RDONLY }, true },
 	{ "openat, which fails", EVERY, SYS_openat, { AT_FDCWD, (long)path, O_RDONLY }, true },
 	{ "openat2", 0, SYS_openat2, { AT_FDCWD, (long)path, 0, 0 }, false },
 	{ "unlink", 0, SYS_unlink, { (long)"/nowhere/x" }, false },
