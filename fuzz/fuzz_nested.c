@@ -59,14 +59,15 @@ static void expect_conversion(const uint8_t *blob, size_t len, unsigned choice)
 	const struct gabi_vmcs_layout *from = gabi_vmcs_layout_by_name("kvm-7.2"), *to = gabi_vmcs_layouts(&count);
 	uint8_t there[GABI_NESTED_MAX], back[GABI_NESTED_MAX];
 	struct gabi_vmcs_finding findings[4];
+	unsigned flags = choice / count & 1 ? GABI_VMCS_NARROW_HOST : 0;
 	struct gabi_diag diag;
 
 	to += choice % count;
-	if (gabi_nested_convert(blob, len, from, to, NULL, there, sizeof(there), &to_len, findings, 4, &total, &diag)) {
+	if (gabi_nested_convert(blob, len, from, to, flags, NULL, there, sizeof(there), &to_len, findings, 4, &total, &diag)) {
 		fuzz_expect(diag.text[0]);
 		return;
 	}
-	fuzz_expect(!gabi_nested_convert(there, to_len, to, from, NULL, back, sizeof(back), &back_len, findings, 4, &back_total,
+	fuzz_expect(!gabi_nested_convert(there, to_len, to, from, 0, NULL, back, sizeof(back), &back_len, findings, 4, &back_total,
 					 &diag));
 	fuzz_expect(to_len == back_len);
 	if (!total)

@@ -153,8 +153,8 @@ static bool take_round_trip(const char *name, const struct saved_part *nested, c
 	size_t len, total, none;
 	bool same;
 
-	if (gabi_nested_convert(nested->bytes, nested->len, own, other, NULL, there, sizeof(there), &len, findings, FINDINGS, &total, &diag) ||
-	    gabi_nested_convert(there, len, other, own, NULL, back, sizeof(back), &len, NULL, 0, &none, &diag)) {
+	if (gabi_nested_convert(nested->bytes, nested->len, own, other, 0, NULL, there, sizeof(there), &len, findings, FINDINGS, &total, &diag) ||
+	    gabi_nested_convert(there, len, other, own, 0, NULL, back, sizeof(back), &len, NULL, 0, &none, &diag)) {
 		fprintf(stderr, "gabi-nested: %s as %s: %s\n", name, other->name, diag.text);
 		return false;
 	}
@@ -201,7 +201,7 @@ static bool convert(const char *name, const char *line, const struct saved_part 
 	size_t len, total;
 
 	if (!from || !to ||
-	    gabi_nested_convert(nested->bytes, nested->len, from, to, NULL, out, sizeof(out), &len, &finding, 1, &total, &diag)) {
+	    gabi_nested_convert(nested->bytes, nested->len, from, to, 0, NULL, out, sizeof(out), &len, &finding, 1, &total, &diag)) {
 		fprintf(stderr, "gabi-nested: %s: %s\n", name, diag.text);
 		return false;
 	}

@@ -42,6 +42,7 @@ bash_gives diff gabi model d
 bash_gives replay gabi hv r
 bash_gives offer gabi hv o
 bash_gives all gabi hv replay --save-at = a
+bash_gives 32 gabi vmcs convert --host-bits = 3
 bash_gives --json gabi model --j
 bash_gives resume gabi ctl web res
 bash_gives Icelake-Server-noTSX gabi model show Icelake
@@ -83,6 +84,7 @@ END
 	zsh_gives 'avx512f' 'gabi pin --minus=avx51'
 	zsh_gives 'guest' 'gabi import --view=gu'
 	zsh_gives 'web.json' 'gabi check we'
+	zsh_gives '--host-bits=' 'gabi vmcs convert --ho'
 	zsh_gives 'qemu' 'gabi emit --as=qe'
 	zsh_gives 'Icelake-Server-noTSX' 'gabi model show Icelake-Server-n'
 	zsh_gives 'web.json' 'gabi model fit we'

@@ -145,12 +145,13 @@ GABI_API const struct gabi_vmcs_layout *gabi_nested_layout(const char *release);
 
 /*
  * A VMX blob with its VMCS and shadow VMCS in another layout. Everything else, EVMCS flag, SMM state and deadline, is kept.
- * Findings are those of gabi_translation_check, of the VMCS first, then of the shadow VMCS (offset + GABI_VMCS_PAGE).
+ * Findings are those of gabi_translation_check with the same flags, of the VMCS first, then of the shadow VMCS (offset +
+ * GABI_VMCS_PAGE).
  */
 GABI_API int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_layout *from,
-				 const struct gabi_vmcs_layout *to, const struct gabi_mem *mem, void *out, size_t cap,
-				 size_t *ret_len, struct gabi_vmcs_finding *findings, size_t findings_cap, size_t *ret_total,
-				 struct gabi_diag *diag);
+				 const struct gabi_vmcs_layout *to, unsigned flags, const struct gabi_mem *mem, void *out,
+				 size_t cap, size_t *ret_len, struct gabi_vmcs_finding *findings, size_t findings_cap,
+				 size_t *ret_total, struct gabi_diag *diag);
 
 GABI_END
 #endif

@@ -220,7 +220,7 @@ struct gabi_vmcs_finding {
 	uint64_t value;  /* what is there */
 };
 
-#define GABI_VMCS_NARROW_HOST 1u /* the target runs on a 32-bit host */
+#define GABI_VMCS_NARROW_HOST 1u /* the target runs on a 32-bit host; what is written is whole all the same */
 
 /* What would not come over, of this page. *ret_total is the true count, however many `cap` takes. */
 GABI_API void gabi_translation_check(const struct gabi_translation *translation, const void *from, unsigned flags,

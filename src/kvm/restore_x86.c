@@ -83,7 +83,7 @@ static int convert(struct moving *m, const struct gabi_state_part *part, const c
 	*ret_len = part->len;
 	if (!from || !to || from == to)
 		return 0;
-	err = gabi_nested_convert(part->data, part->len, from, to, &m->mem, out, GABI_NESTED_MAX, ret_len, NULL, 0, &findings, m->diag);
+	err = gabi_nested_convert(part->data, part->len, from, to, 0, &m->mem, out, GABI_NESTED_MAX, ret_len, NULL, 0, &findings, m->diag);
 	if (!err && findings)
 		err = gabi_fail(m->diag, GABI_ERR_KVM, "the nested state holds what this kernel's VMCS has no field for", (char *)NULL);
 	return err;

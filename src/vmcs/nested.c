@@ -109,19 +109,19 @@ const struct gabi_vmcs_layout *gabi_nested_layout(const char *release)
 	return gabi_release_number(release) < 418 ? NULL : gabi_vmcs_layout_of_release(release);
 }
 
-static size_t convert_page(const struct gabi_translation *translation, const uint8_t *page, uint8_t *out,
+static size_t convert_page(const struct gabi_translation *translation, unsigned flags, const uint8_t *page, uint8_t *out,
 			   struct gabi_vmcs_finding *findings, size_t cap)
 {
 	size_t total;
 
-	gabi_translation_check(translation, page, 0, findings, cap, &total);
+	gabi_translation_check(translation, page, flags, findings, cap, &total);
 	gabi_translation_make(translation, page, out);
 	return total;
 }
 
 int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_layout *from, const struct gabi_vmcs_layout *to,
-			const struct gabi_mem *mem, void *out, size_t cap, size_t *ret_len, struct gabi_vmcs_finding *findings,
-			size_t findings_cap, size_t *ret_total, struct gabi_diag *diag)
+			unsigned flags, const struct gabi_mem *mem, void *out, size_t cap, size_t *ret_len,
+			struct gabi_vmcs_finding *findings, size_t findings_cap, size_t *ret_total, struct gabi_diag *diag)
 {
 	struct gabi_translation *translation;
 	struct gabi_nested nested;
@@ -144,12 +144,12 @@ int gabi_nested_convert(const void *blob, size_t len, const struct gabi_vmcs_lay
 		return err;
 	memcpy(out, blob, nested.size);
 	if (nested.vmcs12)
-		total = convert_page(translation, nested.vmcs12, (uint8_t *)out + AT_DATA, findings, findings_cap);
+		total = convert_page(translation, flags, nested.vmcs12, (uint8_t *)out + AT_DATA, findings, findings_cap);
 	if (nested.shadow) {
 		size_t room = total < findings_cap ? findings_cap - total : 0, more;
 		struct gabi_vmcs_finding *rest = room ? findings + total : NULL;
 
-		more = convert_page(translation, nested.shadow, (uint8_t *)out + AT_SHADOW, rest, room);
+		more = convert_page(translation, flags, nested.shadow, (uint8_t *)out + AT_SHADOW, rest, room);
 		for (size_t i = 0; i < more && i < room; i++)
 			rest[i].offset = (uint16_t)(rest[i].offset + GABI_VMCS_PAGE);
 		total += more;

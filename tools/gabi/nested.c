@@ -235,19 +235,20 @@ static enum status nested_convert(const struct args *args)
 	struct text text = { 0 };
 	struct rows rows;
 	size_t len = 0, total = 0;
+	unsigned flags;
 	enum status status;
 
 	if (!args->option[OPTION_TO] || !args->option[OPTION_OUTPUT] || !strcmp(args->option[OPTION_OUTPUT], "-")) {
 		complain("nested convert: --to LAYOUT and --output FILE are needed; the report goes to standard output");
 		return STATUS_USAGE;
 	}
-	to = from ? layout_named(args->option[OPTION_TO]) : NULL;
+	to = from && translation_flags(args, &flags) ? layout_named(args->option[OPTION_TO]) : NULL;
 	if (!to)
 		return STATUS_USAGE;
 	status = blob_read(args->file[0], &text, &nested);
 	if (status)
 		return status;
-	if (gabi_nested_convert(text.at, text.len, from, to, NULL, out, sizeof(out), &len, findings, FINDINGS, &total, &diag)) {
+	if (gabi_nested_convert(text.at, text.len, from, to, flags, NULL, out, sizeof(out), &len, findings, FINDINGS, &total, &diag)) {
 		free(text.at);
 		status = complain_diag(args->file[0], &diag);
 		return status == STATUS_USAGE ? STATUS_INPUT : status;

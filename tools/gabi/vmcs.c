@@ -42,6 +42,7 @@ static enum status vmcs_convert(const struct args *args)
 	struct gabi_translation *translation;
 	struct gabi_diag diag;
 	struct rows rows;
+	unsigned flags;
 	size_t total;
 
 	if (!from)
@@ -50,12 +51,12 @@ static enum status vmcs_convert(const struct args *args)
 		complain("vmcs convert: --to LAYOUT and --output FILE are needed; the report goes to standard output");
 		return STATUS_USAGE;
 	}
-	to = layout_named(wanted);
+	to = translation_flags(args, &flags) ? layout_named(wanted) : NULL;
 	if (!to)
 		return STATUS_USAGE;
 	if (gabi_translation_new(from, to, GABI_VMCS_SET_ALL, NULL, &translation, &diag))
 		return complain_diag(NULL, &diag);
-	gabi_translation_check(translation, page, 0, findings, FINDINGS, &total);
+	gabi_translation_check(translation, page, flags, findings, FINDINGS, &total);
 	gabi_translation_make(translation, page, out); /* the page that was read keeps its revision id */
 	gabi_translation_free(translation);
 	rows_begin(&rows, args->option[OPTION_JSON]);

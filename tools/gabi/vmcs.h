@@ -36,6 +36,9 @@ size_t possible_show(struct rows *rows, const uint8_t page[GABI_VMCS_PAGE]);
 /* Explains a page: controls by name, segments, state, and what is wrong with it. Returns how many things are. */
 size_t page_show(struct rows *rows, const struct gabi_vmcs_layout *layout, const uint8_t page[GABI_VMCS_PAGE], bool all);
 
+/* The flags of a translation for --host-bits; complains and returns false where that is neither 32 nor 64. */
+bool translation_flags(const struct args *args, unsigned *ret_flags);
+
 /* Findings of a translation as rows; true if one would do harm. */
 bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, size_t count);
 

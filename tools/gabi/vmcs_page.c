@@ -88,6 +88,18 @@ enum status page_read(const char *path, uint8_t page[GABI_VMCS_PAGE])
 
 /* ---- findings ---- */
 
+bool translation_flags(const struct args *args, unsigned *ret_flags)
+{
+	const char *bits = args->option[OPTION_HOST_BITS];
+
+	if (bits && strcmp(bits, "32") && strcmp(bits, "64")) {
+		complain("--host-bits=%s: a host has 32 or 64", bits);
+		return false;
+	}
+	*ret_flags = bits && !strcmp(bits, "32") ? GABI_VMCS_NARROW_HOST : 0;
+	return true;
+}
+
 bool findings_show(struct rows *rows, const struct gabi_vmcs_finding *findings, size_t count)
 {
 	static const struct column columns[] = {

@@ -693,15 +693,81 @@ static void convert__there_and_back_is_the_same_blob(void **state)
 
 		make_vmx(blob);
 		put(blob, 0, 2, 5);
-		assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), &other[i], NULL, there, sizeof(there), &len, findings, 64,
+		assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), &other[i], 0, NULL, there, sizeof(there), &len, findings, 64,
 						     &total, NULL), 0);
 		if (total)
 			fail_msg("%s: %s of field %u", other[i].name, gabi_vmcs_finding_text(findings[0].kind), findings[0].id);
-		assert_int_equal(gabi_nested_convert(there, len, &other[i], layout(), NULL, back, sizeof(back), &len, findings, 64, &total,
+		assert_int_equal(gabi_nested_convert(there, len, &other[i], layout(), 0, NULL, back, sizeof(back), &len, findings, 64, &total,
 						     NULL), 0);
 		if (len != sizeof(blob) || memcmp(blob, back, len))
 			fail_msg("%s: not the same after the way back", other[i].name);
 	}
+}
+
+/* What KVM is given as the current VMCS it writes into guest memory when the guest leaves it. So of an id that is not KVM's own, which would be
+ * another one after the conversion, a finding says so, and nobody loads what has a finding that harms. */
+static void convert__from_kernel_to_kernel_keeps_each_revision_id(void **state)
+{
+	static const size_t pages[] = { GABI_NESTED_HEADER, GABI_NESTED_HEADER + GABI_VMCS_PAGE };
+	static const char *const kernels[] = { "4.18", "5.10", "6.1", "6.12", "7.2" };
+	uint8_t blob[GABI_NESTED_MAX], before[GABI_NESTED_MAX], out[GABI_NESTED_MAX];
+	struct gabi_vmcs_finding findings[4];
+	size_t len, total;
+
+	(void)state;
+	for (size_t way = 0; way < 25; way++) {
+		const struct gabi_vmcs_layout *from = gabi_nested_layout(kernels[way / 5]), *to = gabi_nested_layout(kernels[way % 5]);
+
+		for (unsigned bit = 0; bit < 65; bit++) { /* of the VMCS, of its shadow; last, none */
+			unsigned harms = 0;
+
+			make_vmx(blob);
+			if (bit < 64)
+				blob[pages[bit / 32] + bit % 32 / 8] ^= (uint8_t)(1 << bit % 8);
+			memcpy(before, blob, sizeof(blob));
+			assert_int_equal(gabi_nested_convert(blob, sizeof(blob), from, to, 0, NULL, out, sizeof(out), &len, findings, 4,
+							     &total, NULL), 0);
+			assert_memory_equal(blob, before, sizeof(blob));
+			assert_in_range(total, 0, 4);
+			for (size_t i = 0; i < total; i++)
+				harms += findings[i].kind == GABI_VMCS_FINDING_REVISION && gabi_vmcs_finding_harms(findings[i].kind);
+			for (size_t i = 0; i < 2; i++)
+				if (memcmp(out + pages[i], blob + pages[i], 4) && !harms)
+					fail_msg("%s to %s: the revision id at %zu is another one, bit %u", from->name, to->name, pages[i], bit);
+			assert_int_equal(harms, bit < 64 && bit % 32 != 31); /* bit 31 is no part of the id */
+		}
+	}
+}
+
+/* The shadow VMCS's findings are behind the VMCS's, by a page; the bytes are the same with and without. */
+static void convert__for_a_32_bit_host_names_each_high_half(void **state)
+{
+	const size_t rsp = layout()->offset[GABI_VMCS_GUEST_RSP];
+	uint8_t blob[GABI_NESTED_MAX], wide[GABI_NESTED_MAX], narrow[GABI_NESTED_MAX];
+	struct gabi_vmcs_finding findings[4];
+	size_t len, total;
+
+	(void)state;
+	make_vmx(blob);
+	set(blob, GABI_VMCS_HOST_RIP, 0);
+	set(blob, GABI_VMCS_GUEST_RSP, UINT64_C(0xffffffff));
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), GABI_VMCS_NARROW_HOST, NULL, narrow, sizeof(narrow), &len,
+					     findings, 4, &total, NULL), 0);
+	assert_int_equal(total, 0);
+	set(blob, GABI_VMCS_GUEST_RSP, UINT64_C(0x100000000));
+	put(blob, GABI_NESTED_HEADER + GABI_VMCS_PAGE + rsp, 8, UINT64_C(0x8000000000000000));
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), 0, NULL, wide, sizeof(wide), &len, findings, 4, &total,
+					     NULL), 0);
+	assert_int_equal(total, 0);
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), GABI_VMCS_NARROW_HOST, NULL, narrow, sizeof(narrow), &len,
+					     findings, 4, &total, NULL), 0);
+	assert_int_equal(total, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(findings[i].kind, GABI_VMCS_FINDING_NARROW);
+		assert_int_equal(findings[i].id, GABI_VMCS_GUEST_RSP);
+		assert_int_equal(findings[i].offset, rsp + i * GABI_VMCS_PAGE);
+	}
+	assert_memory_equal(wide, narrow, len);
 }
 
 static void convert__says_what_a_kernel_cannot_hold(void **state)
@@ -715,14 +781,14 @@ static void convert__says_what_a_kernel_cannot_hold(void **state)
 	make_vmx(blob);
 	secondary(blob, 1 << 25);
 	set(blob, GABI_VMCS_TSC_MULTIPLIER, UINT64_C(3) << 47);
-	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), gabi_nested_layout("5.10"), NULL, out, sizeof(out), &len, findings, 4,
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), gabi_nested_layout("5.10"), 0, NULL, out, sizeof(out), &len, findings, 4,
 					     &total, NULL), 0);
 	assert_int_equal(total, 1);
 	assert_int_equal(findings[0].kind, GABI_VMCS_FINDING_LOST);
-	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), NULL, out, 100, &len, findings, 4, &total, &diag),
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), 0, NULL, out, 100, &len, findings, 4, &total, &diag),
 			 GABI_ERR_LIMIT);
 	put(blob, 2, 2, 1);
-	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), NULL, out, sizeof(out), &len, findings, 4, &total, &diag),
+	assert_int_equal(gabi_nested_convert(blob, sizeof(blob), layout(), layout(), 0, NULL, out, sizeof(out), &len, findings, 4, &total, &diag),
 			 GABI_ERR_ARG);
 	assert_null(gabi_nested_layout("4.17"));
 	assert_string_equal(gabi_nested_layout("4.19.0")->name, "kvm-4.18");
@@ -745,6 +811,8 @@ int main(void)
 		cmocka_unit_test(read__refuses_what_is_cut_short),
 		cmocka_unit_test(write__gives_back_what_was_read),
 		cmocka_unit_test(convert__there_and_back_is_the_same_blob),
+		cmocka_unit_test(convert__from_kernel_to_kernel_keeps_each_revision_id),
+		cmocka_unit_test(convert__for_a_32_bit_host_names_each_high_half),
 		cmocka_unit_test(convert__says_what_a_kernel_cannot_hold),
 	};
 

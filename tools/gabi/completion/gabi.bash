@@ -23,6 +23,7 @@ _gabi() {
 	--view) list='kvm guest cpu' ;;
 	--format) list='firecracker cpuid qemu libvirt' ;;
 	--as) list=$(gabi emit --list) ;;
+	--host-bits) list='32 64' ;;
 	--arch) list='x86 arm64' ;;
 	--save-at) list=all ;;
 	--name | -n | --kernel | -k | --to | --layout | --cpus | --memory | --append | --incoming | --downtime) return ;;
