@@ -3,6 +3,7 @@
 #define _GNU_SOURCE /* scandir */
 #include <gabi/compiled.h>
 #include <gabi/formats.h>
+#include <gabi/plan.h>
 #include <gabi/verdict.h>
 
 #include <stdarg.h>
@@ -400,6 +401,107 @@ static void compiled__gives_the_verdict_of_check__of_hosts_learned_or_not(void *
 	assert_true(compared >= host_count);
 }
 
+/* ---- plans ---- */
+
+#define MSR_IA32_VMX_BASIC 0x480
+#define REVISION           0x7fffffffu /* its bits 30:0 */
+
+/* Given an address in one of these, KVM writes to the guest's memory there: KVM's clocks, asynchronous page faults, stolen time and end of interrupt, and
+ * Hyper-V's (linux/arch/x86/include/uapi/asm/kvm_para.h, hyperv/hvgdk.h). */
+static bool is_address_of_guest_memory(uint64_t msr)
+{
+	return msr == 0x11 || msr == 0x12 || (msr >= 0x4b564d00 && msr <= 0x4b564dff) || (msr >= 0x40000000 && msr <= 0x400001ff);
+}
+
+static const struct gabi_word *word_at(const struct gabi_contract *contract, uint64_t msr)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_MSR, .index = msr };
+
+	return gabi_contract_find(contract, &key, GABI_VP_ALL);
+}
+
+/* Returns 1 if it sets a revision id. */
+static size_t expect_sound_op(const struct gabi_contract *contract, const struct gabi_op *op)
+{
+	bool basic = op->key.space == GABI_SPACE_MSR && op->key.index == MSR_IA32_VMX_BASIC;
+
+	switch (op->kind) {
+	case GABI_OP_SET_MSR:
+		if (is_address_of_guest_memory(op->key.index))
+			fail_msg("MSR 0x%llx makes KVM write to guest memory", (unsigned long long)op->key.index);
+		break;
+	case GABI_OP_ENABLE_CAP:
+	case GABI_OP_SET_CPUID:
+	case GABI_OP_SET_REG:
+	case GABI_OP_SET_TSC_KHZ:
+	case GABI_OP_DROP_IF_EQUAL:
+	case GABI_OP_VERIFY:
+	case GABI_OP_FILTER_SMCCC:
+		break;
+	default:
+		fail_msg("%s: can an operation of that kind reach guest memory? The VMCSs there are not its to change", gabi_op_text(op->kind));
+	}
+	if (!basic)
+		return 0;
+	assert_non_null(word_at(contract, MSR_IA32_VMX_BASIC));
+	assert_int_equal(op->value & REVISION, word_at(contract, MSR_IA32_VMX_BASIC)->value & REVISION);
+	return op->kind == GABI_OP_SET_MSR;
+}
+
+/* The guest's VMCSs are in its memory, with the id that it was told: no operation reaches that memory, and it is told no other id. Without a report the
+ * plan is made for what does not fit, too. */
+static void plan__leaves_guest_memory_and_its_revision_ids_alone(void **state)
+{
+	const struct gabi_pin_options with_evmcs = { .size = sizeof(with_evmcs), .evmcs = 1 };
+	size_t ids = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * host_count; i++) {
+		const struct gabi_host *own = hosts[i / 2];
+		struct gabi_contract *contract;
+
+		if (gabi_contract_pin(own, i % 2 ? &with_evmcs : NULL, NULL, &contract, NULL))
+			continue; /* there is no enlightened VMCS */
+		for (size_t j = 0; j < host_count; j++) {
+			struct gabi_plan *plan;
+			const struct gabi_op *op;
+			size_t count;
+
+			if (gabi_host_arch(hosts[j]) != gabi_host_arch(own))
+				continue;
+			assert_int_equal(gabi_plan_new(contract, hosts[j], NULL, NULL, &plan, NULL), 0);
+			op = gabi_plan_ops(plan, &count);
+			for (size_t at = 0; at < count; at++)
+				ids += expect_sound_op(contract, &op[at]);
+			gabi_plan_free(plan);
+		}
+		gabi_contract_free(contract);
+	}
+	assert_true(ids > host_count);
+}
+
+/* A contract may come from anybody, and list what is no feature. */
+static void check__of_an_msr_that_addresses_guest_memory__never_fits(void **state)
+{
+	static const uint32_t msrs[] = { 0x11, 0x12, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x40000001, 0x40000021, 0x40000073,
+					 0x40000082, 0x40000083 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(msrs) / sizeof(msrs[0]); i++) {
+		const struct gabi_word word = { .key = { .space = GABI_SPACE_MSR, .index = msrs[i] }, .value = 0x6001, .vp = GABI_VP_ALL, .bits = 64 };
+		struct gabi_contract *contract = gabi_contract_new(GABI_ARCH_X86, NULL);
+
+		assert_non_null(contract);
+		assert_true(is_address_of_guest_memory(msrs[i]));
+		assert_int_equal(gabi_contract_add(contract, &word, NULL), 0);
+		assert_int_equal(gabi_contract_seal(contract, NULL), 0);
+		for (size_t j = 0; j < host_count; j++)
+			if (gabi_host_arch(hosts[j]) == GABI_ARCH_X86 && fits(contract, hosts[j]))
+				fail_msg("MSR 0x%x fits %s", msrs[i], names[j]);
+		gabi_contract_free(contract);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -411,6 +513,8 @@ int main(void)
 		cmocka_unit_test(baseline__fits_its_hosts_and_nothing_can_be_added),
 		cmocka_unit_test(baseline__does_not_depend_on_the_order_of_its_hosts),
 		cmocka_unit_test(compiled__gives_the_verdict_of_check__of_hosts_learned_or_not),
+		cmocka_unit_test(plan__leaves_guest_memory_and_its_revision_ids_alone),
+		cmocka_unit_test(check__of_an_msr_that_addresses_guest_memory__never_fits),
 	};
 
 	return cmocka_run_group_tests_name("corpus", tests, read_all, free_all);

@@ -698,6 +698,37 @@ static void plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back(void *
 	gabi_plan_free(plan);
 }
 
+/* The guest has written the id that it read into each of its VMCSs. */
+static void plan__never_gives_a_guest_another_revision_id(void **state)
+{
+#define BASIC(id, can_set) { { WORD(CPUID, 1, GABI_ECX, 32, 1u << 5, 0), WORD(MSR, 0x480, 0, 64, 0x00d8100000000000 | (id), can_set) } }
+	static const struct words promise = BASIC(0x11e57ed0, 0), same = BASIC(0x11e57ed0, ~0ull), other = BASIC(0x11e57ed1, ~0ull);
+	struct gabi_host *host = host_of(GABI_ARCH_X86, GABI_VIEW_KVM, &other);
+	struct gabi_contract *contract = contract_of(GABI_ARCH_X86, &promise);
+	struct gabi_plan *plan;
+	const struct gabi_op *op;
+	size_t count, sets = 0;
+	int err;
+
+	(void)state;
+	assert_non_null(plan = plan_of(GABI_ARCH_X86, &promise, &same, &err));
+	gabi_plan_free(plan);
+	assert_null(plan_of(GABI_ARCH_X86, &promise, &other, &err));
+	assert_int_equal(err, GABI_ERR_ARG);
+	assert_int_equal(gabi_plan_new(contract, host, NULL, NULL, &plan, NULL), 0); /* unasked: KVM is to refuse the guest's id */
+	op = gabi_plan_ops(plan, &count);
+	for (size_t i = 0; i < count; i++) {
+		if (op[i].key.space != GABI_SPACE_MSR)
+			continue;
+		assert_int_equal(op[i].value & 0x7fffffff, 0x11e57ed0);
+		sets += op[i].kind == GABI_OP_SET_MSR;
+	}
+	assert_int_equal(sets, 1);
+	gabi_plan_free(plan);
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+}
+
 static void plan__writes_firmware_registers_once_before_the_first_run(void **state)
 {
 	static const struct words promise = { { WORD(ARM64, ID_AA64PFR0, 0, 64, 0, 0), WORD(ARM64, STD_BMAP, 0, 64, 0, 0) } };
@@ -1114,6 +1145,7 @@ int main(void)
 		cmocka_unit_test(check__msr_that_takes_no_write_and_starts_otherwise__is_missing),
 		cmocka_unit_test(plan__of_a_contract_that_does_not_fit__is_refused),
 		cmocka_unit_test(plan__sets_cpuid_before_msrs_and_misc_last_and_reads_all_back),
+		cmocka_unit_test(plan__never_gives_a_guest_another_revision_id),
 		cmocka_unit_test(plan__writes_firmware_registers_once_before_the_first_run),
 		cmocka_unit_test(plan__reads_nothing_back_that_only_a_guest_sees),
 		cmocka_unit_test(plan__writes_an_msr_that_would_show_what_was_never_promised),
