@@ -81,20 +81,23 @@ seconds() {
 	awk -v name="$1" '$1 == name { sub(/s$/, "", $3); sub(/m$/, "", $2); print $2 * 60 + $3 }' out
 }
 
-# The levels switch so often that a machine with a nanosecond an instruction is the quickest. Behind that all four processors wait, for six seconds.
+# The levels switch so often that a machine with a nanosecond an instruction is the quickest. Behind that all four processors wait, for six seconds;
+# not on Bochs, where looking at four that wait takes longer than they wait between two looks.
 run_vsm() {
 	cp "$guest" guest
-	local soak=2000 xcr0=0
+	local soak=2000 xcr0=0 waits=1
 	[[ -z ${GABI_SOAK:-} ]] || soak=300000
-	[[ $host != intel-* ]] || soak=0 xcr0=1 # Bochs is too slow for four processors
+	[[ $host != intel-* ]] || soak=0 xcr0=1 waits=0
 	cat >both <<END
 #!/bin/sh
 ./gabi-run -V 2 -m 64 -c 4 -a "xcr0=$xcr0 cpus=4 soak=$soak" guest </dev/null && echo 'the first is done' || exit
-time ./gabi-run -V 2 -m 64 -c 4 -a 'cpus=4 idle=6000' guest </dev/null
+[ $waits = 0 ] || time ./gabi-run -V 2 -m 64 -c 4 -a 'cpus=4 idle=6000' guest </dev/null
 END
 	boot guest "$program" -- "$work/both"
 	grep ' refusals ' out
-	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad' 'waiting: its timer ends it' 'the first is done'
+	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad' 'the first is done'
+	((waits)) || return
+	says 'waiting: its timer ends it'
 	echo "four processors wait: $(seconds real) s, of which this machine worked $(seconds user) s and $(seconds sys) s"
 	awk -v real="$(seconds real)" -v user="$(seconds user)" -v sys="$(seconds sys)" 'BEGIN { exit !(real > 6 && (user + sys) * 4 < real) }' ||
 		{ echo '[  FAILED  ] processors that wait keep this machine busy'; failed=1; }
