@@ -30,6 +30,7 @@
 #include "../guest/counter.h"
 
 #include "base/base.h"
+#include "shown.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -479,27 +480,6 @@ static int go_on(struct box *box, const struct gabi_state *state, const struct g
 	return err ? err : turns(box, diag);
 }
 
-/* Does KVM take such bits without asking whether it has them, so that looking proves nothing? As in gabi-verify. */
-static int takes_anything(const struct gabi_finding *finding)
-{
-	unsigned space = finding->key.space;
-	const struct gabi_word *word = gabi_host_find(host, &finding->key);
-
-	if (space == GABI_SPACE_MSR && word)
-		return (word->settable >> finding->lo & 1) != 0;
-	return space == GABI_SPACE_CPUID || space == GABI_SPACE_KVM || space == GABI_SPACE_HYPERV;
-}
-
-static int is_shown_only(const struct gabi_finding *finding, size_t count)
-{
-	size_t blocks = 0;
-
-	for (; blocks < count && finding[blocks].weight == GABI_WEIGHT_BLOCK; blocks++)
-		if (!takes_anything(&finding[blocks]))
-			return 0;
-	return blocks > 0;
-}
-
 static void print_loaded(const char *path, const struct gabi_report *report, int err, const struct gabi_diag *diag)
 {
 	const char *outcome = err == 0 ? "held" : err == GABI_ERR_KVM ? "refused" : "broken";
@@ -512,7 +492,7 @@ static void print_loaded(const char *path, const struct gabi_report *report, int
 
 		gabi_finding_name(&finding[0], why + len, sizeof(why) - len);
 	}
-	if (!err && is_shown_only(finding, count))
+	if (!err && is_shown_only(report, host))
 		outcome = "shown only";
 	else if (gabi_report_verdict(report) != GABI_UNKNOWN)
 		untrue += (gabi_report_verdict(report) == GABI_DOES_NOT_FIT) != (err != 0);

@@ -12,6 +12,8 @@
 #include <gabi/kvm.h>
 #include <gabi/verdict.h>
 
+#include "shown.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -56,29 +58,6 @@ static void print_sights(const struct gabi_kvm_testimony *testimony)
 		printf("sight\t%s\t%s\tpromised 0x%" PRIx64 "%s\tseen 0x%" PRIx64 "%s\n", key, name, sight[i].want,
 		       sight[i].promised ? "" : " (not listed)", sight[i].seen, sight[i].faulted ? " (faulted)" : "");
 	}
-}
-
-/* Does KVM take bits without asking whether it has them? It does of CPUID, and of MSRs that the manifest says can be set. */
-static bool takes_anything(const struct gabi_finding *finding, const struct gabi_host *host)
-{
-	unsigned space = finding->key.space;
-	const struct gabi_word *word = gabi_host_find(host, &finding->key);
-
-	if (space == GABI_SPACE_MSR && word)
-		return (word->settable >> finding->lo & 1) != 0;
-	return space == GABI_SPACE_CPUID || space == GABI_SPACE_KVM || space == GABI_SPACE_HYPERV;
-}
-
-/* That a guest sees such a bit says nothing of what stands behind it. Is that all that the verdict is about? */
-static bool is_shown_only(const struct gabi_report *report, const struct gabi_host *host)
-{
-	size_t count, blocks = 0;
-	const struct gabi_finding *finding = gabi_report_findings(report, &count);
-
-	for (; blocks < count && finding[blocks].weight == GABI_WEIGHT_BLOCK; blocks++)
-		if (!takes_anything(&finding[blocks], host))
-			return false;
-	return blocks > 0;
 }
 
 static void print_trial(const char *path, const struct gabi_report *report, const struct gabi_host *host,
