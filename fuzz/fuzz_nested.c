@@ -15,7 +15,7 @@ static void expect_header(const struct gabi_nested *n, const struct gabi_nested_
 {
 	uint32_t revision;
 
-	fuzz_expect(!target->nested_off && n->size >= 128 && !(n->flags & ~0x10f));
+	fuzz_expect(n->size >= 128 && !(n->flags & ~0x10f));
 	fuzz_expect(!(n->flags & GABI_NESTED_RUN_PENDING) || n->flags & GABI_NESTED_GUEST_MODE);
 	fuzz_expect(n->format == (target->svm ? GABI_NESTED_SVM : GABI_NESTED_VMX));
 	if (target->svm) {

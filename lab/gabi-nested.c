@@ -10,6 +10,7 @@
  *                                  makes of that and whether gabi foretold it
  * gabi-nested rules LINE SEED N    tries N mutated nested states: does gabi foretell what KVM says?
  * gabi-nested both LINE SEED N     first saves, then tries
+ * gabi-nested off LINE SEED N FILE tries the mutations of saved states on a KVM whose module has nested=0
  */
 #include "nested_vm.h"
 
@@ -299,6 +300,29 @@ static bool lose(const char *name, struct saved *saved, const char *line)
 	return good;
 }
 
+/* ---- off ---- */
+
+/* Of SVM and of plain VMX, which are the first in the file. */
+static struct nested_bases bases;
+
+static bool take_base(const char *name, struct saved *saved, const char *arg)
+{
+	const struct saved_part *nested = saved_find(saved, "nested"), *sregs = saved_find(saved, "sregs");
+	const char *place = strchr(name, '-');
+	bool good = place && nested && sregs && nested->len <= GABI_NESTED_MAX && sregs->len == sizeof(bases.sregs);
+
+	(void)arg;
+	if (!good || kind_of(name) == L1_EVMCS)
+		return good;
+	if (!strcmp(place, "-l2"))
+		memcpy(bases.l2, nested->bytes, nested->len);
+	if (!strcmp(place, "-l1"))
+		memcpy(bases.l1, nested->bytes, nested->len);
+	if (!strcmp(place, "-l1"))
+		memcpy(&bases.sregs, sregs->bytes, sregs->len);
+	return good;
+}
+
 /* ---- */
 
 int main(int argc, char **argv)
@@ -310,7 +334,15 @@ int main(int argc, char **argv)
 	if (argc == 5 && (!strcmp(argv[1], "rules") || !strcmp(argv[1], "both"))) {
 		if (*argv[1] == 'b')
 			bad += save_all(argv[2]) != 0;
-		bad += nested_rules(argv[2], strtoull(argv[3], NULL, 0), (unsigned)strtoul(argv[4], NULL, 0));
+		bad += nested_rules(argv[2], NULL, strtoull(argv[3], NULL, 0), (unsigned)strtoul(argv[4], NULL, 0));
+		return bad ? 1 : 0;
+	}
+	if (argc == 6 && !strcmp(argv[1], "off")) {
+		if (each_state(argv[5], take_base, NULL) || !bases.l1[4] || !bases.l2[4]) { /* the low byte of their sizes */
+			fprintf(stderr, "gabi-nested: %s has no state in L1 and in L2\n", argv[5]);
+			return 3;
+		}
+		bad += nested_rules(argv[2], &bases, strtoull(argv[3], NULL, 0), (unsigned)strtoul(argv[4], NULL, 0));
 		return bad ? 1 : 0;
 	}
 	if (argc > 2 && !strcmp(argv[1], "layouts")) {
@@ -328,6 +360,6 @@ int main(int argc, char **argv)
 			bad += each_state(argv[i], resume, argv[2]);
 		return bad ? 1 : 0;
 	}
-	fprintf(stderr, "usage: gabi-nested save LINE | layouts FILE... | resume|lose LINE FILE... | rules|both LINE SEED COUNT\n");
+	fprintf(stderr, "usage: gabi-nested save LINE | layouts FILE... | resume|lose LINE FILE... | rules|both LINE SEED COUNT | off LINE SEED COUNT FILE\n");
 	return 2;
 }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 /* ---- mutations ---- */
 
@@ -99,7 +100,7 @@ static uint64_t some_number(uint64_t now)
 struct world {
 	const char *release;
 	const struct gabi_vmcs_layout *layout;
-	bool svm;
+	bool svm, off; /* KVM's module has no nested virtualisation */
 	struct nested_vm vm[SITUATIONS]; /* a vCPU for each; it never runs */
 	bool has[SITUATIONS];
 	struct gabi_nested_target target[SITUATIONS];
@@ -255,11 +256,18 @@ static void reset(struct world *world, enum situation situation)
 	struct kvm_sregs sregs = world->sregs;
 
 	set_smm(vm, false);
-	need(vm, KVM_SET_NESTED_STATE, world->base[BASE_OFF], "no nested state");
+	if (ioctl(vm->vcpu, KVM_SET_NESTED_STATE, world->base[BASE_OFF]) && !world->off)
+		give_up("no nested state");
 	if (situation == LACKS)
-		sregs.efer &= ~BIT(12), sregs.cr4 &= ~BIT(13);
+		sregs.efer &= ~BIT(12);
+	if (situation == LACKS || world->off)
+		sregs.cr4 &= ~BIT(13);
+	if (world->off && ioctl(vm->vcpu, KVM_SET_SREGS, &sregs)) {
+		sregs.efer &= ~BIT(12); /* since 7.2 it is reserved then, and nothing of the nested state is taken whatever it is */
+		world->target[situation].svme_off = 1;
+	}
 	need(vm, KVM_SET_SREGS, &sregs, "KVM_SET_SREGS");
-	if (situation != LACKS)
+	if (situation != LACKS && !world->off)
 		need(vm, KVM_SET_NESTED_STATE, world->old, "the state before the trial");
 	if (situation == IN_SMM)
 		set_smm(vm, true);
@@ -309,7 +317,7 @@ static void try_one(struct world *world, struct trial *trial)
 {
 	struct gabi_nested_verdict verdict;
 	struct gabi_diag diag = { 0 };
-	bool keeps, refused, watched = trial->situation != LACKS && trial->situation != IN_SMM;
+	bool keeps, refused, watched = trial->situation != LACKS && trial->situation != IN_SMM && !world->off;
 	uint32_t size;
 
 	apply(world, trial);
@@ -344,7 +352,7 @@ static void put(uint8_t *blob, size_t at, uint64_t value)
 	memcpy(blob + at, &value, sizeof(value));
 }
 
-static void take_bases(struct world *world)
+static void make_bases(struct world *world)
 {
 	struct nested_vm vm;
 	enum nested_stop stop;
@@ -363,6 +371,17 @@ static void take_bases(struct world *world)
 		saved_free(&saved);
 	}
 	nested_vm_free(&vm);
+}
+
+static void take_bases(struct world *world, const struct nested_bases *bases)
+{
+	if (bases) {
+		memcpy(world->base[BASE_L1], bases->l1, GABI_NESTED_MAX);
+		memcpy(world->base[BASE_L2], bases->l2, GABI_NESTED_MAX);
+		world->sregs = bases->sregs;
+	} else {
+		make_bases(world);
+	}
 	memcpy(world->base[BASE_OFF], world->base[BASE_L1], 4);
 	memset(world->base[BASE_OFF], 0, 2);
 	put(world->base[BASE_OFF], 4, GABI_NESTED_HEADER);
@@ -416,13 +435,14 @@ static bool make_situation(struct world *world, enum situation situation)
 	struct gabi_nested_target *target = &world->target[situation];
 	struct kvm_enable_cap quirk = { .cap = KVM_CAP_DISABLE_QUIRKS2, .args = { BIT(11) } }; /* KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT */
 
-	if (world->svm ? situation == WITH_EVMCS : situation == OWN_PAT)
+	if (world->svm ? situation == WITH_EVMCS : situation == OWN_PAT || (world->off && situation == WITH_EVMCS))
 		return false;
 	if (situation == IN_SMM && ioctl(world->vm[USUAL].kvm, KVM_CHECK_EXTENSION, KVM_CAP_X86_SMM) <= 0)
 		return false;
 	nested_vm_new(vm, world->svm ? L1_SVM : situation == WITH_EVMCS ? L1_EVMCS : L1_VMX, 0);
 	*target = (struct gabi_nested_target){
 		.size = sizeof(*target), .release = world->release, .svm = world->svm, .in_smm = situation == IN_SMM,
+		.nested_off = world->off, .npt_off = world->svm && !nested_module_has("kvm_amd/parameters/npt"),
 		.cr0 = world->sregs.cr0, .svme_off = world->svm && situation == LACKS, .own_pat = situation == OWN_PAT,
 	};
 	if (situation == WITH_EVMCS)
@@ -450,20 +470,21 @@ static void print_rules(const struct world *world)
 	printf("tried\t%u\tagreed\t%u\tundecided\t%u\n", world->tried, world->agreed, world->undecided);
 }
 
-unsigned nested_rules(const char *release, uint64_t seed, unsigned count)
+unsigned nested_rules(const char *release, const struct nested_bases *bases, uint64_t seed, unsigned count)
 {
 	static struct world world;
 	static struct trial trial;
 
 	world.release = release;
-	world.svm = nested_vm_can(L1_SVM);
+	world.svm = bases ? access("/sys/module/kvm_amd", F_OK) == 0 : nested_vm_can(L1_SVM);
+	world.off = bases;
 	world.layout = gabi_nested_layout(release);
-	if (!world.layout || !(world.svm || nested_vm_can(L1_VMX))) {
-		fprintf(stderr, "gabi-nested: there is no nested virtualisation, or Linux %s is not known\n", release);
+	if (!world.layout || (bases != NULL) == (nested_vm_can(L1_SVM) || nested_vm_can(L1_VMX))) {
+		fprintf(stderr, "gabi-nested: nested virtualisation is %s, or Linux %s is not known\n", bases ? "on" : "off", release);
 		return 1;
 	}
 	stream = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-	take_bases(&world);
+	take_bases(&world, bases);
 	for (enum situation situation = USUAL; situation < SITUATIONS; situation++)
 		world.has[situation] = make_situation(&world, situation);
 	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)

@@ -36,15 +36,24 @@ const char *nested_vm_kind(enum l1_kind kind)
 	return kinds[kind];
 }
 
-bool nested_vm_can(enum l1_kind kind)
+bool nested_module_has(const char *parameter)
 {
-	char text[8] = "";
-	int file = open(kind == L1_SVM ? "/sys/module/kvm_amd/parameters/nested" : "/sys/module/kvm_intel/parameters/nested", O_RDONLY);
-	bool on = file >= 0 && read(file, text, sizeof(text) - 1) > 0 && (*text == '1' || *text == 'Y');
+	char path[96], text[8] = "";
+	int file;
+	bool on;
+
+	snprintf(path, sizeof(path), "/sys/module/%s", parameter);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	on = file >= 0 && read(file, text, sizeof(text) - 1) > 0 && (*text == '1' || *text == 'Y');
 
 	if (file >= 0)
 		close(file);
 	return on;
+}
+
+bool nested_vm_can(enum l1_kind kind)
+{
+	return nested_module_has(kind == L1_SVM ? "kvm_amd/parameters/nested" : "kvm_intel/parameters/nested");
 }
 
 /* ---- making ---- */

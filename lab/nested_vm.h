@@ -27,6 +27,9 @@ _Noreturn void give_up(const char *what);
 bool nested_vm_can(enum l1_kind kind);
 const char *nested_vm_kind(enum l1_kind kind); /* "svm" */
 
+/* Is that parameter of KVM's module on? "kvm_amd/parameters/npt" */
+bool nested_module_has(const char *parameter);
+
 /* A VM at its guest's entry, which is to make that many rounds. */
 void nested_vm_new(struct nested_vm *vm, enum l1_kind kind, unsigned rounds);
 void nested_vm_free(struct nested_vm *vm);
@@ -80,8 +83,14 @@ bool saved_parse(struct saved *saved, char *line, const char *name);
 
 /* ---- rules ---- */
 
+/* What is mutated, where KVM cannot make it itself: saved while its module still had nested virtualisation. */
+struct nested_bases {
+	uint8_t l1[GABI_NESTED_MAX], l2[GABI_NESTED_MAX];
+	struct kvm_sregs sregs;
+};
+
 /* Tries mutated nested states, the same for the same seed, and prints for each rule how many KVM decided as gabi does. The number of those
- * that it did not. */
-unsigned nested_rules(const char *release, uint64_t seed, unsigned count);
+ * that it did not. `bases` NULL: they are made here. */
+unsigned nested_rules(const char *release, const struct nested_bases *bases, uint64_t seed, unsigned count);
 
 #endif

@@ -121,11 +121,17 @@ static bool judge_common(struct judge *j)
 	const unsigned known = GABI_NESTED_GUEST_MODE | GABI_NESTED_RUN_PENDING | GABI_NESTED_EVMCS | GABI_NESTED_MTF_PENDING |
 			       GABI_NESTED_GIF_SET;
 
-	REFUSE_IF(j->check.target->nested_off, C_NESTED, 0, 0);
+	REFUSE_IF(j->check.target->nested_off && gabi_nested_applies(&j->check, GABI_NESTED_C_NESTED), C_NESTED, 0, 0);
 	REFUSE_IF(n->size < GABI_NESTED_HEADER, C_SIZE, 4, n->size);
 	REFUSE_IF(n->flags & ~known, C_FLAGS, 0, n->flags);
 	REFUSE_IF(n->flags & GABI_NESTED_RUN_PENDING && !(n->flags & GABI_NESTED_GUEST_MODE), C_PENDING, 0, n->flags);
 	return false;
+}
+
+/* With kvm_intel.nested=0 a guest has no VMX whatever its CPUID says. */
+static bool lacks_vmx(const struct gabi_nested_target *target)
+{
+	return target->no_vmx || target->nested_off;
 }
 
 /* Rules v1 to v9, which leave the old state alone. */
@@ -141,7 +147,7 @@ static bool judge_vmx_header(struct judge *j)
 		REFUSE_IF(n->vmcs12_pa != GABI_NESTED_NONE, V_OFF_VMCS12, 16, n->vmcs12_pa);
 		REFUSE_IF(n->flags & ~(unsigned)GABI_NESTED_EVMCS, V_OFF_FLAGS, 0, n->flags);
 	} else {
-		REFUSE_IF(target->no_vmx, V_NO_VMX, 8, n->vmxon_pa);
+		REFUSE_IF(lacks_vmx(target), V_NO_VMX, 8, n->vmxon_pa);
 		REFUSE_IF(!gabi_check_page(target, n->vmxon_pa), V_VMXON_PA, 8, n->vmxon_pa);
 	}
 	REFUSE_IF(n->smm_flags & GABI_NESTED_SMM_GUEST_MODE && n->flags & GABI_NESTED_GUEST_MODE, V_SMM_BOTH, 24, n->smm_flags);
@@ -152,7 +158,7 @@ static bool judge_vmx_header(struct judge *j)
 	else
 		REFUSE_IF(n->smm_flags, V_NOT_IN_SMM, 24, n->smm_flags);
 	REFUSE_IF((n->smm_flags & suspended) == GABI_NESTED_SMM_GUEST_MODE, V_SMM_NO_VMXON, 24, n->smm_flags);
-	REFUSE_IF(n->flags & GABI_NESTED_EVMCS && (target->no_vmx || !target->evmcs.enabled), V_EVMCS, 0, n->flags);
+	REFUSE_IF(n->flags & GABI_NESTED_EVMCS && (lacks_vmx(target) || !target->evmcs.enabled), V_EVMCS, 0, n->flags);
 	return false;
 }
 
@@ -287,11 +293,16 @@ static bool event_is_valid(struct judge *j)
 	return defined >> vector & 1;
 }
 
+/* Does L2 have nested paging? Since 7.2 the bit is dropped where it means nothing, and no rule about it is asked. */
+static bool has_npt(const struct judge *j)
+{
+	return vmcb(j, NESTED_CTL, 8) & 1 && !(j->check.release >= 702 && j->check.target->npt_off);
+}
+
 static bool judge_svm_controls(struct judge *j)
 {
 	const struct gabi_nested_target *target = j->check.target;
-	bool clears = j->check.release >= 702 && target->npt_off; /* since 7.2 the bit is dropped where it means nothing */
-	bool npt = vmcb(j, NESTED_CTL, 8) & 1 && !clears;
+	bool npt = has_npt(j);
 
 	VMCB_IF(!(vmcb(j, INTERCEPT4, 4) & 1), S_VMRUN, INTERCEPT4, 4);
 	VMCB_IF(!vmcb(j, ASID, 4), S_ASID, ASID, 4);
@@ -335,6 +346,7 @@ static bool judge_svm_save(struct judge *j)
 	VMCB_IF(paging64 && !gabi_check_cr3(target, vmcb(j, CR3, 8)), S_SAVE_LONG, CR3, 8);
 	VMCB_IF(paging64 && cs >> 9 & 1 && cs >> 10 & 1, S_SAVE_LONG, CS_ATTRIB, 2);
 	VMCB_IF(later && bits_are_wrong(j, GABI_NESTED_S_SAVE_CR4, CR4, target->cr4, CR4_ANY, UINT32_MAX), S_SAVE_CR4, CR4, 8);
+	VMCB_IF(later && target->nested_off, S_SAVE_EFER, EFER, 8); /* SVME, which every guest in L2 has, is reserved then */
 	VMCB_IF(later && bits_are_wrong(j, GABI_NESTED_S_SAVE_EFER, EFER, target->efer, EFER_ANY, EFER_ALL), S_SAVE_EFER, EFER, 8);
 	return false;
 }
@@ -359,7 +371,7 @@ static bool judge_svm(struct judge *j)
 	REFUSE_IF(!(target->cr0 & CR0_CD) && target->cr0 & CR0_NW, S_CR0_NOW, 0, target->cr0);
 	if (judge_svm_save(j))
 		return true;
-	REFUSE_IF(j->check.release >= 702 && target->own_pat && vmcb(j, NESTED_CTL, 8) & 1 && !gabi_check_pat(n->gpat), S_GPAT,
+	REFUSE_IF(j->check.release >= 702 && target->own_pat && has_npt(j) && !gabi_check_pat(n->gpat), S_GPAT,
 		  16, n->gpat);
 	if (j->check.release < 702 && n->gpat)
 		note(j, GABI_NESTED_NOTE_GPAT_IGNORED, 0, 16, n->gpat);

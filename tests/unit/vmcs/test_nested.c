@@ -326,7 +326,7 @@ static const struct {
 } faults[] = {
 #define VMX(change, rule, from) { #change, change, 0, GABI_NESTED_##rule, from },
 #define SVM(change, rule, from) { #change, change, 1, GABI_NESTED_##rule, from },
-	VMX(nested_off, C_NESTED, 0) VMX(size_64, C_SIZE, 0) VMX(unknown_flag, C_FLAGS, 0) VMX(pending_outside, C_PENDING, 0)
+	VMX(size_64, C_SIZE, 0) VMX(unknown_flag, C_FLAGS, 0) VMX(pending_outside, C_PENDING, 0)
 	VMX(format_1, V_FORMAT, 0) VMX(off_smm, V_OFF_SMM, 0) VMX(off_vmcs12, V_OFF_VMCS12, 0) VMX(off_flags, V_OFF_FLAGS, 0)
 	VMX(no_vmx, V_NO_VMX, 0) VMX(vmxon_odd, V_VMXON_PA, 0) VMX(vmxon_high, V_VMXON_PA, 0) VMX(smm_both, V_SMM_BOTH, 0)
 	VMX(smm_flags, V_SMM_FLAGS, 0) VMX(hdr_flags, V_HDR_FLAGS, 0) VMX(in_smm, V_IN_SMM, 0) VMX(not_in_smm, V_NOT_IN_SMM, 0)
@@ -402,6 +402,47 @@ static void check__names_the_rule_that_refuses(void **state)
 		check(blob, s.len, &target, &verdict);
 		assert_int_equal(verdict.rule, k < 3 ? GABI_NESTED_S_NPT : GABI_NESTED_ACCEPTED);
 		seen[verdict.rule] = 1;
+	}
+	/* nested=0 is a rule of its own since 7.2; before, the guest has no VMX, or L2 has EFER.SVME, which is reserved. */
+	for (unsigned k = 0; k < 4; k++) {
+		uint8_t blob[GABI_NESTED_MAX];
+		struct gabi_nested_target target;
+		struct gabi_nested_verdict verdict;
+		struct scene s;
+
+		prepare(&s, blob, &target, releases[k], 0);
+		nested_off(&s);
+		check(blob, s.len, &target, &verdict);
+		assert_int_equal(verdict.rule, k < 3 ? GABI_NESTED_V_NO_VMX : GABI_NESTED_C_NESTED);
+	}
+	for (unsigned k = 0; k < 8; k++) {
+		static const unsigned rules[] = { GABI_NESTED_ACCEPTED, GABI_NESTED_S_SAVE_EFER, GABI_NESTED_S_SAVE_EFER, GABI_NESTED_C_NESTED };
+		uint8_t blob[GABI_NESTED_MAX];
+		struct gabi_nested_target target;
+		struct gabi_nested_verdict verdict;
+		struct scene s;
+		unsigned in_l1 = k >= 4;
+
+		prepare(&s, blob, &target, releases[k % 4], 1);
+		nested_off(&s);
+		if (in_l1)
+			put(blob, 0, 2, GABI_NESTED_GIF_SET);
+		check(blob, s.len, &target, &verdict);
+		assert_int_equal(verdict.rule, in_l1 && k % 4 < 3 ? GABI_NESTED_ACCEPTED : rules[k % 4]);
+		seen[verdict.rule] = 1;
+	}
+	/* Nor is gPAT of an L2 without NPT looked at. */
+	for (unsigned off = 0; off < 2; off++) {
+		uint8_t blob[GABI_NESTED_MAX];
+		struct gabi_nested_target target;
+		struct gabi_nested_verdict verdict;
+		struct scene s;
+
+		prepare(&s, blob, &target, "7.2", 1);
+		gpat(&s);
+		target.npt_off = (uint8_t)off;
+		check(blob, s.len, &target, &verdict);
+		assert_int_equal(verdict.rule, off ? GABI_NESTED_ACCEPTED : GABI_NESTED_S_GPAT);
 	}
 	/* 5.10 looks at segments, later kernels wait for the registers. */
 	for (unsigned k = 0; k < 4; k++) {
