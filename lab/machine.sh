@@ -42,7 +42,7 @@ add_network() {
 		qemu_common+=(-netdev "socket,id=link$each,udp=127.0.0.1:$((each ^ 1)),localaddr=127.0.0.1:$each")
 		((${#ports[@]} == 1)) || qemu_common+=(-netdev "hubport,id=port$each,hubid=0,netdev=link$each")
 	done
-	((${#ports[@]} == 1)) && end=link$port || qemu_common+=(-netdev hubport,id=link,hubid=0)
+	((${#ports[@]} == 1)) && end=link$port || qemu_common+=(-netdev "hubport,id=link,hubid=0")
 	qemu_common+=(-device "e1000,netdev=$end,romfile=,mac=$(mac_address)")
 }
 
