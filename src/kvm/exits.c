@@ -25,13 +25,13 @@ static off_t find(int file)
 	if (!read_at(file, &header, sizeof(header), 0) || header.name_size > NAME_MAX_LEN || header.num_desc > DESCRIPTORS_MAX)
 		return 0;
 	for (uint32_t i = 0; i < header.num_desc; i++) {
-		off_t at = (off_t)(header.desc_offset + i * (sizeof(descriptor) + header.name_size));
+		off_t at = (off_t)header.desc_offset + (off_t)(i * (sizeof(descriptor) + header.name_size));
 
 		if (!read_at(file, &descriptor, sizeof(descriptor), at) ||
 		    !read_at(file, name, header.name_size, at + (off_t)sizeof(descriptor)))
 			return 0;
 		if (!strncmp(name, "exits", header.name_size) && descriptor.size == 1)
-			return (off_t)(header.data_offset + descriptor.offset);
+			return (off_t)header.data_offset + (off_t)descriptor.offset;
 	}
 	return 0;
 }
