@@ -163,6 +163,8 @@ static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *ac
 	struct vsm_vp *me = vp_of(hyperv, act->vp);
 	struct gabi_diag diag = { 0 };
 
+	/* What the engine was told to be pending for the level that is left, that level may have taken while it ran. */
+	atomic_fetch_or(&me->look, me->told & 1u << act->vtl);
 	take(hyperv, act->vp);
 	if (gabi_kvm_vp_switch(hyperv->machine, act->vp, act->vtl, act->change.to, &diag))
 		vmm_hyperv_fail(hyperv, diag.text);
@@ -574,11 +576,15 @@ static void finish(struct vmm_hyperv *hyperv, unsigned vp, int done, const struc
 	vmm_hyperv_carry_out(hyperv, vp, turn);
 }
 
+/* The higher level hears of what the lower one leaves pending: so that is looked at, if it was told of before. */
 void vmm_vsm_call(struct vmm_hyperv *hyperv, unsigned vp)
 {
 	struct gabi_hv_turn *turn = &hyperv->turn[vp];
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
 	struct gabi_hv_regs regs;
 
+	if (hyperv->vsm && vp_of(hyperv, vp)->told >> vtl & 1)
+		look(hyperv, vp, vtl);
 	if (vmm_hyperv_regs(hyperv, vp, &regs))
 		finish(hyperv, vp, gabi_hv_vtl_call(hyperv->hv, vp, &regs, vmm_hyperv_now(hyperv), turn), turn);
 }
