@@ -43,17 +43,18 @@ struct exits exits_open(int vcpu)
 	if (exits.file >= 0)
 		exits.at = find(exits.file);
 	if (!exits.at)
-		exits_close(&exits);
+		kvm_close(exits.file);
 	return exits;
 }
 
 void exits_close(struct exits *exits)
 {
-	kvm_close(exits->file);
-	exits->file = -1;
+	if (exits->at)
+		kvm_close(exits->file);
+	exits->at = 0;
 }
 
 bool exits_read(const struct exits *exits, uint64_t *ret_count)
 {
-	return exits->file >= 0 && read_at(exits->file, ret_count, sizeof(*ret_count), exits->at);
+	return exits->at && read_at(exits->file, ret_count, sizeof(*ret_count), exits->at);
 }

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 struct exits {
-	int file; /* -1: this KVM does not say */
-	off_t at;
+	off_t at; /* 0: this KVM does not say, or nobody has asked; then there is no file to close */
+	int file;
 };
 
 struct exits exits_open(int vcpu);
