@@ -8,6 +8,8 @@
 #include <gabi/formats.h>
 #include <gabi/hv_offer.h>
 
+#include "manifest.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -84,20 +86,8 @@ static void check_table(const char *name, const struct gabi_host *host, unsigned
 static void check_file(const char *file)
 {
 	static const uint8_t spaces[] = { GABI_SPACE_HYPERV, GABI_SPACE_HYPERV_EVMCS, GABI_SPACE_HYPERV_SYSTEM };
-	static char text[4 << 20];
-	struct gabi_host *host = NULL;
-	struct gabi_diag diag = { 0 };
-	char path[1024];
-	size_t len;
-	FILE *in;
+	struct gabi_host *host = read_manifest(directory, file);
 
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	in = fopen(path, "rb");
-	assert_non_null(in);
-	len = fread(text, 1, sizeof(text), in);
-	fclose(in);
-	if (gabi_host_read(text, len, NULL, &host, &diag))
-		fail_msg("%s: %s", file, diag.text);
 	for (size_t i = 0; i < sizeof(spaces); i++)
 		if (count_words(host, spaces[i]))
 			check_table(file, host, spaces[i]);

@@ -9,6 +9,8 @@
 #include <gabi/formats.h>
 #include <gabi/verdict.h>
 
+#include "manifest.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -27,25 +29,6 @@ static size_t host_count;
 
 /* ---- hosts ---- */
 
-static struct gabi_host *read_host(const char *file)
-{
-	static char text[4 << 20];
-	struct gabi_host *host = NULL;
-	struct gabi_diag diag = { 0 };
-	char path[1024];
-	size_t len;
-	FILE *in;
-
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	in = fopen(path, "rb");
-	assert_non_null(in);
-	len = fread(text, 1, sizeof(text), in);
-	fclose(in);
-	if (gabi_host_read(text, len, NULL, &host, &diag))
-		fail_msg("%s: %s %s", file, diag.where, diag.text);
-	return host;
-}
-
 static int is_file(const struct dirent *entry)
 {
 	return entry->d_name[0] != '.';
@@ -59,7 +42,7 @@ static int read_hosts(void **state)
 	(void)state;
 	for (int i = 0; i < count; i++) {
 		if (host_count < MOST_HOSTS)
-			hosts[host_count++] = read_host(entries[i]->d_name);
+			hosts[host_count++] = read_manifest(directory, entries[i]->d_name);
 		free(entries[i]);
 	}
 	if (count > 0)

@@ -4,6 +4,8 @@
 
 #include <gabi/formats.h>
 
+#include "../data/manifest.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,21 +14,10 @@
 
 static struct gabi_host *read_host(const char *name)
 {
-	static char text[4 << 20];
-	struct gabi_host *host = NULL;
-	struct gabi_diag diag;
-	char path[1024];
-	FILE *file;
-	size_t len;
+	char file[128];
 
-	snprintf(path, sizeof(path), "%s/%s.json", DATA_HOSTS, name);
-	file = fopen(path, "rb");
-	assert_non_null(file);
-	len = fread(text, 1, sizeof(text), file);
-	fclose(file);
-	if (gabi_host_read(text, len, NULL, &host, &diag))
-		fail_msg("%s: %s", path, diag.text);
-	return host;
+	snprintf(file, sizeof(file), "%s.json", name);
+	return read_manifest(DATA_HOSTS, file);
 }
 
 /* The verdict on a guest of `from`, on `on`. */
