@@ -22,6 +22,16 @@ const struct gabi_op *restore_op(const struct moving *moving, unsigned kind, con
 	return NULL;
 }
 
+/* What the plan reads back of a saved word's promise: a feature MSR that KVM lists as state too is promised in a space of its own. */
+static const struct gabi_op *promise_of(const struct moving *m, const struct gabi_word *word)
+{
+	struct gabi_word promised = *word;
+
+	if (promised.key.space == GABI_SPACE_MSR_STATE)
+		promised.key.space = GABI_SPACE_MSR;
+	return restore_op(m, GABI_OP_VERIFY, &promised);
+}
+
 static int check_drop(struct moving *m, const struct gabi_op *drop, const struct gabi_word *word)
 {
 	if (drop->value != word->value)
@@ -34,14 +44,14 @@ static int check_drop(struct moving *m, const struct gabi_op *drop, const struct
  * back. What is not listed must be allowed to stay behind. */
 static int check_word(struct moving *m, const struct gabi_word *word)
 {
-	bool listed = state_list_has(m->list, word->key.index), promised = word->key.space == GABI_SPACE_ARM64;
-	const struct gabi_op *op = listed && !promised ? NULL : restore_op(m, GABI_OP_DROP_IF_EQUAL, word);
+	bool listed = state_list_has(m->list, word->key.index), may_stay = !listed || word->key.space == GABI_SPACE_ARM64;
+	const struct gabi_op *op = !may_stay ? NULL : restore_op(m, GABI_OP_DROP_IF_EQUAL, word);
 
 	if (op)
 		return check_drop(m, op, word);
 	if (!listed)
 		return state_word_refused(m, word, "cannot be loaded here: this kernel does not list it", 0);
-	op = promised ? restore_op(m, GABI_OP_VERIFY, word) : NULL;
+	op = promise_of(m, word);
 	if (op && (op->value ^ word->value) & op->mask)
 		return state_word_refused(m, word, "is not what the guest was promised", 0);
 	return 0;

@@ -83,7 +83,7 @@ static int judge_unloadable(struct loading *l, const struct gabi_word *word)
 /* Bits that are not as promised; what the VMM or the guest may choose is left out. */
 static uint64_t broken_bits(const struct loading *l, const struct gabi_word *word, const struct gabi_word *promise)
 {
-	struct gabi_spans spans = gabi_spans_of(&word->key, word->bits);
+	struct gabi_spans spans = gabi_spans_of(&promise->key, promise->bits);
 	struct gabi_span span;
 	uint64_t mask = 0;
 
@@ -116,9 +116,19 @@ static bool is_shown_otherwise(const struct gabi_host *host, const struct gabi_w
 	return offer && offer->flags & GABI_WORD_SEEN;
 }
 
+/* What a saved word is promised as: a feature MSR that KVM lists as state too has its promises in a space of their own. */
+static const struct gabi_word *promise_of(const struct loading *l, const struct gabi_word *word)
+{
+	struct gabi_key key = word->key;
+
+	if (key.space == GABI_SPACE_MSR_STATE)
+		key.space = GABI_SPACE_MSR;
+	return key.space == GABI_SPACE_MSR || key.space == GABI_SPACE_ARM64 ? gabi_contract_find(l->contract, &key, word->vp) : NULL;
+}
+
 static int judge_promised(struct loading *l, const struct gabi_word *word)
 {
-	const struct gabi_word *promise = gabi_contract_find(l->contract, &word->key, word->vp);
+	const struct gabi_word *promise = promise_of(l, word);
 	uint64_t bits = promise ? broken_bits(l, word, promise) : 0;
 
 	if (bits ? is_kvms_own(l, word, bits) : promise && is_shown_otherwise(l->host, word))
@@ -152,7 +162,7 @@ static int judge_word(struct loading *l, const struct gabi_word *word)
 {
 	if (!gabi_host_loads(l->host, &word->key) || implied(l, word))
 		return judge_unloadable(l, word);
-	return word->key.space == GABI_SPACE_ARM64 ? judge_promised(l, word) : 0;
+	return judge_promised(l, word);
 }
 
 static int judge_words(struct loading *l)

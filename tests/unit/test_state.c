@@ -494,24 +494,40 @@ static void check__of_registers_that_one_side_lacks__goes_by_value_and_class(voi
 		expect_extra(GABI_ARCH_X86, x86_usual, COUNT_OF(x86_usual), &x86_extras[i]);
 }
 
-/* A register of the state that is promised too, as 0x8444c004: CTR_EL0, of which kernels before 6.3 show a VMM their own IDC. */
+/* A register of the state that is promised too. CTR_EL0: kernels before 6.3 show a VMM their own IDC. IA32_MISC_ENABLE: a guest writes
+ * some of it. */
+#define CTR  WORD(ARM64, CTR_EL0, 64, 0x8444c004)
+#define INFO WORD(MSR, 0xce, 64, 0x80000000)
+#define CAPS WORD(MSR, 0x10a, 64, 0x8)
+#define MISC WORD(MSR, 0x1a0, 64, 0x1800)
 static const struct {
 	const char *name, *release;
+	enum gabi_arch arch;
+	struct gabi_word promise;
 	uint64_t value;
 	unsigned host_flags;
 	enum gabi_verdict verdict;
 	unsigned kind; /* of the only finding; NONE: there is none */
 } promised[] = {
-	{ "what was promised", "6.12.107", 0x8444c004, 0, GABI_FITS, GABI_FINDING_NONE },
-	{ "KVM's own IDC, of a kernel that shows guests another", "6.1.176", 0x9444c004, 0, GABI_FITS_WITH_ACTIONS,
+	{ "what was promised", "6.12.107", GABI_ARCH_ARM64, CTR, 0x8444c004, 0, GABI_FITS, GABI_FINDING_NONE },
+	{ "KVM's own IDC, of a kernel that shows guests another", "6.1.176", GABI_ARCH_ARM64, CTR, 0x9444c004, 0, GABI_FITS_WITH_ACTIONS,
 	  GABI_FINDING_PROMISE_STANDS },
-	{ "the same, of a kernel that nobody named", "", 0x9444c004, 0, GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
-	{ "another IDC, of a kernel that shows guests the same", "6.3", 0x9444c004, 0, GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
-	{ "another bit beside it, of a kernel that shows guests another IDC", "6.1.176", 0x9444c005, 0, GABI_DOES_NOT_FIT,
+	{ "the same, of a kernel that nobody named", "", GABI_ARCH_ARM64, CTR, 0x9444c004, 0, GABI_FITS_WITH_ACTIONS,
+	  GABI_FINDING_PROMISE_STANDS },
+	{ "another IDC, of a kernel that shows guests the same", "6.3", GABI_ARCH_ARM64, CTR, 0x9444c004, 0, GABI_DOES_NOT_FIT,
 	  GABI_FINDING_CANNOT_LOAD },
-	{ "what was promised, on a host that shows its VMM another", "6.12.107", 0x8444c004, GABI_WORD_SEEN,
+	{ "another bit beside it, of a kernel that shows guests another IDC", "6.1.176", GABI_ARCH_ARM64, CTR, 0x9444c005, 0,
+	  GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
+	{ "what was promised, on a host that shows its VMM another", "6.12.107", GABI_ARCH_ARM64, CTR, 0x8444c004, GABI_WORD_SEEN,
 	  GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
-	{ "KVM's own IDC, on such a host", "6.1.176", 0x9444c004, GABI_WORD_SEEN, GABI_FITS_WITH_ACTIONS, GABI_FINDING_PROMISE_STANDS },
+	{ "KVM's own IDC, on such a host", "6.1.176", GABI_ARCH_ARM64, CTR, 0x9444c004, GABI_WORD_SEEN, GABI_FITS_WITH_ACTIONS,
+	  GABI_FINDING_PROMISE_STANDS },
+	{ "a feature MSR as promised", "6.1.176", GABI_ARCH_X86, INFO, 0x80000000, 0, GABI_FITS, GABI_FINDING_NONE },
+	{ "a feature MSR with more", "6.1.176", GABI_ARCH_X86, INFO, 0x80000100, 0, GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
+	{ "a feature MSR with less", "6.1.176", GABI_ARCH_X86, INFO, 0, 0, GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
+	{ "a feature MSR that this guest cannot read", "6.1.176", GABI_ARCH_X86, CAPS, 0x9, 0, GABI_FITS, GABI_FINDING_NONE },
+	{ "a feature MSR of which the guest wrote what it may", "6.1.176", GABI_ARCH_X86, MISC, 0x41801, 0, GABI_FITS, GABI_FINDING_NONE },
+	{ "the same MSR, and what it may not", "6.1.176", GABI_ARCH_X86, MISC, 0x801, 0, GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD },
 };
 
 /* Does the plan leave the register behind that holds this value? */
@@ -532,23 +548,27 @@ static bool leaves_behind(const struct gabi_contract *contract, const struct gab
 
 static void check__of_a_register_that_is_promised_too__goes_by_the_promise(void **unused)
 {
-	const struct gabi_word promise = WORD(ARM64, CTR_EL0, 64, 0x8444c004);
-
 	(void)unused;
 	for (size_t i = 0; i < COUNT_OF(promised); i++) {
-		struct gabi_word words[] = { promise, arm64_usual[1] }, saved = promise;
-		struct gabi_host *home = host_of(GABI_ARCH_ARM64, words, 2), *host;
+		const bool is_x86 = promised[i].arch == GABI_ARCH_X86;
+		struct gabi_word saved = promised[i].promise, listed = { .key = saved.key, .bits = 1, .value = 1, .vp = GABI_VP_ALL };
+		struct gabi_word words[] = { promised[i].promise, is_x86 ? x86_usual[0] : arm64_usual[1], listed };
+		const size_t word_count = is_x86 ? 3 : 2;
+		struct gabi_host *home, *host;
 		struct gabi_contract *contract = NULL;
 		struct gabi_report *report = NULL;
 		struct gabi_state *state;
 		const struct gabi_finding *finding;
 		size_t count;
 
+		if (is_x86)
+			saved.key.space = words[2].key.space = GABI_SPACE_MSR_STATE;
+		home = host_of(promised[i].arch, words, word_count);
 		words[0].flags = (uint8_t)promised[i].host_flags;
 		saved.value = promised[i].value;
-		host = host_of(GABI_ARCH_ARM64, words, 2);
+		host = host_of(promised[i].arch, words, word_count);
 		REQUIRE(gabi_contract_pin(home, NULL, NULL, &contract, &diag));
-		state = state_for(GABI_ARCH_ARM64, contract, &saved);
+		state = state_for(promised[i].arch, contract, &saved);
 		REQUIRE(gabi_state_set_release(state, promised[i].release, &diag));
 		REQUIRE(gabi_state_check(state, contract, host, &report, &diag));
 		finding = gabi_report_findings(report, &count);
