@@ -252,7 +252,7 @@ static int doubt(struct gabi_diag *diag)
 
 static int hand_over(struct migration *m, struct vmm_migrated *ret, struct gabi_diag *diag)
 {
-	uint64_t start = now_us();
+	uint64_t start = now_us(), bytes = m->stream.out_bytes;
 	int err = vmm_pause(m->monitor, diag);
 
 	if (err)
@@ -261,6 +261,7 @@ static int hand_over(struct migration *m, struct vmm_migrated *ret, struct gabi_
 	if (!err)
 		err = let_go(m, ret, diag);
 	ret->downtime_us = now_us() - start;
+	ret->downtime_bytes = m->stream.out_bytes - bytes;
 	if (!err) {
 		pthread_mutex_lock(&m->monitor->lock);
 		vmm_end_with(m->monitor, VMM_END_MOVED, 0, "the guest was moved to another host");

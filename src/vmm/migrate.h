@@ -46,6 +46,7 @@ struct vmm_migrate_options {
 
 struct vmm_migrated {
 	uint64_t downtime_us; /* how long it stood still */
+	uint64_t downtime_bytes; /* sent meanwhile */
 	uint64_t bytes, total_us;
 	uint32_t rounds, throttle;
 	bool in_doubt; /* after a failure: the other side may run it. The guest is held one time more than it was */

@@ -262,6 +262,7 @@ static int migrate(struct vmm_service *service, const struct vmm_order *order, s
 	if (err)
 		return err;
 	vmm_json_count(result, "bytes", moved.bytes);
+	vmm_json_count(result, "downtime-bytes", moved.downtime_bytes);
 	vmm_json_count(result, "downtime-us", moved.downtime_us);
 	gabi_json_uint(result, "rounds", moved.rounds);
 	gabi_json_uint(result, "throttle", moved.throttle);
