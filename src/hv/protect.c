@@ -115,7 +115,7 @@ static unsigned nibble(uint64_t word, uint64_t gfn)
 
 unsigned gabi_hv_protect_get(const struct protect *store, const struct protect_pool *pool, uint64_t gfn)
 {
-	_Atomic uintptr_t *top = *(_Atomic uintptr_t *const volatile *)&store->top;
+	_Atomic uintptr_t *top = atomic_load_explicit(&store->top, memory_order_acquire);
 	const struct middle *middle;
 	uintptr_t at;
 	uint64_t entry, word;
@@ -242,8 +242,7 @@ static bool make_top(struct protect *store, struct protect_pool *pool)
 		return false;
 	for (uint64_t i = 0; i < entries; i++)
 		top[i] = store->value;
-	atomic_thread_fence(memory_order_release);
-	store->top = top;
+	atomic_store_explicit(&store->top, top, memory_order_release);
 	return true;
 }
 
@@ -284,7 +283,8 @@ static uint64_t set_middle(struct protect_pool *pool, _Atomic uintptr_t *at, uin
 /* The common case of one page in a leaf that stays one. False where it is another case. */
 static inline bool set_one(const struct protect *store, const struct protect_pool *pool, uint64_t gfn, uint64_t value, bool *ret_changed)
 {
-	uintptr_t at = store->top ? atomic_load_explicit(&store->top[gfn / MIDDLE_PAGES], memory_order_relaxed) : 0;
+	_Atomic uintptr_t *top = atomic_load_explicit(&store->top, memory_order_relaxed);
+	uintptr_t at = top ? atomic_load_explicit(&top[gfn / MIDDLE_PAGES], memory_order_relaxed) : 0;
 	unsigned shift = gfn % NIBBLES * 4;
 	uint64_t entry, old, new;
 	_Atomic uint64_t *word;

@@ -29,7 +29,7 @@ struct protect_pool {
 };
 
 struct protect {
-	_Atomic uintptr_t *top; /* a value below 16, or a struct middle; NULL: every page has `value` */
+	_Atomic uintptr_t *_Atomic top; /* a value below 16, or a struct middle; NULL: every page has `value` */
 	_Atomic uint8_t value;
 	uint64_t pages;
 };
