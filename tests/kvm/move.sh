@@ -113,6 +113,18 @@ is 'migrate: the source ends well' wait "$source"
 is 'migrate: says that it was moved' grep -q 'moved to another host' three.err
 is 'migrate: the guest goes on there' works_on four
 
+is_off_the_network() { # is_off_the_network PID: its sockets are all of this machine
+	local link sockets=0
+	for link in /proc/"$1"/fd/*; do
+		link=$(readlink "$link")
+		[[ $link == socket:* ]] || continue
+		sockets=$((sockets + 1))
+		link=${link#socket:[}
+		awk -v inode="${link%]}" '$7 == inode { found = 1 } END { exit !found }' /proc/net/unix || return
+	done
+	((sockets))
+}
+
 mkdir keys wrong
 echo 'guests:00112233445566778899aabbccddeeff' >keys/psk
 echo 'guests:00112233445566778899aabbccddee00' >wrong/psk
@@ -123,6 +135,7 @@ is 'migrate: no TLS where it is wanted is refused' status_is 4 "$gabi" migrate f
 is 'migrate: and the guest goes on' works_on four
 is 'migrate: by TLS with a shared key' "$gabi" migrate four "tcp:127.0.0.1:$port" --tls keys
 is 'migrate: the guest goes on there' works_on five
+is 'migrate: the monitor does not have the connection' is_off_the_network "$(monitor_of five)"
 is 'migrate: memory does not go over a network in the open' status_is 2 "$gabi" migrate five tcp:192.0.2.1:4444
 is 'migrate: no address' status_is 2 "$gabi" migrate five 192.0.2.1
 is 'migrate: nobody there' status_is 4 "$gabi" migrate five unix:"$work/nobody"

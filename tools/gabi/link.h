@@ -6,8 +6,8 @@
 #include "gabi.h"
 
 /*
- * Connects, or waits for one connection; whatever goes wrong is complained about. With --tls what comes and goes is protected: this
- * process then carries it between the network and the socket that is returned, on threads of its own, and has to live as long.
+ * Connects, or waits for one connection; whatever goes wrong is complained about. With --tls what comes and goes is protected: a
+ * process of its own then carries it between the network and the socket that is returned, as long as this one lives.
  * Without it TCP is for this machine alone.
  */
 enum status link_connect(const struct args *args, const char *address, int *ret_socket);

@@ -4,14 +4,17 @@
 #include <errno.h>
 #include <gnutls/gnutls.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { HANDSHAKE_MS = 20000, PIECE = 1 << 16 };
 
-/* One connection; it lives as long as the process. */
+/* One connection; it is all that its process does. */
 struct tls {
 	gnutls_session_t session;
 	gnutls_certificate_credentials_t certificates;
@@ -139,7 +142,7 @@ static bool send_inside(const struct tls *tls, const char *bytes, ssize_t len)
 	return true;
 }
 
-/* What was cut off, or altered, looks to the other end as a connection that breaks. Descriptors stay open: a fork may have them too. */
+/* What was cut off, or altered, looks to the other end as a connection that breaks. */
 static void *carry_in(void *ctx)
 {
 	const struct tls *tls = ctx;
@@ -166,9 +169,8 @@ static bool send_out(const struct tls *tls, const char *bytes, ssize_t len)
 	return true;
 }
 
-static void *carry_out(void *ctx)
+static void carry_out(const struct tls *tls)
 {
-	const struct tls *tls = ctx;
 	char bytes[PIECE];
 	ssize_t len;
 
@@ -178,26 +180,18 @@ static void *carry_out(void *ctx)
 	if (!len)
 		gnutls_bye(tls->session, GNUTLS_SHUT_WR);
 	shutdown(tls->network, SHUT_WR);
-	return NULL;
 }
 
-static enum status start(struct tls *tls, int *ret_socket)
+static enum status carry(struct tls *tls)
 {
-	pthread_t in, out;
-	int ends[2];
+	pthread_t in;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends)) {
-		complain("TLS: no sockets: %s", strerror(errno));
-		return STATUS_REFUSED;
-	}
-	tls->inside = ends[0];
-	if (pthread_create(&in, NULL, carry_in, tls) || pthread_create(&out, NULL, carry_out, tls)) {
+	if (pthread_create(&in, NULL, carry_in, tls)) {
 		complain("TLS: there is no room for a thread more");
 		return STATUS_REFUSED;
 	}
-	pthread_detach(in);
-	pthread_detach(out);
-	*ret_socket = ends[1];
+	carry_out(tls);
+	pthread_join(in, NULL);
 	return STATUS_YES;
 }
 
@@ -215,40 +209,72 @@ static enum status shake_hands(struct tls *tls)
 	return err ? failed("the other side is not who it should be, or speaks no TLS", err) : STATUS_YES;
 }
 
-static void tls_free(struct tls *tls)
+/* Says how it went when hands are shaken, or it is clear that they are not. */
+static enum status open_tls(struct tls *tls, const char *directory, const char *host)
 {
-	if (tls->session)
-		gnutls_deinit(tls->session);
-	if (tls->certificates)
-		gnutls_certificate_free_credentials(tls->certificates);
-	if (tls->psk_of_client)
-		gnutls_psk_free_client_credentials(tls->psk_of_client);
-	if (tls->psk_of_server)
-		gnutls_psk_free_server_credentials(tls->psk_of_server);
-	close(tls->network);
-	free(tls);
+	enum status status;
+
+	if (gnutls_init(&tls->session, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NO_SIGNAL))
+		return STATUS_REFUSED;
+	status = use_directory(tls, directory, host);
+	return status ? status : shake_hands(tls);
+}
+
+static void be_tls(struct tls *tls, const char *directory, const char *host, pid_t parent)
+{
+	enum status status;
+	char told;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_REFUSED);
+	status = open_tls(tls, directory, host);
+	told = (char)status;
+	if (send(tls->inside, &told, 1, MSG_NOSIGNAL) == 1 && !status)
+		status = carry(tls);
+	_exit((int)status);
+}
+
+/* What it says first; one that says nothing was killed. */
+static enum status hear(pid_t child, int socket)
+{
+	char told = STATUS_REFUSED;
+	ssize_t len;
+
+	do
+		len = recv(socket, &told, 1, 0);
+	while (len < 0 && errno == EINTR);
+	if (len == 1 && told == STATUS_YES)
+		return STATUS_YES;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return (enum status)told;
 }
 
 enum status tls_over(const char *directory, int socket, const char *host, int *ret_socket)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
-	enum status status = STATUS_YES;
+	pid_t parent = getpid(), child = -1;
+	enum status status = STATUS_REFUSED;
+	int ends[2] = { -1, -1 };
 
-	if (!tls) {
-		complain("out of memory");
-		close(socket);
-		return STATUS_REFUSED;
+	fflush(NULL);
+	if (!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		child = fork();
+	if (!child) {
+		struct tls tls = { .network = socket, .inside = ends[0] };
+
+		close(ends[1]);
+		be_tls(&tls, directory, host, parent);
 	}
-	tls->network = socket;
-	if (gnutls_init(&tls->session, (host ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NO_SIGNAL))
-		status = STATUS_REFUSED;
-	if (!status)
-		status = use_directory(tls, directory, host);
-	if (!status)
-		status = shake_hands(tls);
-	if (!status)
-		status = start(tls, ret_socket);
+	if (child < 0)
+		complain("TLS: there is no room for a process more: %s", strerror(errno));
+	close(socket);
+	close(ends[0]);
+	if (child > 0)
+		status = hear(child, ends[1]);
 	if (status)
-		tls_free(tls);
+		close(ends[1]);
+	else
+		*ret_socket = ends[1];
 	return status;
 }

@@ -9,8 +9,9 @@
 #include "gabi.h"
 
 /*
- * Takes the connected socket, which it owns from now on, and returns another, whose other end is TLS over the first. host: the name
- * that the other side must have; NULL: we are the one that was called. The failure is complained about.
+ * Takes the connected socket, which it owns from now on, and returns another, whose other end is TLS over the first: in a process of its
+ * own, which alone has the keys and the network, and lives no longer than this one. host: the name that the other side must have; NULL:
+ * we are the one that was called. The failure is complained about.
  */
 enum status tls_over(const char *directory, int socket, const char *host, int *ret_socket);
 
