@@ -372,6 +372,22 @@ static inline struct gabi_hv_act *act(struct gabi_hv_turn *turn, enum gabi_hv_ac
 	return next;
 }
 
+static inline bool is_vector(uint32_t vector)
+{
+	return vector >= 0x10 && vector <= 0xff;
+}
+
+/* An interrupt with a vector that a guest has left in a register, where the TLFS does not say that a write is refused. A local APIC takes
+ * none below 16 (Intel SDM volume 3, Valid Interrupt Vectors), and KVM's would keep it for ever: there is none. */
+static inline struct gabi_hv_act *request_interrupt(struct gabi_hv_turn *turn, unsigned vp, unsigned vtl, uint8_t vector)
+{
+	struct gabi_hv_act *next = is_vector(vector) ? act(turn, GABI_HV_ACT_INTERRUPT, vp, vtl) : NULL;
+
+	if (next)
+		next->interrupt.vector = vector;
+	return next;
+}
+
 /* ---- the entry points behind src/hv/entry.c ---- */
 
 int gabi_hv_record_hypercall(struct gabi_hv *hv, unsigned vp, struct gabi_hv_regs *regs, uint64_t now, struct gabi_hv_turn *turn);
@@ -609,11 +625,6 @@ static inline unsigned gabi_hv_input_vtl(unsigned caller, uint8_t input, unsigne
 		return GABI_HV_STATUS_ACCESS_DENIED;
 	*ret_vtl = vtl;
 	return GABI_HV_STATUS_SUCCESS;
-}
-
-static inline bool is_vector(uint32_t vector)
-{
-	return vector >= 0x10 && vector <= 0xff;
 }
 
 /* Straight from registers: the input's first words. HV_STATUS; *ret_done becomes GABI_HV_AGAIN where it has to wait. */

@@ -367,6 +367,6 @@ int gabi_hv_do_reenlighten(struct gabi_hv *hv, struct gabi_hv_turn *turn)
 	give(&hv->lock);
 	target = (uint32_t)(control >> 32);
 	if (control >> 16 & 1 && target < hv->vp_count)
-		act(turn, GABI_HV_ACT_INTERRUPT, target, 0)->interrupt.vector = (uint8_t)control;
+		request_interrupt(turn, target, 0, (uint8_t)control);
 	return 0;
 }

@@ -88,7 +88,7 @@ static void expire(struct gabi_hv *hv, struct vp *vp, unsigned vtl, struct stime
 		timer->config &= ~(uint64_t)ENABLED;
 	}
 	if (timer->config & DIRECT) {
-		act(turn, GABI_HV_ACT_INTERRUPT, vp->index, vtl)->interrupt.vector = (uint8_t)(timer->config >> 4);
+		request_interrupt(turn, vp->index, vtl, (uint8_t)(timer->config >> 4));
 		return;
 	}
 	/* A timer has one message buffer: while it waits, further expirations are the same one. */

@@ -45,9 +45,9 @@ static void notify(struct gabi_hv *hv, struct vp *vp, struct gabi_hv_turn *turn)
 		return;
 	if (page_or(hv, assist, VINA_STATUS, VINA_ASSERTED) & VINA_ASSERTED)
 		return;
-	next = act(turn, GABI_HV_ACT_INTERRUPT, vp->index, vtl);
-	next->interrupt.vector = (uint8_t)vina;
-	next->interrupt.auto_eoi = (vina & VINA_AUTO_EOI) != 0;
+	next = request_interrupt(turn, vp->index, vtl, (uint8_t)vina);
+	if (next)
+		next->interrupt.auto_eoi = (vina & VINA_AUTO_EOI) != 0;
 }
 
 void gabi_hv_enter(struct gabi_hv *hv, struct vp *vp, unsigned to, enum gabi_hv_entry reason, struct gabi_hv_turn *turn)
@@ -285,6 +285,18 @@ static bool any_locked(const struct gabi_hv *hv, const struct vp *self, unsigned
 				return true;
 	}
 	return false;
+}
+
+int gabi_hv_tlb_is_locked(struct gabi_hv *hv, unsigned vtl)
+{
+	bool locked;
+
+	if (vtl >= hv->vtl_count || !atomic_load(&hv->tlb_locks))
+		return 0;
+	take(&hv->lock);
+	locked = any_locked(hv, NULL, vtl, NULL);
+	give(&hv->lock);
+	return locked;
 }
 
 bool gabi_hv_wait_for_tlb(struct gabi_hv *hv, struct vp *vp, unsigned vtl, const struct gabi_hv_set *set, struct gabi_hv_turn *turn)

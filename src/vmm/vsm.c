@@ -450,6 +450,24 @@ static void rest(struct vmm_hyperv *hyperv, unsigned vp)
 	atomic_store(&me->due, me->try_at < now + LOOK_REST_NS ? me->try_at : now + LOOK_REST_NS);
 }
 
+/*
+ * TLFS, TlbLocked: flushes of a level wait as long as its TLB is locked. Those that KVM takes do not, so nobody runs in that level meanwhile;
+ * when this returns no processor is in it any more. vp: whose call may have taken a lock.
+ */
+void vmm_vsm_locked(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	for (unsigned vtl = 0; hyperv->vsm && vtl < vmm_vsm_current(hyperv, vp); vtl++) {
+		if (!gabi_hv_tlb_is_locked(hyperv->hv, vtl))
+			continue;
+		for (unsigned other = 0; other < hyperv->options.cpus; other++) {
+			if (other == vp || atomic_load(&vp_of(hyperv, other)->vtl) != vtl)
+				continue;
+			take(hyperv, other);
+			give(hyperv, other);
+		}
+	}
+}
+
 bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 {
 	static const struct timespec moment = { .tv_nsec = 100000 };
@@ -466,6 +484,11 @@ bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 	while (atomic_load(&me->wanted))
 		sched_yield();
 	pthread_mutex_lock(&me->lock);
+	if (gabi_hv_tlb_is_locked(hyperv->hv, vmm_vsm_current(hyperv, vp))) {
+		pthread_mutex_unlock(&me->lock);
+		nanosleep(&moment, NULL);
+		return false;
+	}
 	me->wakes_seen = atomic_load(&me->wakes);
 	rest(hyperv, vp);
 	return true;

@@ -340,6 +340,15 @@ static void vina__lower_interrupt__notifies_once(void **state)
 	rig_vtl_call(rig, 0);
 	assert_int_equal(rig->turn.count, 1);
 	assert_int_equal(assist[12] & 1, 0);
+
+	/* No local APIC takes a vector below 16: the level has the flag alone. */
+	for (unsigned vector = 0; vector < 17; vector++) {
+		assist[12] = 0;
+		assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmVina, vector | 1 << 8 | 1 << 10), 0);
+		gabi_hv_interrupt(rig->hv, 0, 0, 1, &rig->turn);
+		assert_int_equal(rig->turn.count, vector == 16);
+		assert_int_equal(assist[12] & 1, 1);
+	}
 	rig_free(rig);
 }
 
@@ -1206,7 +1215,11 @@ static void flush__of_a_locked_tlb__waits_until_the_lock_goes(void **state)
 	unsigned status;
 
 	(void)state;
+	assert_int_equal(gabi_hv_tlb_is_locked(rig->hv, 0), 0);
 	assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmVpSecureConfigVtl0, 2), 0);
+	assert_int_equal(gabi_hv_tlb_is_locked(rig->hv, 0), 1);
+	assert_int_equal(gabi_hv_tlb_is_locked(rig->hv, 1), 0);
+	assert_int_equal(gabi_hv_tlb_is_locked(rig->hv, GABI_HV_VTLS_MAX), 0);
 	put(rig->ram + 0x1000, 0, 8);
 	put(rig->ram + 0x1008, 2, 8);
 	put(rig->ram + 0x1010, 2, 8); /* virtual processor 1: not locked there */
@@ -1219,6 +1232,7 @@ static void flush__of_a_locked_tlb__waits_until_the_lock_goes(void **state)
 
 	/* Once a VP returns to a lower VTL, it releases all its locks. */
 	rig_vtl_return(rig, 0, 1);
+	assert_int_equal(gabi_hv_tlb_is_locked(rig->hv, 0), 0);
 	assert_int_equal(rig->turn.count, 2);
 	assert_int_equal(rig->turn.act[1].kind, GABI_HV_ACT_WAKE);
 	assert_int_equal(rig->turn.wake.valid, 1);
