@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gabi-vsm [CPUS]: our suite for Virtual Secure Mode (guest/vsm) on this machine's KVM, with two trust levels. Prints its table. Exit
- * status: 0 if all rules hold, 1 if not, 77 if this kernel or its KVM cannot have trust levels.
+ * gabi-vsm [CPUS [VTLS]]: our suite for Virtual Secure Mode (guest/vsm) on this machine's KVM, with three trust levels or so many. Prints its
+ * table. Exit status: 0 if all rules hold, 1 if not, 77 if this kernel or its KVM cannot have trust levels.
  */
 #include "vmm/monitor.h"
 
@@ -38,13 +38,13 @@ static int run(const struct vmm_options *options)
 
 int main(int argc, char **argv)
 {
-	const unsigned cpus = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 4;
+	const unsigned cpus = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 4, vtls = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 3;
 	const struct vmm_wishes wishes = { .cpus = cpus, .hyperv = true, .vsm = true };
 	struct vmm_terms terms;
 	struct gabi_diag diag = { 0 };
 	char append[32];
 	const struct vmm_options options = {
-		.terms = &terms, .image = { suite, sizeof(suite) }, .append = append, .memory = 64 << 20, .cpus = cpus, .hyperv = true, .vtls = 2,
+		.terms = &terms, .image = { suite, sizeof(suite) }, .append = append, .memory = 64 << 20, .cpus = cpus, .hyperv = true, .vtls = vtls,
 		.in = -1, .out = 1,
 	};
 	int err = vmm_terms_settle(&terms, NULL, &wishes, &diag);

@@ -64,6 +64,88 @@ static const char *vp_before_partition(void)
 	return is(vsm_enable_vp(PARTITION, 0, 1, 0), GABI_HV_STATUS_INVALID_VTL_STATE, "the status is another one");
 }
 
+static const char *partition_before_has_no_mbec(void)
+{
+	unsigned status;
+
+	return is(vsm_get(VP_SELF, 0, REG_PARTITION_STATUS, &status) >> 20, 0, "it names a level with it, or reserved bits are set");
+}
+
+static const char *vp_reserved(void)
+{
+	unsigned status;
+
+	return is(vsm_get(VP_SELF, 0, REG_VP_STATUS, &status) & ~0xffff000full, 0, "MBEC is active, or reserved bits are set");
+}
+
+static const char *capabilities_by_call(void)
+{
+	unsigned status;
+	uint64_t value = vsm_get(VP_SELF, 0, REG_CAPABILITIES, &status);
+
+	return !status && value == rdmsr(GABI_HV_MSR_VSM_CAPABILITIES) ? NULL : "it cannot be read, or is another";
+}
+
+static const char *call_from_user(void)
+{
+	return is(vsm_in_user_mode(vsm_code(0) + vsm_up_offset), UNDEFINED, "there is no #UD");
+}
+
+static const char *hypercall_from_user(void)
+{
+	return is(vsm_in_user_mode(vsm_code(0)), UNDEFINED, "there is no #UD");
+}
+
+/* ---- processors ---- */
+
+static unsigned index_of(uint64_t partition, unsigned vtl, uint32_t apic_id, uint32_t *ret_index)
+{
+	const uint64_t in[] = { partition, vtl, apic_id };
+	uint64_t out[1] = { UINT64_MAX };
+	unsigned status = (unsigned)(vsm_call(GABI_HV_CALL_GetVpIndexFromApicId | REP(1), in, sizeof(in), out, sizeof(out)) & 0xffff);
+
+	*ret_index = (uint32_t)out[0];
+	return status;
+}
+
+static const char *own_index(void)
+{
+	uint32_t index, id = mmio(APIC_GPA)[APIC_ID / 4] >> 24;
+
+	return !index_of(PARTITION, 0, id, &index) && index == vsm_vp() ? NULL : "it is refused, or is another";
+}
+
+static const char *indexes(void)
+{
+	uint64_t in[2 + VPS_MAX] = { PARTITION, 0 }, out[VPS_MAX];
+
+	for (unsigned i = 0; i < vsm_cpus; i++) {
+		in[2 + i] = i;
+		out[i] = UINT64_MAX;
+	}
+	if (vsm_call(GABI_HV_CALL_GetVpIndexFromApicId | REP(vsm_cpus), in, 16 + vsm_cpus * 8, out, vsm_cpus * 8) != REP(vsm_cpus))
+		return "it is refused, or not done to its end";
+	for (unsigned i = 0; i < vsm_cpus; i++)
+		for (unsigned other = 0; other < i; other++)
+			if ((uint32_t)out[i] == (uint32_t)out[other])
+				return "two have one index";
+	return NULL;
+}
+
+static const char *index_of_nobody(void)
+{
+	uint32_t index;
+
+	return is(index_of(PARTITION, 0, 0xffff, &index), GABI_HV_STATUS_INVALID_PARAMETER, "the status is another one");
+}
+
+static const char *index_in_another_partition(void)
+{
+	uint32_t index;
+
+	return is(index_of(0x1234, 0, 0, &index), GABI_HV_STATUS_INVALID_PARTITION_ID, "the status is another one");
+}
+
 /* ---- enabling ---- */
 
 static const char *partition_of_another(void)
@@ -179,6 +261,24 @@ static const char *first_call(void)
 	return is(in_vtl1(level_of, 5), 5 << 16 | 1 << 8 | 1, "its stack or VpStatus is not that of VTL 1");
 }
 
+static const char *first_context(void)
+{
+	return vsm_first_entry();
+}
+
+static uint64_t peek(uint64_t at)
+{
+	return *(const volatile uint64_t *)at;
+}
+
+/* It is not over VTL 1's memory, which is zeros there. */
+static const char *own_hypercall_page(void)
+{
+	if (in_vtl1(peek, (uint64_t)vsm_code(0)))
+		return "VTL 0's page lies over VTL 1's memory too";
+	return peek((uint64_t)vsm_code(1)) ? "VTL 1's page lies over VTL 0's memory too" : NULL;
+}
+
 static const char *back_in_vtl0(void)
 {
 	return is(level_of(0), 0, "VpStatus says something else");
@@ -280,6 +380,17 @@ static const char *return_with_control(void)
 	return is(in_vtl1(return_badly, 2), UNDEFINED, "there is no #UD");
 }
 
+static uint64_t return_from_user_mode(uint64_t argument)
+{
+	(void)argument;
+	return vsm_in_user_mode(vsm_code(1) + vsm_down_offset);
+}
+
+static const char *return_from_user(void)
+{
+	return is(in_vtl1(return_from_user_mode, 0), UNDEFINED, "there is no #UD");
+}
+
 static const char *return_from_lowest(void)
 {
 	return is(return_badly(0), UNDEFINED, "there is no #UD");
@@ -302,8 +413,15 @@ static const char *call_from_highest(void)
 const struct vsm_case vsm_enable_cases[] = {
 	{ "vsm, VSM Capability Detection", "VsmCapabilities can be read, and reserved bits are zero", capabilities },
 	{ "vsm, VSM Capability Detection", "VsmCapabilities is read only", capabilities_are_read_only },
+	{ "vsm, VSM Capability Detection", "HvRegisterVsmCapabilities is the same", capabilities_by_call },
 	{ "vsm, Hypercall Page Assist", "VsmCodePageOffsets names two places in the page", code_offsets },
 	{ "vsm, HvRegisterVsmPartitionStatus", "at first VTL 0 alone is enabled, and others are allowed", partition_before },
+	{ "vsm, HvRegisterVsmPartitionStatus", "MBEC is off for all VTLs, and reserved bits are zero", partition_before_has_no_mbec },
+	{ "vsm, HvRegisterVsmVpStatus", "MBEC is not active, and reserved bits are zero", vp_reserved },
+	{ "HvCallGetVpIndexFromApicId", "of this processor", own_index },
+	{ "HvCallGetVpIndexFromApicId", "a list is done to its end, each with an index of its own", indexes },
+	{ "HvCallGetVpIndexFromApicId", "of an APIC id that there is not: invalid parameter", index_of_nobody },
+	{ "HvCallGetVpIndexFromApicId", "of another partition: invalid partition id", index_in_another_partition },
 	{ "vsm, HvRegisterVsmVpStatus", "at first VTL 0 alone is enabled and active", vp_before },
 	{ "vsm, VTL Call Restrictions", "where the target is not enabled a call is #UD", call_without_target },
 	{ "vsm, VTL Return", "a return from the lowest VTL is #UD", return_from_lowest },
@@ -323,7 +441,11 @@ const struct vsm_case vsm_enable_cases[] = {
 	{ "HvCallEnableVpVtl", "is taken, and does not change the active VTL", vp_enabled },
 	{ "HvCallEnableVpVtl", "a VTL that is enabled: refused", vp_again },
 	{ "vsm, VTL Call Restrictions", "a call with a control input that is not 0 is #UD", call_with_control },
-	{ "HvCallEnableVpVtl", "the first entry is to the initial context", first_call },
+	{ "vsm, VTL Call Restrictions", "a call from user mode is #UD", call_from_user },
+	{ "hypercall-interface, Legal Hypercall Environments", "a hypercall from user mode is #UD", hypercall_from_user },
+	{ "HvCallEnableVpVtl", "the first entry is to the initial context's RIP and RSP", first_call },
+	{ "HvCallEnableVpVtl", "and it finds the initial context's registers", first_context },
+	{ "vsm, Overlay Pages", "each VTL's hypercall page lies over its own memory alone", own_hypercall_page },
 	{ "vsm, VTL Return", "a return goes to the next lower VTL, behind its call", back_in_vtl0 },
 	{ "HV_VP_VTL_CONTROL", "a call has its entry reason", entry_reason },
 	{ "vsm, Shared State", "general registers reach the higher VTL", shared_registers_up },
@@ -331,6 +453,7 @@ const struct vsm_case vsm_enable_cases[] = {
 	{ "vsm, Fast Return", "a return restores RAX and RCX from the control structure", return_restores },
 	{ "vsm, Fast Return", "a fast return restores nothing", fast_return },
 	{ "vsm, VTL Return", "a return with a control input that is invalid is #UD", return_with_control },
+	{ "vsm, VTL Return", "a return from user mode is #UD", return_from_user },
 	{ "vsm, VTL Call Restrictions", "a call from the highest VTL is #UD", call_from_highest },
 	{ 0 },
 };

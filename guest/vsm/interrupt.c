@@ -248,6 +248,144 @@ static const char *vina_off(void)
 	return in_vtl1(vina, VECTOR_VINA) >> 32 == 0 ? NULL : "it comes, though it is not enabled";
 }
 
+/* One interrupt of VTL 0's, first thing in VTL 1, and whether that was told. */
+static uint64_t notified(uint64_t argument)
+{
+	uint32_t before = seen[0].came[VECTOR_VINA];
+
+	(void)argument;
+	*(vsm_assist() + 12) = 0;
+	ipi(VECTOR0, VTL0, 1);
+	let_in(before + 1, 1000);
+	return seen[0].came[VECTOR_VINA] - before;
+}
+
+static uint64_t set_vina(uint64_t config)
+{
+	return vsm_set(VP_SELF, 0, REG_VINA, config);
+}
+
+/* VTL 0 takes the last one and comes back at once: what was pending before is not what is pending now. */
+static const char *vina_each_time(void)
+{
+	const char *why = NULL;
+
+	if (in_vtl1(set_vina, VINA_ENABLED | VECTOR_VINA))
+		return "the register cannot be written";
+	for (unsigned i = 0; i < 64 && !why; i++) {
+		uint32_t before = came0[VECTOR0];
+
+		if (in_vtl1(notified, 0) != 1)
+			why = "it does not come, or comes twice";
+		else if (!vsm_comes(&came0[VECTOR0], before + 1))
+			why = "VTL 0's interrupt is lost";
+	}
+	in_vtl1(set_vina, 0);
+	return why;
+}
+
+/* Entered anew VTL 1 is told anew of what still waits: VTL 0 keeps its interrupts off. */
+static uint64_t told_on_entry(uint64_t argument)
+{
+	uint32_t before = seen[0].came[VECTOR_VINA];
+
+	if (argument)
+		ipi(VECTOR0, VTL0, 1);
+	let_in(before + 1, 1000);
+	return seen[0].came[VECTOR_VINA] - before;
+}
+
+static const char *vina_auto_reset(void)
+{
+	enum { AUTO_RESET = 1 << 9 };
+	uint32_t before = came0[VECTOR0];
+	uint64_t first, second;
+
+	if (in_vtl1(set_vina, VINA_ENABLED | AUTO_RESET | VECTOR_VINA))
+		return "the register cannot be written";
+	__asm__ volatile("cli");
+	first = in_vtl1(told_on_entry, 1);
+	second = in_vtl1(told_on_entry, 0);
+	__asm__ volatile("sti");
+	in_vtl1(set_vina, 0);
+	if (first != 1 || second != 1)
+		return first == 1 ? "it is not told again on the next entry" : "it does not come";
+	return vsm_comes(&came0[VECTOR0], before + 1) ? NULL : "VTL 0's interrupt is lost";
+}
+
+static uint64_t vina_below_16(uint64_t vector)
+{
+	enum { IRR = 0x200 };
+	uint64_t result;
+
+	if (set_vina(VINA_ENABLED | vector))
+		return 0; /* that is well, too */
+	*(vsm_assist() + 12) = 0;
+	ipi(VECTOR0, VTL0, 1);
+	let_in(UINT32_MAX, 4);
+	result = (*(vsm_assist() + 12) & 1 ? 0 : 1) | (uint64_t)mmio(APIC_GPA)[IRR / 4] << 1;
+	*(vsm_assist() + 12) = 0;
+	set_vina(0);
+	return result;
+}
+
+static const char *no_vector(void)
+{
+	uint32_t before = came0[VECTOR0];
+	uint64_t result = in_vtl1(vina_below_16, 15);
+
+	if (result)
+		return result & 1 ? "VinaAsserted is not set" : "the local APIC keeps it";
+	return vsm_comes(&came0[VECTOR0], before + 1) ? NULL : "VTL 0's interrupt is lost";
+}
+
+/* ---- NMIs ---- */
+
+static uint64_t send_nmi(uint64_t apic_id)
+{
+	enum { DELIVER_NMI = 0x4400 };
+
+	mmio(APIC_GPA)[APIC_ICR_HIGH / 4] = (uint32_t)apic_id << 24;
+	mmio(APIC_GPA)[APIC_ICR / 4] = DELIVER_NMI;
+	return 0;
+}
+
+static uint64_t nmis_while_sent(uint64_t argument)
+{
+	uint32_t before0 = came0[NMI], before1 = seen[0].came[NMI];
+	uint64_t result;
+
+	(void)argument;
+	begin_on_vp(1, send_nmi, 0);
+	if (!has_ended_on_vp(1, &result))
+		return 1 << 16;
+	vsm_wait(3);
+	return (seen[0].came[NMI] - before1) << 8 | (came0[NMI] - before0);
+}
+
+static const char *nmi_of_vtl0(void)
+{
+	uint32_t before = came0[NMI];
+	uint64_t result;
+
+	if (vsm_used < 2)
+		return SKIP("it takes two processors, and a third for a hypercall");
+	result = in_vtl1(nmis_while_sent, 0);
+	if (result)
+		return result >> 8 ? "VTL 1 takes it" : "VTL 0 is run for it";
+	return vsm_comes(&came0[NMI], before + 1) ? NULL : "it is lost";
+}
+
+static const char *nmi_of_vtl1(void)
+{
+	uint32_t before = seen[0].came[NMI], before0 = came0[NMI];
+
+	in_vtl1(send_nmi, 0);
+	if (!vsm_comes(&seen[0].came[NMI], before + 1))
+		return "it does not come";
+	return came0[NMI] == before0 ? NULL : "it comes to VTL 0 too";
+}
+
 /* ---- the SynIC ---- */
 
 static uint64_t message_timer(uint64_t sint)
@@ -266,7 +404,7 @@ static uint64_t type_of(uint64_t slot)
 static const char *message_to_higher(void)
 {
 	uint32_t before = seen[0].came[VECTOR1];
-	volatile uint32_t *slot = (volatile uint32_t *)(vsm_messages(0) + 3 * 256);
+	volatile uint32_t *slot = (volatile uint32_t *)(vsm_messages(1, 0) + 3 * 256);
 
 	in_vtl1(message_timer, 3);
 	if (!vsm_comes(&seen[0].came[VECTOR1], before + 1))
@@ -274,6 +412,51 @@ static const char *message_to_higher(void)
 	if (slot[0])
 		return "it is in VTL 0's memory below that page";
 	return in_vtl1(type_of, (uint64_t)slot) == 0x80000010 ? NULL : "it is not in VTL 1's page";
+}
+
+static uint64_t slot_of(uint64_t sint)
+{
+	return (uint64_t)(vsm_messages(1, 0) + sint * 256);
+}
+
+/* In VTL 1: of two messages for one source the second waits for the slot, and for EOM. */
+static uint64_t two_messages(uint64_t sint)
+{
+	volatile uint32_t *slot = (volatile uint32_t *)slot_of(sint);
+	uint32_t before = seen[0].came[VECTOR1];
+	uint64_t end, result;
+
+	wrmsr(GABI_HV_MSR_EOM, 0);
+	slot[0] = 0;
+	wrmsr(GABI_HV_MSR_SINT0 + (uint32_t)sint, VECTOR1);
+	for (uint32_t timer = 1; timer < 3; timer++) {
+		wrmsr(GABI_HV_MSR_STIMER0_CONFIG + 2 * timer, AUTO_ENABLE | sint << 16);
+		wrmsr(GABI_HV_MSR_STIMER0_COUNT + 2 * timer, now() + 1);
+	}
+	for (end = now() + 1000 * MS; !(slot[1] >> 8 & 1) && now() < end;) /* MessagePending */
+		__asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+	if (!(slot[1] >> 8 & 1))
+		return 1;
+	slot[0] = 0;
+	let_in(UINT32_MAX, 2);
+	if (slot[0])
+		return 2;
+	wrmsr(GABI_HV_MSR_EOM, 0);
+	for (end = now() + 1000 * MS; (!slot[0] || seen[0].came[VECTOR1] < before + 2) && now() < end;)
+		__asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+	result = slot[0] == 0x80000010 && seen[0].came[VECTOR1] == before + 2 ? 0 : 3;
+	slot[0] = 0;
+	wrmsr(GABI_HV_MSR_EOM, 0);
+	return result;
+}
+
+static const char *second_message(void)
+{
+	static const char *const why[] = {
+		NULL, "MessagePending is not set", "the second comes without EOM", "it does not come after EOM, or its interrupt does not",
+	};
+
+	return why[in_vtl1(two_messages, 3)];
 }
 
 #define MANAGES "vsm, VTL Interrupt Management"
@@ -294,6 +477,12 @@ const struct vsm_case vsm_interrupt_cases[] = {
 	{ ASSISTS, "one for a lower VTL is told, and asserted", vina_tells, NULL, 0 },
 	{ ASSISTS, "while it is asserted no other is told", vina_once, NULL, 0 },
 	{ ASSISTS, "none is told where it is not enabled", vina_off, NULL, 0 },
+	{ ASSISTS, "each new one is told, once the flag is cleared", vina_each_time, NULL, 0 },
+	{ ASSISTS, "with auto-reset the next entry clears the flag, and what waits is told again", vina_auto_reset, NULL, 0 },
+	{ ASSISTS, "a vector below 16 is none: the flag is set alone", no_vector, NULL, 0 },
+	{ MANAGES, "an NMI for VTL 0 waits while VTL 1 runs", nmi_of_vtl0, NULL, 0 },
+	{ MANAGES, "an NMI of VTL 1's is VTL 1's", nmi_of_vtl1, NULL, 0 },
+	{ "inter-partition-communication, EOM", "a second message for VTL 1 waits for the slot and for EOM", second_message, NULL, 0 },
 	{ "vsm, Private State", "a message for VTL 1 lies in VTL 1's page", message_to_higher, NULL, 0 },
 	{ 0 },
 };

@@ -50,18 +50,82 @@ static uint64_t get_config(uint64_t argument)
 
 static const char *lower_configures_higher(void)
 {
-	return vsm_set(VP_SELF, VTL1, REG_PARTITION_CONFIG, 1 | 15 << 1) ? NULL : "it is taken";
+	return vsm_set(VP_SELF, VTL1, REG_PARTITION_CONFIG, CONFIG1) ? NULL : "it is taken";
+}
+
+static const char *zeroed_on_reset(void)
+{
+	return in_vtl1(get_config, 0) == CONFIG_ZERO_MEMORY ? NULL : "ZeroMemoryOnReset is off, or another bit is on";
+}
+
+static const char *config_reserved(void)
+{
+	for (unsigned bit = 7; bit < 64; bit++)
+		if (1ull << bit != CONFIG_INTERCEPT_STARTUP && !in_vtl1(set_config, 1ull << bit))
+			return "it is taken";
+	return NULL;
 }
 
 static const char *enabling(void)
 {
-	return !in_vtl1(set_config, 1 | 15 << 1) && in_vtl1(get_config, 0) & 1 ? NULL : "it is refused, or the register does not say so";
+	return !in_vtl1(set_config, CONFIG1) && in_vtl1(get_config, 0) == CONFIG1 ? NULL : "it is refused, or the register does not say so";
 }
 
 static const char *enabling_is_for_ever(void)
 {
-	in_vtl1(set_config, 15 << 1);
-	return in_vtl1(get_config, 0) & 1 ? NULL : "protections can be switched off again";
+	in_vtl1(set_config, CONFIG1 & ~CONFIG_PROTECT);
+	return in_vtl1(get_config, 0) & CONFIG_PROTECT ? NULL : "protections can be switched off again";
+}
+
+static const char *mask_is_for_ever(void)
+{
+	in_vtl1(set_config, CONFIG_PROTECT | ALL << CONFIG_MASK);
+	return in_vtl1(get_config, 0) == CONFIG1 ? NULL : "it can be changed";
+}
+
+static uint8_t never_touched[2 * PAGE] __attribute__((aligned(4096)));
+
+/* The pages that VTL 0 writes to as it goes on are opened one by one. */
+static const char *default_mask(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	if (*(volatile uint8_t *)never_touched)
+		return "a page has another content";
+	if (seen[0].intercepts != before)
+		return "a load is intercepted, though the mask allows it";
+	*(volatile uint8_t *)never_touched = 1;
+	if (seen[0].intercepts != before + 1)
+		return "a store to a page that nobody has protected is not intercepted";
+	return *(volatile uint8_t *)never_touched == 1 ? NULL : "the store is not done after it was allowed";
+}
+
+/* All that the suite uses, as far as it is RAM. */
+static uint64_t open_all(uint64_t pages)
+{
+	uint64_t in[2 + 64] = { PARTITION, ALL | (uint64_t)VTL0 << 32 }, opened = 0;
+
+	for (uint64_t page = 0; page < pages;) {
+		uint64_t done;
+
+		for (unsigned i = 0; i < 64; i++)
+			in[2 + i] = page + i;
+		done = vsm_call(GABI_HV_CALL_ModifyVtlProtectionMask | REP(64), in, sizeof(in), NULL, 0) >> 32 & 0xfff;
+		opened += done;
+		page += done < 64 ? done + 1 : 64;
+	}
+	return opened;
+}
+
+static const char *mask_is_overridden(void)
+{
+	uint32_t before;
+
+	if (in_vtl1(open_all, (16 << 20) / PAGE) < (8 << 20) / PAGE)
+		return "pages cannot be opened";
+	before = seen[0].intercepts;
+	*(volatile uint8_t *)&never_touched[PAGE] = 1;
+	return seen[0].intercepts == before ? NULL : "a page that was opened is not";
 }
 
 static const char *lower_protects(void)
@@ -98,6 +162,74 @@ static uint64_t protect_list(uint64_t argument)
 	const uint64_t in[] = { PARTITION, argument | (uint64_t)VTL0 << 32, (uint64_t)target / PAGE, (uint64_t)target / PAGE + 1 };
 
 	return vsm_call(GABI_HV_CALL_ModifyVtlProtectionMask | REP(2), in, sizeof(in), NULL, 0);
+}
+
+static uint64_t refused(uint64_t row)
+{
+	static const struct {
+		uint64_t partition, flags, control;
+		unsigned want; /* 0: whatever, but an error */
+	} rows[] = {
+		{ 0x1234, ALL | (uint64_t)VTL0 << 32, REP(1), GABI_HV_STATUS_INVALID_PARTITION_ID },
+		{ PARTITION, WRITE | (uint64_t)VTL0 << 32, REP(1), GABI_HV_STATUS_INVALID_PARAMETER },
+		{ PARTITION, 1 << 4 | ALL | (uint64_t)VTL0 << 32, REP(1), GABI_HV_STATUS_INVALID_PARAMETER },
+		{ PARTITION, ALL | (uint64_t)(VTL0 | 0x20) << 32, REP(1), 0 },
+		{ PARTITION, ALL | (uint64_t)VTL2 << 32, REP(1), 0 },
+		{ PARTITION, ALL | (uint64_t)VTL0 << 32 | 1ull << 40, REP(1), GABI_HV_STATUS_INVALID_PARAMETER },
+		{ PARTITION, ALL | (uint64_t)VTL0 << 32, REP(0), GABI_HV_STATUS_INVALID_HYPERCALL_INPUT },
+		{ PARTITION, ALL | (uint64_t)VTL0 << 32, REP(1) | 1ull << 48, GABI_HV_STATUS_INVALID_HYPERCALL_INPUT },
+		{ PARTITION, ALL | (uint64_t)VTL0 << 32, REP(1) | 1ull << 27, GABI_HV_STATUS_INVALID_HYPERCALL_INPUT },
+	};
+	const uint64_t in[] = { rows[row].partition, rows[row].flags, (uint64_t)target / PAGE };
+	uint64_t result = vsm_call(GABI_HV_CALL_ModifyVtlProtectionMask | rows[row].control, in, sizeof(in), NULL, 0);
+
+	return (result & 0xffff) == 0 || (rows[row].want && (result & 0xffff) != rows[row].want);
+}
+
+static const char *bad_input(unsigned row)
+{
+	return in_vtl1(refused, row) ? "it is taken, or the status is another one" : NULL;
+}
+
+static uint64_t protect_past_ram(uint64_t argument)
+{
+	const uint64_t first = (uint64_t)target / PAGE, in[] = { PARTITION, argument | (uint64_t)VTL0 << 32, first, 0xfffffffffffff, first + 1 };
+
+	return vsm_call(GABI_HV_CALL_ModifyVtlProtectionMask | REP(3), in, sizeof(in), NULL, 0);
+}
+
+static const char *done_as_far(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t result = in_vtl1(protect_past_ram, READ | EXECUTE);
+
+	if (result != (REP(1) | GABI_HV_STATUS_INVALID_PARAMETER))
+		return "the result is another one";
+	*(volatile uint8_t *)target = 1;
+	if (seen[0].intercepts != before + 1)
+		return "the page before it is not protected";
+	*(volatile uint8_t *)&target[PAGE] = 1;
+	return seen[0].intercepts == before + 1 ? NULL : "the page behind it is protected";
+}
+
+static uint64_t protect_second(uint64_t argument)
+{
+	const uint64_t in[] = { PARTITION, argument | (uint64_t)VTL0 << 32, (uint64_t)target / PAGE, (uint64_t)target / PAGE + 1 };
+
+	return vsm_call(GABI_HV_CALL_ModifyVtlProtectionMask | REP(2) | 1ull << 48, in, sizeof(in), NULL, 0);
+}
+
+static const char *goes_on(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	if (in_vtl1(protect_second, READ | EXECUTE) != REP(2))
+		return "the result is another one";
+	*(volatile uint8_t *)target = 1;
+	if (seen[0].intercepts != before)
+		return "the element before it is done too";
+	*(volatile uint8_t *)&target[PAGE] = 1;
+	return seen[0].intercepts == before + 1 ? NULL : "the element is not done";
 }
 
 static const char *list(void)
@@ -411,12 +543,28 @@ static const char *clock_over_protected(void)
 const struct vsm_case vsm_memory_cases[] = {
 	{ "vsm, Enable VTL Protections", "no protection before EnableVtlProtection", not_before_enabled, NULL, 0 },
 	{ "vsm, Partition Configuration", "a lower VTL does not write a higher one's configuration", lower_configures_higher, NULL, 0 },
+	{ "vsm, Zero Memory on Reset", "is on by default", zeroed_on_reset, NULL, 0 },
+	{ "vsm, Partition Configuration", "reserved bits are refused", config_reserved, NULL, 0 },
 	{ "vsm, Enable VTL Protections", "EnableVtlProtection is taken", enabling, NULL, 0 },
+	{ "vsm, Default Protection Mask", "holds for pages that nobody has protected", default_mask, NULL, 0 },
+	{ "vsm, Default Protection Mask", "cannot be changed once it is set", mask_is_for_ever, NULL, 0 },
+	{ "vsm, Default Protection Mask", "a page may be given other rights", mask_is_overridden, NULL, 0 },
 	{ "vsm, Enable VTL Protections", "EnableVtlProtection is write once", enabling_is_for_ever, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "a VTL places protections on lower ones only: not VTL 0", lower_protects, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "a VTL places protections on lower ones only: not VTL 1 on itself", not_of_itself, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "what is no RAM: invalid parameter", only_ram, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "a list is done to its end", list, NULL, 0 },
+	{ "HvCallModifyVtlProtectionMask", "a list is done as far as the page that is no RAM", done_as_far, NULL, 0 },
+	{ "hypercall-interface, Rep Hypercall", "a list goes on at its start index", goes_on, NULL, 0 },
+#define ROW(name, number) { "HvCallModifyVtlProtectionMask", name, NULL, bad_input, number }
+	ROW("of another partition: invalid partition id", 0), ROW("write without read: invalid parameter", 1),
+	ROW("reserved flags: invalid parameter", 2), ROW("a target VTL with reserved bits: refused", 3), ROW("a target VTL above the caller: refused", 4),
+	ROW("reserved bytes: invalid parameter", 5),
+#undef ROW
+#define ROW(name, number) { "hypercall-interface, Hypercall Inputs", name, NULL, bad_input, number }
+	ROW("a list of none: invalid hypercall input", 6), ROW("a start index at the list's end: invalid hypercall input", 7),
+	ROW("reserved bits of the input value: invalid hypercall input", 8),
+#undef ROW
 #define ROW(name, number) { VIOLATES, "no access: " name, NULL, no_access, number }
 	ROW("a load", 0), ROW("a store", 1), ROW("read, modify, write", 2), ROW("the same locked", 3), ROW("XCHG", 4), ROW("CMPXCHG", 5),
 	ROW("an SSE load", 6), ROW("an SSE store", 7), ROW("PUSH", 8), ROW("REP STOS", 9), ROW("REP MOVS from there", 10),

@@ -2,7 +2,7 @@
 /* Several processors: how they are started, and what one's levels have to do with another's. */
 #include "vsm.h"
 
-enum { VECTOR = 0x73, CONFIG_DENY_STARTUP = 1 << 6, ROUNDS = 64 };
+enum { VECTOR = 0x73, ROUNDS = 64 };
 
 static uint8_t shared_page[PAGE] __attribute__((aligned(4096)));
 
@@ -29,7 +29,7 @@ static const char *from_the_same(void)
 {
 	if (is_alone())
 		return SKIP("it takes three processors");
-	for (unsigned vp = 1; vp + 1 < vsm_cpus; vp++)
+	for (unsigned vp = 1; vp < vsm_used; vp++)
 		if (in_vtl1(enable, vp))
 			return "it is refused";
 	return NULL;
@@ -49,7 +49,7 @@ static const char *each_its_own(void)
 {
 	if (is_alone())
 		return SKIP("it takes three processors");
-	for (unsigned vp = 1; vp + 1 < vsm_cpus; vp++) {
+	for (unsigned vp = 1; vp < vsm_used; vp++) {
 		on_vp(vp, call_there, 0); /* makes itself at home */
 		if (on_vp(vp, call_there, 0x100) != 0x110 + vp)
 			return "VTL 1 of another processor does not run there";
@@ -75,7 +75,7 @@ static const char *init_is_dropped(void)
 
 static uint64_t configure(uint64_t bits)
 {
-	return vsm_set(VP_SELF, 0, REG_PARTITION_CONFIG, 1 | 15 << 1 | bits);
+	return vsm_set(VP_SELF, 0, REG_PARTITION_CONFIG, CONFIG1 | bits);
 }
 
 static const char *start_denied(void)
@@ -90,6 +90,56 @@ static const char *start_denied(void)
 	status = vsm_start_vp(vsm_cpus - 1, 0);
 	in_vtl1(configure, 0);
 	return status == GABI_HV_STATUS_ACCESS_DENIED ? NULL : "the status is another one";
+}
+
+/* Passed over by VTL 1 the call is not made: the processor is still to be started afterwards. */
+static const char *start_intercepted(void)
+{
+	uint32_t before = seen[0].intercepts, others = vsm_others;
+
+	if (is_alone())
+		return SKIP("it takes three processors");
+	if (in_vtl1(configure, CONFIG_INTERCEPT_STARTUP))
+		return "the register cannot be written";
+	seen[0].skips = true;
+	seen[0].skipped_rax = GABI_HV_STATUS_OPERATION_DENIED;
+	vsm_start_vp(vsm_cpus - 1, 0);
+	seen[0].skips = false;
+	in_vtl1(configure, 0);
+	vsm_wait(2);
+	return seen[0].intercepts == before + 1 && vsm_others == others ? NULL : "it is not intercepted, or the processor runs";
+}
+
+static const char *start_of_another(void)
+{
+	return vsm_start_vp(0x1000, 0) == GABI_HV_STATUS_INVALID_VP_INDEX ? NULL : "the status is another one";
+}
+
+static uint64_t start_in_vtl1(uint64_t vp)
+{
+	return vsm_start_vp((uint32_t)vp, 1);
+}
+
+static const char *start_before_enabled(void)
+{
+	if (vsm_cpus < 4)
+		return SKIP("it takes four processors");
+	return in_vtl1(start_in_vtl1, vsm_cpus - 2) == GABI_HV_STATUS_INVALID_VTL_STATE ? NULL : "the status is another one";
+}
+
+static const char *start_there(void)
+{
+	uint32_t before = vsm_others;
+	uint64_t status;
+
+	if (vsm_cpus < 4)
+		return SKIP("it takes four processors");
+	if (in_vtl1(enable, vsm_cpus - 2))
+		return "VTL 1 cannot be enabled there";
+	status = in_vtl1(start_in_vtl1, vsm_cpus - 2);
+	if (status)
+		return "it is refused";
+	return vsm_comes(&vsm_others, before + 1) ? NULL : "the processor does not run";
 }
 
 static const char *start_higher(void)
@@ -135,6 +185,46 @@ static const char *ipi_to_higher_there(void)
 	if (!vsm_comes(&seen[1].came[VECTOR], before + 1))
 		return "it does not come to VTL 1 there";
 	return seen[1].entries[2] > entries && came0[VECTOR] == before0 ? NULL : "the entry reason is another one, or it comes to VTL 0 too";
+}
+
+static uint64_t send_nmi(uint64_t apic_id)
+{
+	enum { DELIVER_NMI = 0x4400 };
+
+	mmio(APIC_GPA)[APIC_ICR_HIGH / 4] = (uint32_t)apic_id << 24;
+	mmio(APIC_GPA)[APIC_ICR / 4] = DELIVER_NMI;
+	return 0;
+}
+
+static uint64_t send_ipi(uint64_t apic_id)
+{
+	mmio(APIC_GPA)[APIC_ICR_HIGH / 4] = (uint32_t)apic_id << 24;
+	mmio(APIC_GPA)[APIC_ICR / 4] = VECTOR;
+	return 0;
+}
+
+static const char *apic_to_higher_there(void)
+{
+	uint32_t before = seen[1].came[VECTOR], before0 = came0[VECTOR];
+
+	if (is_alone())
+		return SKIP("it takes three processors");
+	in_vtl1(send_ipi, 1);
+	if (!vsm_comes(&seen[1].came[VECTOR], before + 1))
+		return "it does not come to VTL 1 there";
+	return came0[VECTOR] == before0 ? NULL : "it comes to VTL 0 too";
+}
+
+static const char *nmi_to_higher_there(void)
+{
+	uint32_t before = seen[1].came[NMI], before0 = came0[NMI];
+
+	if (is_alone())
+		return SKIP("it takes three processors");
+	in_vtl1(send_nmi, 1);
+	if (!vsm_comes(&seen[1].came[NMI], before + 1))
+		return "it does not come to VTL 1 there";
+	return came0[NMI] == before0 ? NULL : "it comes to VTL 0 too";
 }
 
 static uint64_t protect(uint64_t rights)
@@ -193,10 +283,16 @@ const struct vsm_case vsm_smp_cases[] = {
 	{ "vsm, Virtual Processor State", "each processor has its own VTL 1", each_its_own, NULL, 0 },
 	{ "vsm, VTL Interrupt Management", "INIT for a VTL below another is dropped", init_is_dropped, NULL, 0 },
 	{ "vsm, DenyLowerVtlStartup", "a lower VTL starts no processor", start_denied, NULL, 0 },
+	{ "vsm, InterceptVpStartup", "a start by a lower VTL is intercepted", start_intercepted, NULL, 0 },
 	{ "HvCallStartVirtualProcessor", "a lower VTL starts none in a higher one", start_higher, NULL, 0 },
+	{ "HvCallStartVirtualProcessor", "of a processor that there is not: invalid VP index", start_of_another, NULL, 0 },
+	{ "HvCallStartVirtualProcessor", "in a VTL that it has not enabled: invalid VTL state", start_before_enabled, NULL, 0 },
+	{ "HvCallStartVirtualProcessor", "starts a processor in VTL 1", start_there, NULL, 0 },
 	{ "HvCallStartVirtualProcessor", "starts a processor with that context", start, NULL, 0 },
 	{ "HvCallStartVirtualProcessor", "of one that runs: invalid VP state", start_again, NULL, 0 },
 	{ "vsm, VTL Interrupt Management", "VTL 1 interrupts VTL 1 of another processor", ipi_to_higher_there, NULL, 0 },
+	{ "vsm, VTL Interrupt Management", "an IPI of VTL 1's local APIC goes to VTL 1 of another processor", apic_to_higher_there, NULL, 0 },
+	{ "vsm, VTL Interrupt Management", "an NMI of VTL 1's local APIC goes to VTL 1 of another processor", nmi_to_higher_there, NULL, 0 },
 	{ "vsm, Memory Access Violations", "the processor that made the access takes the intercept", protection_there, NULL, 0 },
 	{ "vsm, Memory Access Violations", "while protections come and go no write is lost or done twice", nothing_is_lost, NULL, 0 },
 	{ 0 },

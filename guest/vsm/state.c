@@ -182,7 +182,10 @@ static const struct row {
 	{ GABI_HV_MSR_SINT5, PRIVATE, ~0ull, 0x10055, 0x10066, NULL, NULL },
 	{ GABI_HV_MSR_STIMER3_COUNT, PRIVATE, ~0ull, 0x1234, 0x5678, NULL, NULL },
 	{ GABI_HV_MSR_STIMER3_CONFIG, PRIVATE, ~0ull, 0x50000, 0x60000, NULL, NULL },
+	{ 0x17a, SHARED, 7, 1, 2, NULL, NULL },
+	{ 0xc0000100, PRIVATE, ~0ull, 0x1234, 0x5678, NULL, NULL },
 };
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 static uint64_t get_row(uint64_t row)
 {
@@ -305,6 +308,7 @@ static const char *each_state(unsigned row)
 	vsm_vp(); /* the hypervisor is asked something, and what is not kept over that has nothing to do with levels */
 	if (look(row) != low) {
 		set_row(row, before);
+		vsm_fault();
 		return SKIP("this machine does not keep it, with levels or without");
 	}
 	in1 = in_vtl1(exchange, row);
@@ -320,6 +324,122 @@ static const char *each_state(unsigned row)
 	return why;
 }
 
+/* ---- of three levels ---- */
+
+static uint64_t set_low(uint64_t row)
+{
+	set_row(row, rows[row].low);
+	return 0;
+}
+
+static uint64_t set_high(uint64_t row)
+{
+	set_row(row, wanted_of(row, rows[row].high));
+	return 0;
+}
+
+/* What each level has for itself, 0 to 2. */
+static bool are(unsigned row, uint64_t in0, uint64_t in1, uint64_t in2)
+{
+	return look(row) == in0 && in_vtl1(look, row) == in1 && in_vtl2(look, row) == in2;
+}
+
+static uint64_t kept[LEVELS], put_row;
+
+static uint64_t put_kept(uint64_t level)
+{
+	set_row(put_row, kept[level]);
+	return 0;
+}
+
+static void keep_all(unsigned row)
+{
+	put_row = row;
+	kept[0] = look(row);
+	kept[1] = in_vtl1(look, row);
+	kept[2] = in_vtl2(look, row);
+}
+
+static void put_all(void)
+{
+	in_vtl2(put_kept, 2);
+	in_vtl1(put_kept, 1);
+	put_kept(0);
+	vsm_fault();
+}
+
+static bool is_kept_here(unsigned row)
+{
+	set_low(row);
+	vsm_vp();
+	return look(row) == rows[row].low && !vsm_fault();
+}
+
+static bool is_private_to_three(unsigned row)
+{
+	const uint64_t low = rows[row].low, high = wanted_of(row, rows[row].high);
+	bool good;
+
+	if (rows[row].get == get_cr3) {
+		in_vtl2(set_high, row);
+		return are(row, kept[0], kept[1], high);
+	}
+	if (!is_kept_here(row))
+		return true;
+	in_vtl1(set_high, row);
+	in_vtl2(set_low, row);
+	good = are(row, low, high, low);
+	in_vtl1(set_low, row);
+	in_vtl2(set_high, row);
+	return good && are(row, low, low, high);
+}
+
+static bool is_shared_by_three(unsigned row)
+{
+	const uint64_t low = rows[row].low, high = rows[row].high;
+
+	if (!is_kept_here(row))
+		return true;
+	if (in_vtl2(look, row) != low)
+		return false;
+	in_vtl2(set_high, row);
+	return are(row, high, high, high);
+}
+
+static const char *each_of_three(bool shared)
+{
+	const char *why = NULL;
+
+	for (unsigned row = 0; row < ROWS; row++) {
+		bool good;
+
+		if (is_shared(row) != shared || !is_there(row))
+			continue;
+		if (rows[row].get == get_xcr0)
+			in_vtl2(allow_xsave, 0);
+		keep_all(row);
+		good = shared ? is_shared_by_three(row) : is_private_to_three(row);
+		put_all();
+		if (good)
+			continue;
+		say("        row ");
+		say_number(row);
+		say("\n");
+		why = shared ? "one is not shared" : "one is not private";
+	}
+	return why;
+}
+
+const char *vsm_shared_by_three(void)
+{
+	return each_of_three(true);
+}
+
+const char *vsm_private_to_three(void)
+{
+	return each_of_three(false);
+}
+
 static uint64_t read_msr(uint64_t msr)
 {
 	return rdmsr((uint32_t)msr);
@@ -330,6 +450,92 @@ static const char *shared_clock(void)
 	uint64_t before = rdmsr(GABI_HV_MSR_TIME_REF_COUNT), between = in_vtl1(read_msr, GABI_HV_MSR_TIME_REF_COUNT);
 
 	return before <= between && between <= rdmsr(GABI_HV_MSR_TIME_REF_COUNT) ? NULL : "it is another clock";
+}
+
+static const char *shared_run_time(void)
+{
+	uint64_t before, between, after;
+	uint32_t regs[4];
+
+	cpuid(0x40000003, 0, regs);
+	if (!(regs[0] & 1))
+		return SKIP("AccessVpRunTimeReg is not there");
+	before = rdmsr(GABI_HV_MSR_VP_RUNTIME);
+	between = in_vtl1(read_msr, GABI_HV_MSR_VP_RUNTIME);
+	after = rdmsr(GABI_HV_MSR_VP_RUNTIME);
+	return before <= between && between <= after ? NULL : "it is another one";
+}
+
+static const char *shared_mcg_cap(void)
+{
+	return in_vtl1(read_msr, 0x179) == rdmsr(0x179) ? NULL : "it is another one";
+}
+
+static uint64_t read_tsc(uint64_t argument)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("lfence\n\trdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return ((uint64_t)high << 32 | low) - argument;
+}
+
+enum { MSR_TSC_ADJUST = 0x3b };
+
+static uint64_t adjust_tsc(uint64_t by)
+{
+	wrmsr(MSR_TSC_ADJUST, rdmsr(MSR_TSC_ADJUST) + by);
+	return 0;
+}
+
+static const char *private_tsc(void)
+{
+	const uint64_t far = 1ull << 50;
+	uint64_t before = read_tsc(0), in1, after;
+	uint32_t regs[4];
+
+	cpuid(7, 0, regs);
+	if (!(regs[1] >> 1 & 1))
+		return SKIP("this processor has no TSC_ADJUST");
+	in_vtl1(adjust_tsc, far);
+	in1 = in_vtl1(read_tsc, before);
+	after = read_tsc(before);
+	in_vtl1(adjust_tsc, -far);
+	if (in1 < far)
+		return "VTL 1's does not change";
+	if (after >= far)
+		return "VTL 0's changes too";
+	return in_vtl1(read_tsc, before) < far ? NULL : "VTL 1's is not put back";
+}
+
+/* Each level's own page says the time that both have. */
+static volatile uint8_t tsc_page[2][PAGE] __attribute__((aligned(4096)));
+
+static uint64_t time_by_page(uint64_t level)
+{
+	const volatile uint64_t *page = (const volatile uint64_t *)tsc_page[level];
+	uint64_t before, tsc, after, time = 0;
+
+	wrmsr(GABI_HV_MSR_REFERENCE_TSC, (uint64_t)tsc_page[level] | 1);
+	before = rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
+	tsc = read_tsc(0);
+	if ((uint32_t)page[0]) {
+		__asm__("mulq %2" : "+a"(tsc), "=&d"(time) : "r"(page[1]) : "cc");
+		time += page[2];
+	}
+	after = rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
+	wrmsr(GABI_HV_MSR_REFERENCE_TSC, 0);
+	return !time ? 2 : before <= time + 1 && time <= after + 1;
+}
+
+static const char *reference_tsc(void)
+{
+	uint64_t in0 = time_by_page(0), in1 = in_vtl1(time_by_page, 1);
+
+	if (in0 == 2 && in1 == 2)
+		return SKIP("its sequence is 0: this machine's TSC keeps no time");
+	if (in0 != 1 || in1 != 1)
+		return in0 == 1 ? "VTL 1's says another time" : "VTL 0's says another time";
+	return *(volatile uint64_t *)tsc_page[0] || *(volatile uint64_t *)tsc_page[1] ? "it was written to the memory below" : NULL;
 }
 
 static const char *shared_index(void)
@@ -420,6 +626,9 @@ const struct vsm_case vsm_state_cases[] = {
 	ROW(SHARES, "MTRRs", 12),
 	{ SHARES, "HV_X64_MSR_TIME_REF_COUNT", shared_clock, NULL, 0 },
 	{ SHARES, "HV_X64_MSR_VP_INDEX", shared_index, NULL, 0 },
+	{ SHARES, "HV_X64_MSR_VP_RUNTIME", shared_run_time, NULL, 0 },
+	{ SHARES, "MCG_CAP", shared_mcg_cap, NULL, 0 },
+	ROW(SHARES, "MCG_STATUS", 40),
 	ROW(PRIVATE_STATE, "CR0", 13),
 	ROW(PRIVATE_STATE, "CR3", 14),
 	ROW(PRIVATE_STATE, "CR4", 15),
@@ -447,6 +656,9 @@ const struct vsm_case vsm_state_cases[] = {
 	ROW(PRIVATE_STATE, "HV_X64_MSR_SINT5", 37),
 	ROW(PRIVATE_STATE, "HV_X64_MSR_STIMER3_COUNT", 38),
 	ROW(PRIVATE_STATE, "HV_X64_MSR_STIMER3_CONFIG", 39),
+	ROW(PRIVATE_STATE, "FS_BASE", 41),
+	{ PRIVATE_STATE, "the TSC", private_tsc, NULL, 0 },
+	{ PRIVATE_STATE, "each VTL's reference TSC page says the time", reference_tsc, NULL, 0 },
 	{ "HvCallGetVpRegisters", "a higher VTL reads a lower one's private registers", higher_reads_lower, NULL, 0 },
 	{ "HvCallSetVpRegisters", "a higher VTL writes a lower one's private registers", higher_writes_lower, NULL, 0 },
 	{ "HvCallGetVpRegisters", "a lower VTL does not read a higher one's", lower_reads_higher, NULL, 0 },

@@ -59,4 +59,44 @@ vsm_go:
 	pop %rbx
 	cld
 	ret
+
+/*
+ * void vsm_enter_user(const void *code, void *stack): to user mode, with IOPL 3 and RAX and RCX 0. vsm_left_user is where it is left to, with
+ * RSP as in vsm_kernel_rsp.
+ */
+	.globl vsm_enter_user, vsm_left_user, vsm_kernel_rsp
+vsm_enter_user:
+	push %rbx
+	push %rbp
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	pushfq
+	cli
+	mov %rsp, vsm_kernel_rsp(%rip)
+	push $0x23
+	push %rsi
+	push $0x3002
+	push $0x2b
+	push %rdi
+	xor %eax, %eax
+	xor %ecx, %ecx
+	iretq
+vsm_left_user:
+	mov $16, %eax
+	mov %eax, %ds
+	mov %eax, %es
+	popfq
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	ret
+	.bss
+	.balign 8
+vsm_kernel_rsp:
+	.skip 8
 	.section .note.GNU-stack, "", @progbits

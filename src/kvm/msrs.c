@@ -74,7 +74,7 @@ static bool take_windows(struct draft *draft)
 /* What all trust levels share, and what none of them writes often: each write is made in all of them. TLFS vsm, Shared State. */
 static const struct gabi_kvm_msrs common[] = {
 	{ .first = 0x200, .count = 0x20, .writes = 1 }, { .first = 0x250, .count = 1, .writes = 1 }, { .first = 0x258, .count = 2, .writes = 1 },
-	{ .first = 0x268, .count = 8, .writes = 1 }, { .first = 0x2ff, .count = 1, .writes = 1 },
+	{ .first = 0x268, .count = 8, .writes = 1 }, { .first = 0x2ff, .count = 1, .writes = 1 }, { .first = 0x17a /* MCG_STATUS */, .count = 1, .writes = 1 },
 };
 
 /*
