@@ -2,16 +2,39 @@
 # SPDX-License-Identifier: MIT
 # lab_move.sh SOURCE GABI GUEST WHAT HOST HOST [TRIPS]: a guest that works is moved live from the first host to the second, of another
 # kernel, and back, over a network with TLS, under the contract of the first; then saved there, restored, and asked whether it noticed
-# anything. WHAT is "hyperv", and the guest guest/traveller.c; or "vsm", and it is guest/secure.c with a secret in VTL 1.
+# anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure.c with a secret in VTL 1; "nested", and it is
+# guest/nested.c, a hypervisor with a guest of its own; or "linux", and the guest is the first host's own kernel, whose init looks.
 set -uo pipefail
 source=$(readlink -f "$1") gabi=$(readlink -f "$2") guest=$(readlink -f "$3")
 what=$4 hosts=("$5" "$6")
 trips=${7:-1}
 case $what in
-hyperv) options=(--cpus 2 --hyperv) append='cpus=2 pages=128 every=16 hyperv=1' last='STIMER1: goes on' ;;
-vsm) options=(--vsm) append='travel=1' last='the secret is there, and nobody saw it' ;;
+hyperv) options=(--memory 32M --cpus 2 --hyperv) append='cpus=2 pages=128 every=16 hyperv=1' last='STIMER1: goes on' ;;
+vsm) options=(--memory 32M --vsm) append='travel=1' last='the secret is there, and nobody saw it' ;;
+nested) options=(--memory 32M) append='every=64' last='L2: all of its rounds are as they should be' ;;
+linux) options=(--memory 256M --cpus 2 --initrd initrd) append='console=ttyS0 quiet panic=-1' last='the kernel, its files and its clocks are as they were' ;;
 esac
-[[ -z ${GABI_SOAK:-} ]] || trips=50
+if [[ -n ${GABI_SOAK:-} ]]; then
+	[[ $what == linux || $5 == intel-* ]] || trips=50
+elif [[ $what == linux || $what == nested || $5 == intel-* ]]; then
+	echo 'takes minutes: ./dev soak runs it'
+	exit 77
+fi
+
+# The first host's kernel as files/guest, and busybox with our init as files/initrd.
+make_linux() {
+	local found kernel busybox
+	found=$("$source/lab/lab" files "${hosts[0]}") || return
+	kernel=$(find "$(sed -n 1p <<<"$found")" -name 'vmlinuz*' -print -quit)
+	busybox=$(find "$(sed -n 2p <<<"$found")" -type f -name busybox -print -quit)
+	[[ -f $kernel && -f $busybox ]] || { echo "there is no kernel or no busybox for ${hosts[0]}"; return 1; }
+	cp "$kernel" files/guest
+	mkdir -p root/{bin,proc,dev,tmp}
+	cp "$busybox" root/bin/busybox
+	install -m 755 "$source/tests/lab_move_init" root/init
+	(cd root && find . -print0 | cpio --null -o -H newc --quiet -R 0:0) | gzip -1 >files/initrd
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -23,6 +46,7 @@ cp "$guest" files/guest
 while read -r library; do
 	cp -L "$library" files/
 done < <(ldd "$gabi" | sed -nE 's/^[^/]*(\/[^ ]+) .*/\1/p')
+[[ $what != linux ]] || make_linux || exit
 echo 'guests:00112233445566778899aabbccddeeff' >files/psk
 
 cat >files/side.sh <<'END'
@@ -89,7 +113,7 @@ receive() {
 }
 
 # shellcheck disable=SC2086 # the options are words, but for the last
-[ "$side" = B ] || { start run --memory 32M $options --append "$append" guest && works; }
+[ "$side" = B ] || { start run $options --append "$append" guest && works; }
 while [ "$trips" -gt 0 ]; do
 	case $side in
 	A) send && receive ;;

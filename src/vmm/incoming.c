@@ -53,7 +53,9 @@ static int load(struct vmm_incoming *incoming, struct gabi_diag *diag)
 		err = vmm_record_expect(&incoming->stream, VMM_RECORD_GO, &record, diag);
 	if (!err)
 		err = vmm_disk_lock(&incoming->monitor->disk, diag);
-	return err ? err : vmm_record_write(&incoming->stream, VMM_RECORD_RUNNING, NULL, 0, diag);
+	if (!err) /* it is ours, whether they still hear of it or not: by itself the source never runs it again */
+		vmm_record_write(&incoming->stream, VMM_RECORD_RUNNING, NULL, 0, NULL);
+	return err;
 }
 
 static void *run(void *ctx)

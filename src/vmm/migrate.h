@@ -13,7 +13,8 @@
  *                                      <- RUNNING, or REFUSED   and here the source lets go of it
  *
  * Until GO the source can go on at any time. Between GO and RUNNING it cannot know: if the connection breaks just there the guest
- * stays held at the source, and a person decides. It never runs in both places.
+ * stays held at the source, and a person decides. The destination runs it once GO has come, though nobody may hear of it: the source may be
+ * gone. It never runs in both places.
  */
 #ifndef GABI_VMM_MIGRATE_H
 #define GABI_VMM_MIGRATE_H

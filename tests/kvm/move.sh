@@ -104,6 +104,20 @@ is 'restore: and says so' grep -q 'is cut off' said
 is 'restore: no guest at all' status_is 3 "$gabi" restore "$guest"
 is 'restore: no file' status_is 3 "$gabi" restore nowhere
 
+# A full disk: the monitor writes into a file of a file system that nobody else sees.
+saves_on_full_disk() {
+	mkdir narrow
+	# shellcheck disable=SC2016 # it is for the other shell
+	unshare -rm sh -c 'mount -t tmpfs -o size=64k full narrow && { "$1" save full narrow/file; status=$?; ls -A narrow; exit $status; }' sh "$gabi"
+}
+
+boot full && first=$pid
+is 'save: on a full disk says so' status_is 4 saves_on_full_disk
+is 'save: and why' grep -q 'No space left on device' said
+is 'save: and leaves nothing' test "$(wc -l <said)" = 1
+is 'save: and the guest goes on' works_on full
+is 'save: which ends well' ends_well "$first"
+
 # ---- migrate ----
 
 boot three && source=$pid

@@ -2,7 +2,9 @@
 /* A guest that works moves between two monitors, by a link that is sound, slow, cut, or alters what goes through it. */
 #include "traveller.h"
 
+#include "vmm/boot.h"
 #include "vmm/migrate.h"
+#include "vmm/monitor_own.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +22,10 @@
 /* ---- a link ---- */
 
 /* On a link that may fall silent one waits as long as that; on a sound one as long as a busy machine may need. */
-enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000, PATIENT_MS = 60000 };
+enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000, PATIENT_MS = 60000, BEGINNING = 16, RECORD_HEAD = 24 };
+
+/* What a link does with the first message of a kind: how far it comes, whether it is altered, or whether the link falls silent instead. */
+enum deed { NOTHING, CUT_INSIDE, CUT_BEHIND, ALTER, SILENCE };
 
 struct link {
 	int near[2], far[2];   /* [0] the monitor's, [1] the link's */
@@ -30,22 +35,88 @@ struct link {
 	/* What it does to the byte of that number. */
 	long cut[2], alter[2];
 	long slow_ns;          /* for each KiB forth */
+	/* What it does with messages. */
+	enum deed deed;
+	enum vmm_record kind;
+	void (*silent)(void);  /* is called when it has fallen so */
+	bool is_silent;
+	struct framing {
+		unsigned char head[RECORD_HEAD];
+		size_t head_len;
+		uint64_t rest;     /* of the message, or of the beginning */
+		bool begun;
+	} framing[2];
+	atomic_uint messages[VMM_RECORD_COUNT]; /* that came by, whole or not */
 };
+
 
 static void sleep_ns(long ns)
 {
 	nanosleep(&(struct timespec){ ns / 1000000000, ns % 1000000000 }, NULL);
 }
 
+/* The head of a message has come by, which begins at that byte: now it is known where its bytes are that are to suffer. */
+static void see_message(struct link *link, int way, long start, enum vmm_record kind, uint64_t len)
+{
+	long end = start + RECORD_HEAD + (long)len;
+
+	if (kind >= VMM_RECORD_COUNT || atomic_fetch_add(&link->messages[kind], 1) || kind != link->kind)
+		return;
+	switch (link->deed) {
+	case NOTHING:
+		break;
+	case CUT_INSIDE:
+		link->cut[way] = (start + end) / 2;
+		break;
+	case CUT_BEHIND:
+		link->cut[way] = end;
+		break;
+	case ALTER:
+		link->alter[way] = (start + end) / 2;
+		break;
+	case SILENCE:
+		link->is_silent = true;
+		link->silent();
+		break;
+	}
+}
+
+/* Follows the messages in what comes by (vmm/stream.h). */
+static void look_at(struct link *link, int way, const unsigned char *bytes, long len, long first)
+{
+	struct framing *framing = &link->framing[way];
+
+	if (!framing->begun)
+		framing->rest = BEGINNING;
+	framing->begun = true;
+	for (long at = 0; at < len; at++) {
+		if (framing->rest) {
+			framing->rest--;
+			continue;
+		}
+		framing->head[framing->head_len++] = bytes[at];
+		if (framing->head_len < RECORD_HEAD)
+			continue;
+		framing->head_len = 0;
+		framing->rest = vmm_get(framing->head + 8, 8);
+		see_message(link, way, first + at + 1 - RECORD_HEAD, (enum vmm_record)vmm_get(framing->head, 4), framing->rest);
+	}
+}
+
 /* False at the end. */
 static bool pass(struct link *link, int way, int from, int to)
 {
 	unsigned char bytes[1024];
-	long done = atomic_load(&link->passed[way]), cut = link->cut[way], alter = link->alter[way];
+	long done = atomic_load(&link->passed[way]), cut, alter;
 	ssize_t len = recv(from, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (len <= 0)
 		return len < 0;
+	look_at(link, way, bytes, len, done);
+	if (link->is_silent)
+		return true;
+	cut = link->cut[way] < 0 || link->cut[way] > done ? link->cut[way] : done; /* a part of a head may have passed */
+	alter = link->alter[way];
 	if (cut >= 0 && done + len > cut)
 		len = cut - done;
 	if (alter >= done && alter < done + len)
@@ -80,7 +151,7 @@ static void *carry(void *ctx)
 				continue;
 			open[way] = false;
 			shutdown(to, SHUT_WR);
-			if (atomic_load(&link->passed[way]) == link->cut[way])
+			if (link->cut[way] >= 0 && atomic_load(&link->passed[way]) >= link->cut[way])
 				open[FORTH] = open[BACK] = false;
 		}
 	}
@@ -291,6 +362,38 @@ static void migrate__other_shape__refused_before_memory(void **state)
 	assert_int_equal(trip.err, GABI_ERR_CONFLICT);
 	assert_string_equal(trip.diag.text, "the other side says: the guest has 1 virtual processors, and here are 2");
 	assert_int_equal(trip.moved.rounds, 0);
+	assert_int_equal(trip.link.messages[VMM_RECORD_PAGES], 0);
+	traveller_wait(&guests[0], "turn", 1);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+/* It knows of nothing: what is judged by it is the states, for the contract was before there was a monitor. */
+static struct gabi_host *unknown_host(void)
+{
+	struct gabi_host *host = gabi_host_new(GABI_ARCH_X86, GABI_VIEW_KVM, NULL);
+	struct gabi_diag diag = { 0 };
+
+	assert_non_null(host);
+	assert_int_equal(gabi_host_seal(host, &diag), 0);
+	return host;
+}
+
+static void migrate__state_that_cannot_be_loaded__refused_before_memory(void **state)
+{
+	struct trip trip;
+
+	(void)state;
+	begin(true, 1);
+	traveller_new_incoming(&guests[1], true, 1);
+	gabi_host_free(guests[1].terms.host);
+	guests[1].terms.host = unknown_host();
+	guests[1].monitor->options.forced = false;
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	assert_int_equal(trip.err, GABI_ERR_CONFLICT);
+	if (!strstr(trip.diag.text, "this host cannot load the guest's state"))
+		fail_msg("it says: %s", trip.diag.text);
+	assert_int_equal(trip.link.messages[VMM_RECORD_REHEARSAL], 1);
+	assert_int_equal(trip.link.messages[VMM_RECORD_PAGES], 0);
 	traveller_wait(&guests[0], "turn", 1);
 	assert_int_equal(traveller_end(&guests[0]), 0);
 }
@@ -396,6 +499,91 @@ static void migrate__altered_at_any_byte__is_refused(void **state)
 	assert_int_equal(traveller_end(&guests[0]), 0);
 }
 
+/* ---- each message ---- */
+
+static const struct message {
+	const char *name;
+	enum vmm_record kind;
+} messages[] = {
+	{ "MACHINE", VMM_RECORD_MACHINE }, { "CONTRACT", VMM_RECORD_CONTRACT }, { "REHEARSAL", VMM_RECORD_REHEARSAL }, { "READY", VMM_RECORD_READY },
+	{ "PAGES", VMM_RECORD_PAGES }, { "ROUND", VMM_RECORD_ROUND }, { "STATE", VMM_RECORD_STATE }, { "DEVICES", VMM_RECORD_DEVICES },
+	{ "HYPERV", VMM_RECORD_HYPERV }, { "END", VMM_RECORD_END }, { "RESTORED", VMM_RECORD_RESTORED }, { "GO", VMM_RECORD_GO },
+	{ "RUNNING", VMM_RECORD_RUNNING },
+};
+
+enum { MESSAGES = sizeof(messages) / sizeof(messages[0]) };
+
+static atomic_bool silenced;
+
+static void fall_silent(void)
+{
+	atomic_store(&silenced, true);
+}
+
+/* May the source have sent GO when that has happened? Only then it cannot know. */
+static bool may_be_in_doubt(enum deed deed, enum vmm_record kind)
+{
+	return kind == VMM_RECORD_GO || kind == VMM_RECORD_RUNNING || (kind == VMM_RECORD_RESTORED && deed == CUT_BEHIND);
+}
+
+static void try_deed(enum deed deed, const struct message *message, const struct vmm_migrate_options *options)
+{
+	struct link bad = sound;
+	struct trip trip;
+	long at = (long)(message - messages);
+
+	bad.deed = deed;
+	bad.kind = message->kind;
+	bad.silent = fall_silent;
+	go(&trip, &guests[0], &guests[1], &bad, options);
+	if (!trip.link.messages[message->kind])
+		fail_msg("there is no message %s", message->name);
+	if (trip.moved.in_doubt && !may_be_in_doubt(deed, message->kind))
+		fail_msg("deed %d with %s: in doubt, and GO was not sent", deed, message->name);
+	if (!trip.far.err) { /* it runs there: here it must be held */
+		if (trip.err && !trip.moved.in_doubt)
+			fail_msg("deed %d with %s: it runs in both places", deed, message->name);
+		traveller_wait(&guests[1], "turn", 1);
+		traveller_end(&guests[1]);
+	}
+	must_be_in_one_place(&trip, message->name, at);
+}
+
+/* Seen from one side, the other side that is killed is a link that is cut: tests/kvm/move.sh kills them. */
+static void migrate__link_cut_at_each_message__guest_is_in_one_place(void **state)
+{
+	(void)state;
+	begin(true, 1);
+	for (size_t i = 0; i < MESSAGES; i++)
+		for (enum deed deed = CUT_INSIDE; deed <= CUT_BEHIND; deed++)
+			if (deed != CUT_BEHIND || messages[i].kind != VMM_RECORD_RUNNING) /* then it has arrived */
+				try_deed(deed, &messages[i], NULL);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+static void migrate__each_message_altered__is_refused(void **state)
+{
+	(void)state;
+	begin(true, 1);
+	for (size_t i = 0; i < MESSAGES; i++)
+		try_deed(ALTER, &messages[i], NULL);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+/* The link falls silent, and somebody has enough of it: at once, but where nobody may interrupt. */
+static void migrate__cancelled_at_each_message__goes_on_here(void **state)
+{
+	const struct vmm_migrate_options options = { .cancelled = &silenced };
+
+	(void)state;
+	begin(true, 1);
+	for (size_t i = 0; i < MESSAGES; i++) {
+		atomic_store(&silenced, false);
+		try_deed(SILENCE, &messages[i], &options);
+	}
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
 static void end_guest(void *ctx, const struct vmm_progress *progress)
 {
 	(void)ctx;
@@ -423,8 +611,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(migrate__slow_link__guest_is_slowed_down_until_it_fits, free_guests),
 		cmocka_unit_test_teardown(migrate__cancelled_at_any_time__goes_on_here, free_guests),
 		cmocka_unit_test_teardown(migrate__other_shape__refused_before_memory, free_guests),
+		cmocka_unit_test_teardown(migrate__state_that_cannot_be_loaded__refused_before_memory, free_guests),
 		cmocka_unit_test_teardown(migrate__link_cut_at_any_byte__guest_is_in_one_place, free_guests),
 		cmocka_unit_test_teardown(migrate__altered_at_any_byte__is_refused, free_guests),
+		cmocka_unit_test_teardown(migrate__link_cut_at_each_message__guest_is_in_one_place, free_guests),
+		cmocka_unit_test_teardown(migrate__each_message_altered__is_refused, free_guests),
+		cmocka_unit_test_teardown(migrate__cancelled_at_each_message__goes_on_here, free_guests),
 		cmocka_unit_test_teardown(migrate__guest_ends_meanwhile__says_so, free_guests),
 	};
 
