@@ -16,7 +16,7 @@ static bool read_at(int file, void *to, size_t len, off_t at)
 }
 
 /* Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD. */
-static off_t find(int file)
+static off_t find(int file, const char *wanted)
 {
 	struct kvm_stats_header header;
 	struct kvm_stats_desc descriptor;
@@ -30,7 +30,7 @@ static off_t find(int file)
 		if (!read_at(file, &descriptor, sizeof(descriptor), at) ||
 		    !read_at(file, name, header.name_size, at + (off_t)sizeof(descriptor)))
 			return 0;
-		if (!strncmp(name, "exits", header.name_size) && descriptor.size == 1)
+		if (!strncmp(name, wanted, header.name_size) && descriptor.size == 1)
 			return (off_t)header.data_offset + (off_t)descriptor.offset;
 	}
 	return 0;
@@ -41,8 +41,10 @@ struct exits exits_open(int vcpu)
 	struct exits exits = { .file = ioctl(vcpu, KVM_GET_STATS_FD, NULL) };
 
 	if (exits.file >= 0)
-		exits.at = find(exits.file);
-	if (!exits.at)
+		exits.at = find(exits.file, "exits");
+	if (exits.at)
+		exits.blocking_at = find(exits.file, "blocking");
+	else
 		kvm_close(exits.file);
 	return exits;
 }
@@ -51,10 +53,17 @@ void exits_close(struct exits *exits)
 {
 	if (exits->at)
 		kvm_close(exits->file);
-	exits->at = 0;
+	exits->at = exits->blocking_at = 0;
 }
 
 bool exits_read(const struct exits *exits, uint64_t *ret_count)
 {
 	return exits->at && read_at(exits->file, ret_count, sizeof(*ret_count), exits->at);
+}
+
+bool exits_is_blocking(const struct exits *exits)
+{
+	uint64_t blocking = 0;
+
+	return exits->blocking_at && read_at(exits->file, &blocking, sizeof(blocking), exits->blocking_at) && blocking;
 }
