@@ -157,6 +157,13 @@ int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp)
 	return (int)(answer(1) & 1);
 }
 
+int gabi_kvm_vp_waits(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	(void)machine;
+	is_there(vp, vtl);
+	return (int)(answer(1) & 1);
+}
+
 struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	(void)machine;

@@ -177,6 +177,12 @@ GABI_API int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, uns
 /* Behind the run: 1: it rested until the kick, and nothing came. Its thread. */
 GABI_API int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp);
 
+/*
+ * 1: the processor waits in KVM now, because it rests, or nobody has started it. 0: it runs, or this KVM does not say. Any thread, for
+ * machines with more than one VTL; nobody is disturbed.
+ */
+GABI_API int gabi_kvm_vp_waits(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
 /* Makes gabi_kvm_vp_run return KICKED soon, or at once when it is next called. When it does nothing of an earlier exit is open in
  * that VTL. Any thread. */
 GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);

@@ -240,6 +240,11 @@ int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 	return 0;
 }
 
+int gabi_kvm_vp_waits(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return is_there(machine, vp, vtl) && machine->level[vtl].shared && exits_is_blocking(&machine->level[vtl].shared[vp].exits);
+}
+
 int vtl_finish(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct shared *shared = machine->level[vtl].shared ? &machine->level[vtl].shared[vp] : NULL;

@@ -7,6 +7,7 @@
  * when its timer is due, and from time to time as long as a higher level runs anywhere, for only those send interrupts past the engine.
  */
 #include "hyperv_own.h"
+#include "pace.h"
 
 #include "base/base.h"
 
@@ -15,11 +16,9 @@
 #include <string.h>
 #include <time.h>
 
-#define LOOK_NS 1000000u /* how often, as long as levels may send each other interrupts that nobody hears */
-#define TRY_NS   1000000u   /* so long a processor runs without an exit until it is looked at: does it wait in HLT? */
 #define LOOK_REST_NS 4000000u /* how often it is looked at whether an interrupt has ended its rest */
 #define REST_NS  256000000u /* the longest that one rests before the guest is let go on for a moment */
-#define PROBE_NS 100000u    /* for how long */
+#define PROBE_NS 100000u    /* for how long, on a machine that is not slow */
 
 enum { GENERAL_PROTECTION = 13, NOT_HELD = -1, INSTRUCTION = 16 };
 
@@ -34,14 +33,17 @@ struct vsm_vp {
 	atomic_int held;        /* the VTL that must not run, or NOT_HELD */
 	bool ran;               /* of its own thread: the engine knows that it was started */
 	_Atomic uint64_t timer_at[GABI_KVM_VTLS_MAX]; /* host's ns, of each local APIC; UINT64_MAX: none */
-	bool kicked, rests;     /* its last run was ended by a kick; it rests in HLT; of its own thread */
-	uint64_t try_at, pause; /* until when, host's ns, and for how long; of its own thread */
-	_Atomic uint64_t due;   /* when to kick it because of that; 0: it has left the guest by itself since */
+	bool kicked, rests, probed; /* its last run was ended by a kick; it rests in HLT; its rest was ended to see; of its own thread */
+	uint64_t left_at, pause; /* when a kick ended its run, host's ns, else 0; for how long it rests; of its own thread */
+	_Atomic uint64_t until;  /* the end of its rest, UINT64_MAX: it does not rest */
+	_Atomic uint64_t due;    /* when to look at it because of that; 0: it has left the guest by itself since */
+	_Atomic uint64_t alone;  /* for how long it may run without an exit until then */
 };
 
 struct vmm_vsm {
 	struct vsm_vp *vp;
 	atomic_bool busy;        /* a higher level ran since the last look */
+	_Atomic uint64_t cost;   /* of a look, as pace.h measures it */
 	uint64_t look_at;        /* when to look because of that, host's ns; 0: not yet known; of the thread of timers */
 	atomic_bool ports[GABI_KVM_VTLS_MAX]; /* accesses of ports are intercepted in that VTL */
 	size_t registers;        /* rows of gabi/hv_reg.def */
@@ -59,6 +61,16 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t shortest(const struct vmm_hyperv *hyperv)
+{
+	return vmm_pace_shortest(atomic_load_explicit(&hyperv->vsm->cost, memory_order_relaxed), hyperv->options.cpus);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
 }
 
 unsigned vmm_vsm_current(const struct vmm_hyperv *hyperv, unsigned vp)
@@ -418,6 +430,14 @@ static bool is_held(const struct vmm_hyperv *hyperv, unsigned vp)
 	return atomic_load(&vp_of(hyperv, vp)->held) == (int)vmm_vsm_current(hyperv, vp);
 }
 
+/* When to look at one that rests: does it still? */
+static uint64_t look_rest_ns(const struct vmm_hyperv *hyperv)
+{
+	uint64_t least = shortest(hyperv);
+
+	return least < LOOK_REST_NS ? LOOK_REST_NS : least;
+}
+
 /*
  * HLT of a lower level is no exit (docs/vsm.md), and one who waits there would keep this machine's processor busy. So who was kicked out of the
  * guest and seems to wait rests in KVM instead. Only the guest knows for certain: now and then it is let go on for a moment.
@@ -425,29 +445,45 @@ static bool is_held(const struct vmm_hyperv *hyperv, unsigned vp)
 static void rest(struct vmm_hyperv *hyperv, unsigned vp)
 {
 	struct vsm_vp *me = vp_of(hyperv, vp);
+	uint64_t now, until = atomic_load(&me->until), alone = atomic_load(&me->alone), least;
 	bool undisturbed;
-	uint64_t now;
 
 	if (!me->kicked) {
-		me->rests = false;
-		me->pause = TRY_NS;
+		me->rests = me->probed = false;
+		atomic_store(&me->until, UINT64_MAX);
 		atomic_store_explicit(&me->due, 0, memory_order_relaxed);
 		return;
 	}
 	now = now_ns();
+	least = shortest(hyperv);
 	undisturbed = me->rests && gabi_kvm_vp_rested(hyperv->machine, vp);
-	if (undisturbed && now >= me->try_at) {
+	if (undisturbed && now >= until) {
 		me->rests = false;
-		atomic_store(&me->due, now + PROBE_NS);
+		me->probed = true;
+		atomic_store(&me->until, UINT64_MAX);
+		atomic_store(&me->due, now + PROBE_NS + least / 8);
 		hyperv->options.wake(hyperv->options.ctx);
 		return;
 	}
-	if (!undisturbed) {
-		me->pause = me->rests ? TRY_NS : me->pause * 2 < REST_NS ? me->pause * 2 : REST_NS;
-		me->try_at = now + me->pause;
-	}
 	me->rests = gabi_kvm_vp_rest(hyperv->machine, vp, vmm_vsm_current(hyperv, vp));
-	atomic_store(&me->due, me->try_at < now + LOOK_REST_NS ? me->try_at : now + LOOK_REST_NS);
+	if (me->rests && !undisturbed) {
+		me->pause = me->probed ? earlier(me->pause * 2, REST_NS) : least;
+		until = now + me->pause;
+	}
+	alone = me->rests ? least : vmm_pace_next(alone, least);
+	me->probed = false;
+	atomic_store(&me->until, me->rests ? until : UINT64_MAX);
+	atomic_store(&me->alone, alone);
+	atomic_store(&me->due, me->rests ? earlier(now + look_rest_ns(hyperv), until) : now + alone);
+}
+
+/* From a kick's exit to the next entry. */
+static void measure(struct vmm_vsm *vsm, struct vsm_vp *me)
+{
+	if (me->left_at)
+		atomic_store_explicit(&vsm->cost, vmm_pace_cost(atomic_load_explicit(&vsm->cost, memory_order_relaxed), now_ns() - me->left_at),
+				      memory_order_relaxed);
+	me->left_at = 0;
 }
 
 /*
@@ -491,6 +527,7 @@ bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 	}
 	me->wakes_seen = atomic_load(&me->wakes);
 	rest(hyperv, vp);
+	measure(hyperv->vsm, me);
 	return true;
 }
 
@@ -502,6 +539,7 @@ void vmm_vsm_left(struct vmm_hyperv *hyperv, unsigned vp, bool runs)
 		return;
 	me = vp_of(hyperv, vp);
 	me->kicked = !runs;
+	me->left_at = runs ? 0 : now_ns();
 	pthread_mutex_unlock(&me->lock);
 	if (runs && !me->ran) {
 		me->ran = true;
@@ -527,12 +565,14 @@ static bool is_due(struct vsm_vp *vp, uint64_t now, uint64_t *ret_next)
 }
 
 /* Is it time to look at all, because higher levels ran? */
-static bool is_look_due(struct vmm_vsm *vsm, uint64_t now)
+static bool is_look_due(const struct vmm_hyperv *hyperv, uint64_t now)
 {
+	struct vmm_vsm *vsm = hyperv->vsm;
+
 	if (!atomic_load(&vsm->busy))
 		return false;
 	if (!vsm->look_at)
-		vsm->look_at = now + LOOK_NS;
+		vsm->look_at = now + shortest(hyperv);
 	if (now < vsm->look_at)
 		return false;
 	vsm->look_at = 0;
@@ -540,21 +580,28 @@ static bool is_look_due(struct vmm_vsm *vsm, uint64_t now)
 	return true;
 }
 
-/* In how many ns to look again; who runs in the highest level waits in KVM by itself. */
+/* In how many ns to look again; who runs in the highest level waits in KVM by itself. One that waits in KVM is not disturbed. */
 static uint64_t look_who_waits(struct vmm_hyperv *hyperv, unsigned vp, uint64_t now)
 {
 	struct vsm_vp *me = vp_of(hyperv, vp);
-	uint64_t due = 0;
+	uint64_t due = 0, alone = atomic_load(&me->alone), until = atomic_load(&me->until);
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	bool waits;
 
-	if (vmm_vsm_current(hyperv, vp) + 1 == hyperv->config.vtl_count)
+	if (vtl + 1 == hyperv->config.vtl_count)
 		return UINT64_MAX;
-	if (atomic_compare_exchange_strong(&me->due, &due, now + TRY_NS))
-		return TRY_NS;
+	if (!alone)
+		alone = shortest(hyperv);
+	if (atomic_compare_exchange_strong(&me->due, &due, now + alone))
+		return alone;
 	if (due > now)
 		return due - now;
-	atomic_store(&me->due, now + LOOK_REST_NS);
-	gabi_kvm_vp_kick(hyperv->machine, vp);
-	return LOOK_REST_NS;
+	waits = now < until && gabi_kvm_vp_waits(hyperv->machine, vp, vtl);
+	due = earlier(now + look_rest_ns(hyperv), waits ? until : UINT64_MAX);
+	atomic_store(&me->due, due);
+	if (!waits)
+		gabi_kvm_vp_kick(hyperv->machine, vp);
+	return due - now;
 }
 
 uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
@@ -565,7 +612,7 @@ uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
 
 	if (!vsm)
 		return next;
-	looks = is_look_due(vsm, now);
+	looks = is_look_due(hyperv, now);
 	for (unsigned i = 0; i < hyperv->options.cpus; i++) {
 		struct vsm_vp *vp = vp_of(hyperv, i);
 		unsigned enabled = gabi_hv_enabled_vtls(hyperv->hv, i);
@@ -580,7 +627,7 @@ uint64_t vmm_vsm_tick(struct vmm_hyperv *hyperv)
 			gabi_kvm_vp_kick(hyperv->machine, i);
 	}
 	if (atomic_load(&vsm->busy) && !vsm->look_at)
-		vsm->look_at = now + LOOK_NS;
+		vsm->look_at = now + shortest(hyperv);
 	return vsm->look_at && vsm->look_at - now < next ? vsm->look_at - now : next;
 }
 
@@ -817,6 +864,7 @@ static void init_vp(struct vsm_vp *vp)
 {
 	pthread_mutex_init(&vp->lock, NULL);
 	atomic_init(&vp->held, NOT_HELD);
+	atomic_init(&vp->until, UINT64_MAX);
 	for (unsigned vtl = 0; vtl < GABI_KVM_VTLS_MAX; vtl++)
 		atomic_init(&vp->timer_at[vtl], UINT64_MAX);
 }
