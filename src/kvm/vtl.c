@@ -312,11 +312,7 @@ static bool would_deliver(const struct kvm_lapic_state *apic)
 	return wanted >= 0 && wanted >> 4 > priority >> 4;
 }
 
-/*
- * KVM hands the local APIC's timer on to the APIC when the virtual processor is entered. With a signal pending it is entered as far
- * as that, and not into the guest.
- */
-static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct {
 		struct kvm_signal_mask head;
@@ -344,6 +340,38 @@ static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned
 	ioctl(vcpu, KVM_SET_SIGNAL_MASK, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return ret && (saved == EINTR || saved == EAGAIN) ? 0 : -1;
+}
+
+/* Is it certain that the level's guest does not run a guest of its own with VMX? In there CR4.VMXE is set too. */
+static bool has_no_vmx_guest(const struct kvm_run *run)
+{
+	enum { CR4_VMXE = 1 << 13 };
+
+	return run->kvm_valid_regs & KVM_SYNC_X86_SREGS && !(run->s.regs.sregs.cr4 & CR4_VMXE);
+}
+
+/*
+ * KVM hands the local APIC's timer on to the APIC when the virtual processor is entered. With a signal pending it is entered as far
+ * as that, and not into the guest. On Intel the timer may be the one of VMX, which runs only in the guest, and is made a timer of the host's only for
+ * a processor that waits in HLT. So it is said to, for that moment. A guest of the guest would keep it in its state.
+ */
+static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct kvm_mp_state state;
+	int vcpu = vcpu_of(machine, vp, vtl), err;
+	bool waits;
+
+	if (kvm_ioctl(vcpu, KVM_GET_MP_STATE, &state))
+		return -1;
+	waits = state.mp_state == KVM_MP_STATE_RUNNABLE && has_no_vmx_guest(run_of(machine, vp, vtl));
+	if (!waits)
+		return enter_with_signal(machine, vp, vtl);
+	state.mp_state = KVM_MP_STATE_HALTED;
+	if (kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state))
+		return -1;
+	err = enter_with_signal(machine, vp, vtl);
+	state.mp_state = KVM_MP_STATE_RUNNABLE;
+	return kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state) ? -1 : err;
 }
 
 static uint64_t deadline_ns(const struct gabi_kvm_machine *machine, int vcpu)
