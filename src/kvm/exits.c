@@ -6,6 +6,7 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { NAME_MAX_LEN = 64, DESCRIPTORS_MAX = 1024 };
@@ -58,7 +59,8 @@ void exits_close(struct exits *exits)
 
 bool exits_read(const struct exits *exits, uint64_t *ret_count)
 {
-	return exits->at && read_at(exits->file, ret_count, sizeof(*ret_count), exits->at);
+	/* Not by pread(3): it looks first whether its thread is to be ended. */
+	return exits->at && syscall(SYS_pread64, exits->file, ret_count, sizeof(*ret_count), exits->at) == (long)sizeof(*ret_count);
 }
 
 bool exits_is_blocking(const struct exits *exits)

@@ -33,6 +33,7 @@ struct gabi_kvm_machine {
 		bool rests, rested; /* KVM was told that it is halted; and it was so to the end of the last run; of its own thread */
 	} *call; /* of each virtual processor */
 	size_t run_len, xsave_len;
+	size_t xsave_used;   /* of xsave_len: what the guest's components reach */
 	bool has_xcr0;       /* the guest has XSETBV */
 	uint64_t tsc_hz;
 	uint64_t tsc_offset; /* from this machine's TSC to the guest's */

@@ -8,6 +8,7 @@
 
 #include <gabi/vocab.h>
 
+#include <cpuid.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,12 +31,44 @@ struct shared {
 
 /* ---- making ---- */
 
+/* Where in the image that KVM_GET_XSAVE gives: Intel SDM volume 1, Legacy Region of an XSAVE Area. */
+enum {
+	FCW_AT = 0, FSW_AT = 2, FTW_AT = 4, FOP_AT = 6, FIP_AT = 8, FDP_AT = 16, MXCSR_AT = 24, ST_AT = 32, XMM_AT = 160, XMM_END = 416,
+	EXTENDED_AT = 576,
+};
+
 static bool has_xsave(const struct gabi_contract *contract)
 {
 	static const struct gabi_key features = { .space = GABI_SPACE_CPUID, .index = 1, .part = GABI_ECX };
 	const struct gabi_word *word = gabi_contract_find(contract, &features, GABI_VP_ALL);
 
 	return !word || word->value >> 26 & 1;
+}
+
+/* The components that a guest may have. One whose contract does not say may have all. */
+static uint64_t components_of(const struct gabi_contract *contract)
+{
+	struct gabi_key key = { .space = GABI_SPACE_CPUID, .index = 0xd, .part = GABI_EAX };
+	const struct gabi_word *low = gabi_contract_find(contract, &key, GABI_VP_ALL), *high;
+
+	key.part = GABI_EDX;
+	high = gabi_contract_find(contract, &key, GABI_VP_ALL);
+	return (low ? low->value : UINT32_MAX) | (high ? high->value : UINT32_MAX) << 32;
+}
+
+/* Where the last of them ends. Behind it KVM has zeros, which need not be compared at each switch. */
+static size_t used_of(const struct gabi_contract *contract, size_t len)
+{
+	uint64_t components = components_of(contract);
+	size_t used = EXTENDED_AT;
+
+	for (unsigned i = 2; i < 63; i++) {
+		unsigned size = 0, at = 0, ecx, edx;
+
+		if (components >> i & 1 && __get_cpuid_count(0xd, i, &size, &at, &ecx, &edx) && (size_t)at + size > used)
+			used = (size_t)at + size;
+	}
+	return used < len ? used : len;
 }
 
 static int init_shared(struct gabi_kvm_machine *machine, struct level *level, struct gabi_diag *diag)
@@ -112,6 +145,7 @@ int vtl_init(struct gabi_kvm_machine *machine, const struct gabi_contract *contr
 	int err = 0;
 
 	machine->xsave_len = len > sizeof(struct kvm_xsave) ? len : sizeof(struct kvm_xsave);
+	machine->xsave_used = used_of(contract, machine->xsave_len);
 	machine->has_xcr0 = has_xsave(contract);
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++) {
 		err = init_shared(machine, &machine->level[vtl], diag);
@@ -198,24 +232,60 @@ static int carry_xcr0(int from_vcpu, int to_vcpu, struct shared *from, struct sh
 	if (!(same && from->has_xcrs) && kvm_ioctl(from_vcpu, KVM_GET_XCRS, &from->xcrs))
 		return -1;
 	from->has_xcrs = true;
-	if (to->has_xcrs && !memcmp(&from->xcrs, &to->xcrs, sizeof(to->xcrs)))
+	if (to->has_xcrs && from->xcrs.xcrs[0].value == to->xcrs.xcrs[0].value) /* there is no other */
 		return 0;
 	to->xcrs = from->xcrs;
 	to->has_xcrs = true;
 	return kvm_ioctl(to_vcpu, KVM_SET_XCRS, &to->xcrs);
 }
 
-/* Whether a guest has touched its floating point state nothing tells; so it is read each time. */
-static int carry_xsave(size_t len, int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+/*
+ * KVM_SET_FPU costs half of KVM_SET_XSAVE, and sets the registers of x87 and SSE. MXCSR and the list of components that are not in their first
+ * state (XSTATE_BV) it leaves as they are: so these have to be the same, and what lies behind. FTW it takes for a byte.
+ */
+static bool differs_in_fpu_alone(const unsigned char *from, const unsigned char *to, size_t used)
 {
+	return !from[FTW_AT + 1] && !memcmp(from + MXCSR_AT, to + MXCSR_AT, ST_AT - MXCSR_AT) && !memcmp(from + XMM_END, to + XMM_END, used - XMM_END);
+}
+
+static int set_fpu(int vcpu, const unsigned char *from)
+{
+	struct kvm_fpu fpu;
+
+	fpu.ftwx = from[FTW_AT];
+	fpu.pad1 = 0;
+	fpu.pad2 = 0;
+	memcpy(&fpu.fcw, from + FCW_AT, sizeof(fpu.fcw));
+	memcpy(&fpu.fsw, from + FSW_AT, sizeof(fpu.fsw));
+	memcpy(&fpu.last_opcode, from + FOP_AT, sizeof(fpu.last_opcode));
+	memcpy(&fpu.last_ip, from + FIP_AT, sizeof(fpu.last_ip));
+	memcpy(&fpu.last_dp, from + FDP_AT, sizeof(fpu.last_dp));
+	memcpy(&fpu.mxcsr, from + MXCSR_AT, sizeof(fpu.mxcsr));
+	memcpy(fpu.fpr, from + ST_AT, sizeof(fpu.fpr));
+	memcpy(fpu.xmm, from + XMM_AT, sizeof(fpu.xmm));
+	return kvm_ioctl(vcpu, KVM_SET_FPU, &fpu);
+}
+
+/* Whether a guest has touched its floating point state nothing tells; so it is read each time. */
+static int carry_xsave(size_t len, size_t used, int from_vcpu, int to_vcpu, struct shared *from, struct shared *to)
+{
+	bool known = to->has_xsave;
+	int ret;
+
 	if (kvm_ioctl(from_vcpu, len > sizeof(struct kvm_xsave) ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, from->xsave))
 		return -1;
 	from->has_xsave = true;
-	if (to->has_xsave && !memcmp(from->xsave, to->xsave, len))
+	if (known && !memcmp(from->xsave, to->xsave, used))
 		return 0;
-	memcpy(to->xsave, from->xsave, len);
-	to->has_xsave = true;
-	return kvm_ioctl(to_vcpu, KVM_SET_XSAVE, to->xsave);
+	if (known && differs_in_fpu_alone(from->xsave, to->xsave, used)) {
+		ret = set_fpu(to_vcpu, from->xsave);
+		used = XMM_END;
+	} else {
+		ret = kvm_ioctl(to_vcpu, KVM_SET_XSAVE, from->xsave);
+	}
+	memcpy(to->xsave, from->xsave, used);
+	to->has_xsave = !ret;
+	return ret;
 }
 
 int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag)
@@ -233,7 +303,7 @@ int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 	same = has_left_once(ours);
 	carry_general(run_of(machine, vp, from), run_of(machine, vp, to));
 	if (carry_cr2(machine, vp, from, to) || carry_debug(a, b, ours, theirs, same) ||
-	    (machine->has_xcr0 && carry_xcr0(a, b, ours, theirs, same)) || carry_xsave(machine->xsave_len, a, b, ours, theirs))
+	    (machine->has_xcr0 && carry_xcr0(a, b, ours, theirs, same)) || carry_xsave(machine->xsave_len, machine->xsave_used, a, b, ours, theirs))
 		return kvm_refused(diag, "carry a virtual processor's registers to another trust level");
 	ours->left = true;
 	theirs->left = false;
