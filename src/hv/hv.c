@@ -126,6 +126,7 @@ static void copy_config(struct gabi_hv *hv, const struct gabi_hv_config *config)
 		hv->call_ok[i] = gabi_hv_meets(hv, call_need[i]);
 	for (unsigned i = 0; i < MSR_ROWS; i++)
 		hv->msr_ok[i] = gabi_hv_meets(hv, msr_need[i]);
+	hv->vsm_ok = gabi_hv_meets(hv, NEED_VSM);
 	gabi_hv_pave(hv);
 }
 

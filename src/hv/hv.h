@@ -207,6 +207,7 @@ struct gabi_hv {
 	struct way way[PLAIN_CODES];
 	uint64_t first_bank;        /* the virtual processors of bank 0 */
 	uint8_t msr_ok[MSR_ROWS];
+	bool vsm_ok;
 	uint8_t digest[GABI_DIGEST_LEN];
 	struct vtl_common common[GABI_HV_VTLS_MAX];
 	uint64_t protect_bytes;

@@ -249,7 +249,7 @@ static unsigned get_register(struct call *call, struct vp *vp, unsigned vtl, uin
 	case CPU:
 		return status_of(hv->ops.read_reg(hv->ops.ctx, vp->index, vtl, number, ret_value));
 	default:
-		if (!gabi_hv_meets(hv, NEED_VSM))
+		if (!hv->vsm_ok)
 			return GABI_HV_STATUS_ACCESS_DENIED;
 		return gabi_hv_get_vsm(call, vp, vtl, number, &ret_value->low);
 	}
@@ -268,7 +268,7 @@ static unsigned set_register(struct call *call, struct vp *vp, unsigned vtl, uin
 		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
 	if (row->holder == MSR)
 		return set_msr(call, vp, vtl, row->argument, value->low);
-	if (!gabi_hv_meets(hv, NEED_VSM))
+	if (!hv->vsm_ok)
 		return GABI_HV_STATUS_ACCESS_DENIED;
 	return gabi_hv_set_vsm(call, vp, vtl, number, value->low);
 }

@@ -106,7 +106,7 @@ int gabi_hv_do_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl)
 
 static bool may_switch(const struct gabi_hv *hv, const struct gabi_hv_regs *regs)
 {
-	return regs->cpl == 0 && regs->mode != GABI_HV_MODE_REAL && gabi_hv_meets(hv, NEED_VSM);
+	return regs->cpl == 0 && regs->mode != GABI_HV_MODE_REAL && hv->vsm_ok;
 }
 
 static int vtl_call(struct gabi_hv *hv, struct vp *vp, const struct gabi_hv_regs *regs, uint64_t control, struct gabi_hv_turn *turn)

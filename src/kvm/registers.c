@@ -326,7 +326,7 @@ static int apic(const struct place *place, uint32_t name, struct gabi_hv_value *
 
 static int access(const struct place *place, uint32_t name, struct gabi_hv_value *value, bool set)
 {
-	uint32_t number = msr_of(name);
+	uint32_t number;
 
 	if (name >= GABI_HV_REG_Rax && name <= GABI_HV_REG_Rflags)
 		return general(place, name, value, set);
@@ -343,6 +343,7 @@ static int access(const struct place *place, uint32_t name, struct gabi_hv_value
 		return event(place, name, value, set);
 	if (name == GABI_HV_REG_ApicTpr || name == GABI_HV_REG_ApicIcr || name == GABI_HV_REG_InitialApicId)
 		return apic(place, name, value, set);
+	number = msr_of(name);
 	return number ? msr(place, number, value, set) : GABI_ERR_UNKNOWN;
 }
 

@@ -611,28 +611,36 @@ static void stuck(struct gabi_kvm_exit *exit, const char *why, uint64_t number)
 	gabi_out_hex(&out, number, 1);
 }
 
+/* What came out of KVM_RUN; the exit is KICKED so far, and the rest of it nothing. */
 static void take_port(struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
-	*exit = (struct gabi_kvm_exit){
-		.kind = GABI_KVM_EXIT_PORT, .write = run->io.direction == KVM_EXIT_IO_OUT, .size = run->io.size, .count = run->io.count,
-		.address = run->io.port, .data = (unsigned char *)run + run->io.data_offset,
-	};
+	exit->kind = GABI_KVM_EXIT_PORT;
+	exit->write = run->io.direction == KVM_EXIT_IO_OUT;
+	exit->size = run->io.size;
+	exit->count = run->io.count;
+	exit->address = run->io.port;
+	exit->data = (unsigned char *)run + run->io.data_offset;
 }
 
 static void take_mmio(struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
-	*exit = (struct gabi_kvm_exit){
-		.kind = GABI_KVM_EXIT_MMIO, .write = run->mmio.is_write != 0, .size = (uint8_t)run->mmio.len, .count = 1,
-		.address = run->mmio.phys_addr, .data = run->mmio.data,
-	};
+	exit->kind = GABI_KVM_EXIT_MMIO;
+	exit->write = run->mmio.is_write != 0;
+	exit->size = (uint8_t)run->mmio.len;
+	exit->count = 1;
+	exit->address = run->mmio.phys_addr;
+	exit->data = run->mmio.data;
 }
 
 static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
-	*exit = (struct gabi_kvm_exit){
-		.kind = GABI_KVM_EXIT_MSR, .write = run->exit_reason == KVM_EXIT_X86_WRMSR, .size = 8, .count = 1,
-		.address = run->msr.index, .data = &run->msr.data, .fault = &run->msr.error,
-	};
+	exit->kind = GABI_KVM_EXIT_MSR;
+	exit->write = run->exit_reason == KVM_EXIT_X86_WRMSR;
+	exit->size = 8;
+	exit->count = 1;
+	exit->address = run->msr.index;
+	exit->data = &run->msr.data;
+	exit->fault = &run->msr.error;
 	run->msr.error = 0;
 }
 

@@ -187,9 +187,10 @@ static int run_once(struct vmm_vp *vp, struct gabi_kvm_exit *exit, struct gabi_d
 	struct vmm_monitor *monitor = vp->monitor;
 	int err;
 
-	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
-	if (monitor->hyperv && !vmm_hyperv_enter(monitor->hyperv, vp->index, &vp->vtl))
+	if (monitor->hyperv && !vmm_hyperv_enter(monitor->hyperv, vp->index, &vp->vtl)) {
+		exit->kind = GABI_KVM_EXIT_KICKED;
 		return 0;
+	}
 	err = gabi_kvm_vp_run(monitor->machine, vp->index, vp->vtl, exit, diag);
 	if (monitor->hyperv)
 		vmm_hyperv_leave(monitor->hyperv, vp->index, exit);

@@ -173,7 +173,7 @@ static void restore(const struct vmm_hyperv *hyperv, unsigned vp, const struct g
 static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
 {
 	struct vsm_vp *me = vp_of(hyperv, act->vp);
-	struct gabi_diag diag = { 0 };
+	struct gabi_diag diag;
 
 	/* What the engine was told to be pending for the level that is left, that level may have taken while it ran. */
 	atomic_fetch_or(&me->look, me->told & 1u << act->vtl);
@@ -313,7 +313,7 @@ static void protect(struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gfn, uint6
 {
 	uint64_t low = hyperv->options.memory < GABI_KVM_LOW_RAM ? hyperv->options.memory : GABI_KVM_LOW_RAM;
 	const uint64_t part[2][2] = { { 0, low }, { GABI_KVM_HIGH_RAM, GABI_KVM_HIGH_RAM + hyperv->options.memory - low } };
-	struct gabi_diag diag = { 0 };
+	struct gabi_diag diag;
 
 	for (unsigned i = 0; i < 2; i++) {
 		uint64_t from = gfn * GABI_HV_PAGE, to = from + count * GABI_HV_PAGE;
@@ -397,7 +397,7 @@ static void tell(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, bool pend
 static void look(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl)
 {
 	struct vsm_vp *me = vp_of(hyperv, vp);
-	struct gabi_diag diag = { 0 };
+	struct gabi_diag diag;
 	uint64_t timer_ns;
 	int pending, err;
 
