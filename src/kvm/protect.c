@@ -426,15 +426,14 @@ static uint64_t piece(const struct gabi_kvm_machine *machine, unsigned vtl, uint
 	return end - offset;
 }
 
+/* Nobody has to be woken: opening pages to writes does it, and who waits for one that was not mapped is served with what is right by then. */
 static int set_piece(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t offset, uint64_t len, unsigned rights)
 {
 	unsigned char *at = page_at(machine, vtl, offset);
 
 	if (!(rights & GABI_KVM_READ))
 		return madvise(at, len, MADV_DONTNEED);
-	if (write_protect(machine->protect.uffd, at, len, !(rights & GABI_KVM_WRITE)))
-		return -1;
-	return wake(machine->protect.uffd, at, len);
+	return write_protect(machine->protect.uffd, at, len, !(rights & GABI_KVM_WRITE));
 }
 
 static int begin(struct gabi_kvm_machine *machine, unsigned vtl)
