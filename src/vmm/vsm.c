@@ -80,10 +80,13 @@ unsigned vmm_vsm_current(const struct vmm_hyperv *hyperv, unsigned vp)
 
 /* ---- the registers of any virtual processor ---- */
 
+/* Without trust levels nobody but the processor itself wants them. */
 static void take(const struct vmm_hyperv *hyperv, unsigned vp)
 {
-	struct vsm_vp *me = vp_of(hyperv, vp);
+	struct vsm_vp *me = hyperv->vsm ? vp_of(hyperv, vp) : NULL;
 
+	if (!me)
+		return;
 	atomic_fetch_add(&me->wanted, 1);
 	if (pthread_mutex_trylock(&me->lock)) {
 		gabi_kvm_vp_kick(hyperv->machine, vp);
@@ -94,7 +97,8 @@ static void take(const struct vmm_hyperv *hyperv, unsigned vp)
 
 static void give(const struct vmm_hyperv *hyperv, unsigned vp)
 {
-	pthread_mutex_unlock(&vp_of(hyperv, vp)->lock);
+	if (hyperv->vsm)
+		pthread_mutex_unlock(&vp_of(hyperv, vp)->lock);
 }
 
 static size_t count_registers(void)
