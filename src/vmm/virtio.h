@@ -61,7 +61,10 @@ extern const struct vmm_device_ops vmm_virtio_ops;
 void vmm_virtio_init(struct vmm_virtio *virtio, const struct vmm_board *board, const struct vmm_virtio_kind *kind, void *device,
 		     unsigned line);
 
-/* The next request of a queue; false if there is none. */
+/*
+ * The next request of a queue; false if there is none. A device that is told of requests takes VMM_VIRTIO_RING at most: those that
+ * are put in meanwhile it is told of again, and a guest that puts them in all the while does not keep it for ever.
+ */
 bool vmm_virtio_take(struct vmm_virtio *virtio, unsigned queue, struct vmm_request *request);
 
 /* Gives it back, and interrupts the guest if it wants that. */

@@ -15,7 +15,7 @@ static void serve(void *device, struct vmm_virtio *virtio, unsigned queue)
 	const struct vmm_console *console = device;
 	struct vmm_request request;
 
-	while (queue == QUEUE_OUT && vmm_virtio_take(virtio, queue, &request)) {
+	for (unsigned i = 0; i < VMM_VIRTIO_RING && queue == QUEUE_OUT && vmm_virtio_take(virtio, queue, &request); i++) {
 		const unsigned char *from;
 		uint32_t len;
 
@@ -30,7 +30,7 @@ size_t vmm_console_in(struct vmm_virtio *virtio, const void *bytes, size_t len)
 	struct vmm_request request;
 	size_t done = 0;
 
-	while (done < len && vmm_virtio_take(virtio, QUEUE_IN, &request)) {
+	for (unsigned i = 0; i < VMM_VIRTIO_RING && done < len && vmm_virtio_take(virtio, QUEUE_IN, &request); i++) {
 		done += vmm_request_put(&request, (const unsigned char *)bytes + done, len - done);
 		vmm_virtio_finish(virtio, QUEUE_IN, &request);
 	}

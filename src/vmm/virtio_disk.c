@@ -112,7 +112,7 @@ static void serve(void *device, struct vmm_virtio *virtio, unsigned queue)
 {
 	struct vmm_request request;
 
-	while (vmm_virtio_take(virtio, queue, &request)) {
+	for (unsigned i = 0; i < VMM_VIRTIO_RING && vmm_virtio_take(virtio, queue, &request); i++) {
 		if (request.to_write)
 			put_status(&request, answer(device, &request));
 		vmm_virtio_finish(virtio, queue, &request);

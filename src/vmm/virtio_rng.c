@@ -15,7 +15,7 @@ static void serve(void *device, struct vmm_virtio *virtio, unsigned queue)
 	const struct vmm_rng *rng = device;
 	struct vmm_request request;
 
-	while (vmm_virtio_take(virtio, queue, &request)) {
+	for (unsigned i = 0; i < VMM_VIRTIO_RING && vmm_virtio_take(virtio, queue, &request); i++) {
 		unsigned char *to;
 		uint32_t len;
 

@@ -23,6 +23,7 @@ struct rig {
 	char out[64];
 	size_t out_len;
 	uint16_t put;
+	unsigned feeds; /* so often another request is put in while one is served */
 	bool fails;
 };
 
@@ -60,8 +61,14 @@ static void console_out(void *ctx, const void *bytes, size_t len)
 
 static void fill(void *ctx, void *to, size_t len)
 {
-	(void)ctx;
+	struct rig *rig = ctx;
+
 	memset(to, 0x5a, len);
+	if (!rig->feeds)
+		return;
+	rig->feeds--;
+	rig->put++;
+	memcpy(rig->test->ram + DRIVER + 2, &rig->put, 2);
 }
 
 static uint32_t reg(struct rig *rig, unsigned offset)
@@ -348,6 +355,21 @@ static void rng__fills_a_page_at_most(void **state)
 	assert_int_equal(used_len(rig, 0, 0), 4096);
 }
 
+/* As by another processor. What is left then is served when the device is told of it again. */
+static void rng__fed_while_it_serves__comes_to_an_end(void **state)
+{
+	struct rig *rig = *state;
+
+	start(rig, &vmm_rng_kind, &rig->rng);
+	describe(rig, 0, 0, DATA, 16, WRITTEN, 0);
+	rig->feeds = 1000;
+	offer(rig, 0, 0);
+	assert_int_equal(used(rig, 0), VMM_VIRTIO_RING);
+	rig->feeds = 0;
+	set(rig, 0x50, 0);
+	assert_int_equal(used(rig, 0), VMM_VIRTIO_RING + 1);
+}
+
 static void interrupt__not_wanted__does_not_come(void **state)
 {
 	struct rig *rig = *state;
@@ -461,6 +483,7 @@ int main(void)
 		CASE(disk__a_head_in_pieces__is_put_together),
 		CASE(console__both_ways),
 		CASE(rng__fills_a_page_at_most),
+		CASE(rng__fed_while_it_serves__comes_to_an_end),
 		CASE(interrupt__not_wanted__does_not_come),
 		CASE(ring__that_breaks_a_rule__stops_the_device),
 	};
