@@ -160,7 +160,7 @@ struct gabi_kvm_exit {
 	uint64_t address; /* the port, the guest-physical address, the MSR, or the hypercall's code */
 	void *data;
 	uint8_t *fault;   /* MSR: set it to 1 for #GP */
-	char text[80];    /* STUCK */
+	char text[112];   /* STUCK */
 };
 
 /* Runs a virtual processor in a VTL until it needs something. GABI_ERR_KVM: KVM refused. */

@@ -601,7 +601,7 @@ int gabi_kvm_vp_again(struct gabi_kvm_machine *machine, unsigned vp, unsigned vt
 
 /* ---- running ---- */
 
-static void stuck(struct gabi_kvm_exit *exit, const char *why, uint64_t number)
+static void stuck(const struct kvm_run *run, struct gabi_kvm_exit *exit, const char *why, uint64_t number)
 {
 	struct gabi_out out = gabi_out_to(exit->text, sizeof(exit->text));
 
@@ -609,6 +609,8 @@ static void stuck(struct gabi_kvm_exit *exit, const char *why, uint64_t number)
 	gabi_out_text(&out, why);
 	gabi_out_text(&out, " 0x");
 	gabi_out_hex(&out, number, 1);
+	gabi_out_text(&out, ", at 0x");
+	gabi_out_hex(&out, run->s.regs.regs.rip, 1);
 }
 
 /* What came out of KVM_RUN; the exit is KICKED so far, and the rest of it nothing. */
@@ -686,13 +688,13 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 		exit->kind = GABI_KVM_EXIT_RESET;
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		stuck(exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
+		stuck(run, exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		stuck(exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
+		stuck(run, exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
 		break;
 	default:
-		stuck(exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
+		stuck(run, exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
 	}
 }
 
