@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: MIT
 # lab_facts.sh SOURCE GUEST HOST [NAME]: one guest under one contract, on KVM's own Hyper-V and on ours, on an unmodified kernel in the lab.
 # Where its facts differ, a row of tests/hyperv_facts.tsv says so and who is right; a difference without a row fails, and a row without
-# its difference too. NAME: promises beside those below that this host's KVM does not have. The host has two processors, since where the
-# guest's two take turns on one no entry of a TLB outlives a turn. Of stale entries the lab says little all the same: a flush that was
-# planted to do nothing was not noticed on the emulated processors. On real ones it has not been run.
+# its difference too. NAME: promises beside those below that this host's KVM does not have. The host has one processor, on which the
+# guest's two take turns: with two, which QEMU emulates one after the other, Linux 6.1 does not come through its own start. No entry of a
+# TLB outlives such a turn, so of stale entries this says nothing: tests/lab_run.sh asks KVM what it was told to flush.
 set -uo pipefail
 source=$(readlink -f "$1")
 guest=$(readlink -f "$2")
 host=$3
-[[ $host != *-6.1 || -n ${GABI_SOAK:-} ]] || { echo "KVM's own Hyper-V stood still there for minutes: ./dev soak tries it"; exit 77; }
 without=hv-sint-polling-mode,hv-hypercall-msr-lock,hv-as-switch,hv-local-tlb-flush,hv-system-reset${4:+,$4}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -23,7 +22,7 @@ cat >both <<END
 ./gabi-run -H -p contract -c 2 -m 64 -a cpus=2 guest </dev/null >\$LAB_OUT/ours &&
 ./gabi-run -p contract -c 2 -m 64 -a cpus=2 guest </dev/null >\$LAB_OUT/kvm
 END
-GABI_LAB_SECONDS=900 GABI_LAB_SHIFT=0 GABI_LAB_CPUS=2 "$source/lab/lab" run "$host" --out . "$program" guest -- "$work/both" >out 2>&1
+GABI_LAB_SECONDS=900 GABI_LAB_SHIFT=0 "$source/lab/lab" run "$host" --out . "$program" guest -- "$work/both" >out 2>&1
 status=$?
 ((status == 77)) && { tail -n 1 out; exit 77; }
 ((status == 0)) || { echo "status $status"; tail -n 20 out ours kvm; exit 1; }
