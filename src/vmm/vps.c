@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 /* ---- exits ---- */
 
@@ -197,6 +198,15 @@ static int run_once(struct vmm_vp *vp, struct gabi_kvm_exit *exit, struct gabi_d
 	return err;
 }
 
+/* So that its threads can be told apart, and be bound to processors, from outside. */
+static void take_name(const struct vmm_vp *vp)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vp %u", vp->index);
+	prctl(PR_SET_NAME, name);
+}
+
 /* A kick ends a run only when nothing of the last exit is open any more, so that is where one may stand still. */
 static void *run_vp(void *ctx)
 {
@@ -205,6 +215,7 @@ static void *run_vp(void *ctx)
 	struct gabi_kvm_exit exit = { .kind = GABI_KVM_EXIT_KICKED };
 	struct gabi_diag diag = { 0 };
 
+	take_name(vp);
 	if (vmm_sandbox_enter(monitor->sandbox, VMM_THREAD_VP, &diag))
 		stuck(monitor, &diag);
 	enter_and_wait(monitor);
