@@ -245,14 +245,14 @@ static void bench(const char *name, enum fill fill)
 
 int main(int argc, char **argv)
 {
-	unsigned char *at = malloc(IMAGE_MAX);
+	static unsigned char bytes[IMAGE_MAX];
 	FILE *file = argc > 1 ? fopen(argv[1], "rbe") : NULL;
 	struct gabi_host *host = NULL;
 	struct gabi_diag diag = { 0 };
 
-	if (!file || !at)
+	if (!file)
 		return 2;
-	image = (struct vmm_bytes){ at, fread(at, 1, IMAGE_MAX, file) };
+	image = (struct vmm_bytes){ bytes, fread(bytes, 1, sizeof(bytes), file) };
 	fclose(file);
 	if (gabi_kvm_probe(NULL, NULL, &host, &diag)) {
 		printf("skipped: %s: %s\n", diag.where, diag.text);
@@ -262,6 +262,5 @@ int main(int argc, char **argv)
 	bench("1 GiB, clear", CLEAR);
 	bench("1 GiB, all of it written", TEXT);
 	bench("1 GiB, all of it written with what cannot be packed", NOISE);
-	free(at);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A guest that is a hypervisor and works on while it is moved: its guest, L2, makes a step a round (l1.h), and stops for the monitor half-way,
- * so that the move comes as often while L2 runs as while it does not. Nothing of it may be lost or be made twice, nor may either notice. It
+ * A guest that is a hypervisor and works on while it is moved: its guest, L2, makes a step a round (l1.h). In each round L2 stops for the
+ * monitor once, and its hypervisor once, so that moves come in both. No step may be lost or made twice, nor may either notice anything. It
  * speaks after so many rounds, and ends when a 'q' comes in. The command line: "every=64".
  */
 #include "unchanged.h"
