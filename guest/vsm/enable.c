@@ -445,7 +445,7 @@ const struct vsm_case vsm_enable_cases[] = {
 	{ "hypercall-interface, Legal Hypercall Environments", "a hypercall from user mode is #UD", hypercall_from_user },
 	{ "HvCallEnableVpVtl", "the first entry is to the initial context's RIP and RSP", first_call },
 	{ "HvCallEnableVpVtl", "and it finds the initial context's registers", first_context },
-	{ "vsm, Overlay Pages", "each VTL's hypercall page lies over its own memory alone", own_hypercall_page },
+	{ "vsm, VTL Protections", "each VTL's hypercall page lies over its own memory alone", own_hypercall_page },
 	{ "vsm, VTL Return", "a return goes to the next lower VTL, behind its call", back_in_vtl0 },
 	{ "HV_VP_VTL_CONTROL", "a call has its entry reason", entry_reason },
 	{ "vsm, Shared State", "general registers reach the higher VTL", shared_registers_up },

@@ -132,6 +132,46 @@ static const char *gdtr_write(void)
 	return seen[0].intercepts > before ? NULL : "it is taken, and not held";
 }
 
+static const char *answered_with_fault(void)
+{
+	uint32_t before = seen[0].intercepts;
+
+	wrmsr(MSR_LSTAR, 0x7777);
+	if (in_vtl1(set_traps, LSTAR_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].faults = true;
+	wrmsr(MSR_LSTAR, 0x8888);
+	seen[0].faults = false;
+	in_vtl1(set_traps, 0);
+	if (vsm_fault() != PROTECTION)
+		return "VTL 0 does not fault";
+	return seen[0].intercepts == before + 1 && rdmsr(MSR_LSTAR) == 0x7777 ? NULL : "it is intercepted again, or written";
+}
+
+/* A value that each level has for itself. */
+static uint64_t set_mask(uint64_t value)
+{
+	unsigned status, refused = 0;
+
+	for (uint32_t i = 0; i < 3; i++)
+		refused |= vsm_set(VP_SELF, 0, REG_CR0_MASK + i, value + i) || vsm_get(VP_SELF, 0, REG_CR0_MASK + i, &status) != value + i;
+	return refused;
+}
+
+static const char *masks(void)
+{
+	if (in_vtl1(set_mask, 0x10))
+		return "VTL 1 cannot write one, or reads another value";
+	if (!vsm_set(VP_SELF, VTL1, REG_CR0_MASK, 0))
+		return "VTL 0 writes VTL 1's";
+	return in_vtl1(set_mask, 0) ? "VTL 1 cannot clear one" : NULL;
+}
+
+static const char *reserved_traps(void)
+{
+	return in_vtl1(set_traps, 1ull << 63) ? NULL : "they are taken";
+}
+
 /* ---- ports ---- */
 
 enum { IO_PORT = 0 };
@@ -201,6 +241,9 @@ const struct vsm_case vsm_intercept_cases[] = {
 	{ REGISTERS, "a read of an MSR, which the higher VTL answers", msr_read, NULL, 0 },
 	{ REGISTERS, "an intercept that is taken away is gone", msr_free_again, NULL, 0 },
 	{ REGISTERS, "the higher VTL itself is free", higher_is_free, NULL, 0 },
+	{ "vsm, Handling Secure Intercepts", "the higher VTL may answer with an exception", answered_with_fault, NULL, 0 },
+	{ "vsm, Mask Registers", "a higher VTL writes them, a lower one does not", masks, NULL, 0 },
+	{ REGISTERS, "reserved bits are refused", reserved_traps, NULL, 0 },
 	{ REGISTERS, "a write of CR0 is held, or refused", cr0_write, NULL, 0 },
 	{ REGISTERS, "a write of CR4 is held, or refused", cr4_write, NULL, 0 },
 	{ REGISTERS, "a write of GDTR is held, or refused", gdtr_write, NULL, 0 },

@@ -482,7 +482,7 @@ const struct vsm_case vsm_interrupt_cases[] = {
 	{ ASSISTS, "a vector below 16 is none: the flag is set alone", no_vector, NULL, 0 },
 	{ MANAGES, "an NMI for VTL 0 waits while VTL 1 runs", nmi_of_vtl0, NULL, 0 },
 	{ MANAGES, "an NMI of VTL 1's is VTL 1's", nmi_of_vtl1, NULL, 0 },
-	{ "inter-partition-communication, EOM", "a second message for VTL 1 waits for the slot and for EOM", second_message, NULL, 0 },
+	{ "inter-partition-communication, EOM Register", "a second message for VTL 1 waits for the slot and for EOM", second_message, NULL, 0 },
 	{ "vsm, Private State", "a message for VTL 1 lies in VTL 1's page", message_to_higher, NULL, 0 },
 	{ 0 },
 };

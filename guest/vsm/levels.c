@@ -287,7 +287,11 @@ static void take_message(unsigned level, unsigned vp)
 	wrmsr(GABI_HV_MSR_EOM, 0);
 	me->intercepts++;
 	me->number = __atomic_add_fetch(&messages, 1, __ATOMIC_SEQ_CST);
-	if (me->skips) {
+	if (me->faults) {
+		const uint64_t fault = 1 | 3 << 1 | 1 << 4 | PROTECTION << 16; /* pending, an exception, with an error code */
+
+		vsm_set(VP_SELF, VTL0 + message_level(me), REG_PENDING_INTERRUPTION, fault);
+	} else if (me->skips) {
 		uint64_t rip = message_u64(me, PAYLOAD + 24), len = me->message[PAYLOAD + 4] & 15;
 
 		vsm_set(VP_SELF, VTL0 + message_level(me), REG_RIP, rip + (len ? len : 2));

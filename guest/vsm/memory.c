@@ -555,7 +555,7 @@ const struct vsm_case vsm_memory_cases[] = {
 	{ "HvCallModifyVtlProtectionMask", "what is no RAM: invalid parameter", only_ram, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "a list is done to its end", list, NULL, 0 },
 	{ "HvCallModifyVtlProtectionMask", "a list is done as far as the page that is no RAM", done_as_far, NULL, 0 },
-	{ "hypercall-interface, Rep Hypercall", "a list goes on at its start index", goes_on, NULL, 0 },
+	{ "hypercall-interface, Hypercall Continuation", "a list goes on at its start index", goes_on, NULL, 0 },
 #define ROW(name, number) { "HvCallModifyVtlProtectionMask", name, NULL, bad_input, number }
 	ROW("of another partition: invalid partition id", 0), ROW("write without read: invalid parameter", 1),
 	ROW("reserved flags: invalid parameter", 2), ROW("a target VTL with reserved bits: refused", 3), ROW("a target VTL above the caller: refused", 4),
@@ -581,7 +581,7 @@ const struct vsm_case vsm_memory_cases[] = {
 	{ PROTECTS, "the pages beside it are free", neighbours, NULL, 0 },
 	{ "hypercall-interface, Alignment Requirements", "input that the caller may not read is intercepted", hypercall_input, NULL, 0 },
 	{ "hypercall-interface, Alignment Requirements", "output that the caller may not write is intercepted, and not written", hypercall_output, NULL, 0 },
-	{ "vsm, Overlay Pages", "an overlay of VTL 0 over a protected page changes nothing below", overlay_over_protected, NULL, 0 },
+	{ "vsm, VTL Protections", "an overlay of VTL 0 over a protected page changes nothing below", overlay_over_protected, NULL, 0 },
 	{ "vsm, DMA and Devices", "paravirtual clocks write with VTL 0's rights", clock_over_protected, NULL, 0 },
 	{ 0 },
 };

@@ -280,7 +280,7 @@ static const char *nothing_is_lost(void)
 const struct vsm_case vsm_smp_cases[] = {
 	{ "HvCallEnableVpVtl", "once one processor has a VTL, a lower one does not enable it on others", not_from_below, NULL, 0 },
 	{ "HvCallEnableVpVtl", "that VTL itself does", from_the_same, NULL, 0 },
-	{ "vsm, Virtual Processor State", "each processor has its own VTL 1", each_its_own, NULL, 0 },
+	{ "vsm, Virtual Processor State Isolation", "each processor has its own VTL 1", each_its_own, NULL, 0 },
 	{ "vsm, VTL Interrupt Management", "INIT for a VTL below another is dropped", init_is_dropped, NULL, 0 },
 	{ "vsm, DenyLowerVtlStartup", "a lower VTL starts no processor", start_denied, NULL, 0 },
 	{ "vsm, InterceptVpStartup", "a start by a lower VTL is intercepted", start_intercepted, NULL, 0 },

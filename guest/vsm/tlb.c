@@ -66,6 +66,15 @@ static const char *reserved(void)
 	return in_vtl1(set_badly, 4) && in_vtl1(set_badly, 1ull << 63) ? NULL : "it is taken";
 }
 
+static const char *no_mbec(void)
+{
+	unsigned status;
+
+	if (vsm_get(VP_SELF, 0, REG_PARTITION_STATUS, &status) >> 21 & 1)
+		return SKIP("VTL 1 was enabled with MBEC");
+	return in_vtl1(set_badly, 1) ? NULL : "it is taken";
+}
+
 static uint64_t only_lock(uint64_t argument)
 {
 	return set_lock(argument);
@@ -184,6 +193,7 @@ const struct vsm_case vsm_tlb_cases[] = {
 	{ LOCKS, "VTL 1 locks and unlocks the TLB of VTL 0, and the register says so", says_so, NULL, 0 },
 	{ LOCKS, "VTL 0 locks none", lower_locks, NULL, 0 },
 	{ "vsm, Configuring Lower VTLs", "reserved bits are refused", reserved, NULL, 0 },
+	{ "vsm, MbecEnabled", "is refused where the VTL was enabled without MBEC", no_mbec, NULL, 0 },
 	{ LOCKS, "a return to a lower VTL releases the lock", gone_after_return, NULL, 0 },
 	{ LOCKS, "flushes of VTL 0 wait until the lock is lifted", flush_waits, NULL, 0 },
 	{ LOCKS, "or until its holder returns", return_unlocks, NULL, 0 },

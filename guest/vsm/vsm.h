@@ -34,7 +34,8 @@ enum {
 enum {
 	REG_CODE_OFFSETS = 0x000d0002, REG_VP_STATUS = 0x000d0003, REG_PARTITION_STATUS = 0x000d0004, REG_VINA = 0x000d0005,
 	REG_CAPABILITIES = 0x000d0006, REG_PARTITION_CONFIG = 0x000d0007, REG_SECURE_CONFIG_VTL0 = 0x000d0010,
-	REG_WAIT_FOR_TLB_LOCK = 0x000d0020, REG_CR_INTERCEPT = 0x000e0000, REG_RIP = 0x00020010, REG_CR3 = 0x00040002, REG_LSTAR = 0x00080009,
+	REG_WAIT_FOR_TLB_LOCK = 0x000d0020, REG_CR_INTERCEPT = 0x000e0000, REG_CR0_MASK = 0x000e0001, REG_RIP = 0x00020010,
+	REG_PENDING_INTERRUPTION = 0x00010002, REG_CR3 = 0x00040002, REG_LSTAR = 0x00080009,
 };
 
 /* HV_REGISTER_VSM_PARTITION_CONFIG. VTL 1 begins with all memory read-only for VTL 0. */
@@ -129,6 +130,7 @@ struct vsm_seen {
 	volatile uint64_t fast_rax;
 	volatile bool skips;             /* an intercepted instruction is passed over, and not executed again */
 	volatile uint64_t skipped_rax;   /* and leaves that */
+	volatile bool faults;            /* it ends with #GP in its level */
 	volatile bool keeps;             /* a page whose access is intercepted stays as it is: the message is only taken */
 };
 extern struct vsm_seen seen_by[LEVELS][VPS_MAX];
