@@ -150,6 +150,17 @@ int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl
 	return (int)(answer(1) & 1);
 }
 
+int gabi_kvm_vp_is_started(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	(void)machine, (void)vp;
+	return 0;
+}
+
+void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	(void)machine, (void)vp;
+}
+
 int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned vp)
 {
 	(void)machine;

@@ -92,6 +92,25 @@ static const char *start_denied(void)
 	return status == GABI_HV_STATUS_ACCESS_DENIED ? NULL : "the status is another one";
 }
 
+/* The processor that the hypercall is to start later. Afterwards it is still to be started: the IPI is dropped, and not kept. */
+static const char *startup_ipi_denied(void)
+{
+	uint32_t before = vsm_others;
+	bool runs;
+
+	if (is_alone())
+		return SKIP("it takes three processors");
+	if (!(rdmsr(GABI_HV_MSR_VSM_CAPABILITIES) >> 46 & 1))
+		return SKIP("DenyLowerVtlStartup is not there");
+	in_vtl1(configure, CONFIG_DENY_STARTUP);
+	start_other(vsm_cpus - 1);
+	vsm_wait(30);
+	runs = vsm_others != before;
+	in_vtl1(configure, 0);
+	vsm_wait(30);
+	return runs || vsm_others != before ? runs ? "the processor runs" : "the processor runs when it is allowed again" : NULL;
+}
+
 /* Passed over by VTL 1 the call is not made: the processor is still to be started afterwards. */
 static const char *start_intercepted(void)
 {
@@ -283,6 +302,7 @@ const struct vsm_case vsm_smp_cases[] = {
 	{ "vsm, Virtual Processor State Isolation", "each processor has its own VTL 1", each_its_own, NULL, 0 },
 	{ "vsm, VTL Interrupt Management", "INIT for a VTL below another is dropped", init_is_dropped, NULL, 0 },
 	{ "vsm, DenyLowerVtlStartup", "a lower VTL starts no processor", start_denied, NULL, 0 },
+	{ "vsm, DenyLowerVtlStartup", "nor by a startup IPI", startup_ipi_denied, NULL, 0 },
 	{ "vsm, InterceptVpStartup", "a start by a lower VTL is intercepted", start_intercepted, NULL, 0 },
 	{ "HvCallStartVirtualProcessor", "a lower VTL starts none in a higher one", start_higher, NULL, 0 },
 	{ "HvCallStartVirtualProcessor", "of a processor that there is not: invalid VP index", start_of_another, NULL, 0 },

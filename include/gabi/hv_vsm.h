@@ -61,6 +61,10 @@ GABI_API int gabi_hv_interrupt(struct gabi_hv *hv, unsigned vp, unsigned vtl, in
 /* May an INIT or startup IPI that was sent from a VTL to a virtual processor's VTL be delivered? 1 or 0. Any thread. */
 GABI_API int gabi_hv_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl);
 
+/* A VMM whose local APICs start virtual processors by themselves: may it run this one? 0: it was not started, and a higher VTL keeps VTL 0
+ * from doing so. Any thread. */
+GABI_API int gabi_hv_may_run(struct gabi_hv *hv, unsigned vp);
+
 /* Does a higher VTL hold a lock on that VTL's TLB, on any virtual processor? 1 or 0. A VMM whose flushes do not all come here runs no virtual
  * processor in that VTL meanwhile. Any thread. */
 GABI_API int gabi_hv_tlb_is_locked(struct gabi_hv *hv, unsigned vtl);

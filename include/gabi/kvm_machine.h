@@ -183,6 +183,12 @@ GABI_API int gabi_kvm_vp_rested(const struct gabi_kvm_machine *machine, unsigned
  */
 GABI_API int gabi_kvm_vp_waits(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
+/* Has a processor been started in VTL 0, at the beginning or by a local APIC? 1 or 0. Its thread, or while it does not run. */
+GABI_API int gabi_kvm_vp_is_started(const struct gabi_kvm_machine *machine, unsigned vp);
+
+/* Drops what local APICs of VTL 0 have sent a processor that was never run, to start it. Its thread, or while it does not run. */
+GABI_API void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *machine, unsigned vp);
+
 /* Makes gabi_kvm_vp_run return KICKED soon, or at once when it is next called. When it does nothing of an earlier exit is open in
  * that VTL. Any thread. */
 GABI_API void gabi_kvm_vp_kick(struct gabi_kvm_machine *machine, unsigned vp);

@@ -105,11 +105,10 @@ unsigned gabi_hv_call_enable_vp(struct call *call)
 	return status;
 }
 
-/* The nearest VTL above the caller whose partition configuration has that bit; -1 if none. */
-static int configured_above(const struct gabi_hv *hv, unsigned caller, unsigned bit)
+int gabi_hv_configured_above(const struct gabi_hv *hv, unsigned caller, unsigned bits)
 {
 	for (unsigned vtl = caller + 1; vtl < hv->vtl_count; vtl++)
-		if (hv->enabled >> vtl & 1 && hv->common[vtl].config & bit)
+		if (hv->enabled >> vtl & 1 && hv->common[vtl].config & bits)
 			return (int)vtl;
 	return -1;
 }
@@ -138,13 +137,13 @@ unsigned gabi_hv_call_start_vp(struct call *call)
 	status = check_target(call, &vp);
 	if (status)
 		return status;
-	if (vtl > call->vtl || configured_above(hv, call->vtl, CONFIG_DENY_STARTUP) >= 0)
+	if (vtl > call->vtl || gabi_hv_configured_above(hv, call->vtl, CONFIG_DENY_STARTUP) >= 0)
 		return GABI_HV_STATUS_ACCESS_DENIED;
 	if (!(enabled_vtls(vp) >> vtl & 1))
 		return GABI_HV_STATUS_INVALID_VTL_STATE;
 	if (!valid_context(context_of(call), vtl))
 		return GABI_HV_STATUS_INVALID_REGISTER_VALUE;
-	above = configured_above(hv, call->vtl, CONFIG_INTERCEPT_STARTUP);
+	above = gabi_hv_configured_above(hv, call->vtl, CONFIG_INTERCEPT_STARTUP);
 	if (above >= 0 && enabled_vtls(call->vp) >> above & 1) {
 		tell_hypercall(call, (unsigned)above);
 		call->silent = true;

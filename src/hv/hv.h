@@ -516,6 +516,9 @@ static inline uint16_t enabled_vtls(const struct vp *vp)
 int gabi_hv_next_vtl_up(const struct vp *vp, unsigned vtl);
 int gabi_hv_next_vtl_down(const struct vp *vp, unsigned vtl);
 
+/* The nearest VTL above the caller whose partition configuration has one of these bits; -1 if none. */
+int gabi_hv_configured_above(const struct gabi_hv *hv, unsigned caller, unsigned bits);
+
 /* Enters a higher VTL on the calling virtual processor. */
 void gabi_hv_enter(struct gabi_hv *hv, struct vp *vp, unsigned to, enum gabi_hv_entry reason, struct gabi_hv_turn *turn);
 

@@ -102,6 +102,20 @@ int gabi_hv_do_accepts_init(struct gabi_hv *hv, unsigned vp, unsigned vtl)
 	return 1;
 }
 
+/* TLFS, DenyLowerVtlStartup and InterceptVpStartup know no difference between a call and a startup IPI; but an IPI has no instruction that an
+ * intercept's message could tell of. */
+int gabi_hv_may_run(struct gabi_hv *hv, unsigned vp)
+{
+	bool started;
+
+	if (vp >= hv->vp_count || gabi_hv_configured_above(hv, 0, CONFIG_DENY_STARTUP | CONFIG_INTERCEPT_STARTUP) < 0)
+		return vp < hv->vp_count;
+	take(&hv->vp[vp].lock);
+	started = hv->vp[vp].started;
+	give(&hv->vp[vp].lock);
+	return started;
+}
+
 /* ---- call and return ---- */
 
 static bool may_switch(const struct gabi_hv *hv, const struct gabi_hv_regs *regs)

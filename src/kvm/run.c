@@ -769,6 +769,26 @@ static bool set_halted(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 	return !kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state);
 }
 
+int gabi_kvm_vp_is_started(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	struct kvm_mp_state state;
+
+	return !kvm_ioctl(vcpu_of(machine, vp, 0), KVM_GET_MP_STATE, &state) && state.mp_state != KVM_MP_STATE_UNINITIALIZED &&
+	       state.mp_state != KVM_MP_STATE_INIT_RECEIVED;
+}
+
+/* To be asked lets the local APIC take what it has been sent: save_x86.c. */
+void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *machine, unsigned vp)
+{
+	struct kvm_mp_state state;
+	int vcpu = vcpu_of(machine, vp, 0);
+
+	if (kvm_ioctl(vcpu, KVM_GET_MP_STATE, &state) || state.mp_state == KVM_MP_STATE_UNINITIALIZED)
+		return;
+	state.mp_state = KVM_MP_STATE_UNINITIALIZED;
+	kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state);
+}
+
 int gabi_kvm_vp_rest(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct call *call = &machine->call[vp];

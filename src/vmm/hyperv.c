@@ -243,7 +243,7 @@ static void serve_hypercall(struct vmm_hyperv *hyperv, unsigned vp)
 	if (done == GABI_HV_AGAIN) /* before the actions, of which one may leave for another trust level */
 		gabi_kvm_vp_again(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), GABI_KVM_NO_FAULT, NULL);
 	vmm_hyperv_carry_out(hyperv, vp, turn);
-	vmm_vsm_locked(hyperv, vp);
+	vmm_vsm_stop(hyperv, vp);
 }
 
 /* ---- the test device: QEMU's hw/hyperv/hyperv_testdev.c ---- */

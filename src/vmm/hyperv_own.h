@@ -58,8 +58,8 @@ bool vmm_vsm_serve(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm
 void vmm_vsm_call(struct vmm_hyperv *hyperv, unsigned vp);
 void vmm_vsm_return(struct vmm_hyperv *hyperv, unsigned vp);
 
-/* Behind a hypercall: a level whose TLB it has locked runs nowhere until that lock is gone. */
-void vmm_vsm_locked(struct vmm_hyperv *hyperv, unsigned vp);
+/* Behind a hypercall: a level whose TLB it has locked runs nowhere until that lock is gone, and nobody is started where it has denied that. */
+void vmm_vsm_stop(struct vmm_hyperv *hyperv, unsigned vp);
 
 /* Before a virtual processor runs. False: it waits; not now. And behind it: whether it was inside the guest. */
 bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp);

@@ -19,6 +19,8 @@
 #define LOOK_REST_NS 4000000u /* how often it is looked at whether an interrupt has ended its rest */
 #define REST_NS  256000000u /* the longest that one rests before the guest is let go on for a moment */
 #define PROBE_NS 100000u    /* for how long, on a machine that is not slow */
+#define HELD_NS 100000      /* how often a processor that waits for a lock of TLBs is looked at */
+#define DENIED_NS 10000000  /* how often what would start a processor is dropped, where a higher level does not want it */
 
 enum { GENERAL_PROTECTION = 13, NOT_HELD = -1, INSTRUCTION = 16 };
 
@@ -361,6 +363,7 @@ void vmm_vsm_load(struct vmm_hyperv *hyperv)
 
 		atomic_store(&me->vtl, gabi_hv_active_vtl(hyperv->hv, vp));
 		me->told = 0;
+		me->ran = gabi_kvm_vp_is_started(hyperv->machine, vp);
 		for (unsigned vtl = 0; vtl < hyperv->config.vtl_count; vtl++)
 			gabi_hv_interrupt(hyperv->hv, vp, vtl, false, &hyperv->turn[vp]);
 		atomic_store(&me->look, gabi_hv_enabled_vtls(hyperv->hv, vp));
@@ -490,44 +493,59 @@ static void measure(struct vmm_vsm *vsm, struct vsm_vp *me)
 	me->left_at = 0;
 }
 
+static void let_leave(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	take(hyperv, vp);
+	give(hyperv, vp);
+}
+
 /*
  * TLFS, TlbLocked: flushes of a level wait as long as its TLB is locked. Those that KVM takes do not, so nobody runs in that level meanwhile;
- * when this returns no processor is in it any more. vp: whose call may have taken a lock.
+ * when this returns no processor is in it any more. And who waits in KVM to be started does not any more, where nobody is to be. vp: whose call
+ * may have brought that about.
  */
-void vmm_vsm_locked(struct vmm_hyperv *hyperv, unsigned vp)
+void vmm_vsm_stop(struct vmm_hyperv *hyperv, unsigned vp)
 {
-	for (unsigned vtl = 0; hyperv->vsm && vtl < vmm_vsm_current(hyperv, vp); vtl++) {
-		if (!gabi_hv_tlb_is_locked(hyperv->hv, vtl))
-			continue;
-		for (unsigned other = 0; other < hyperv->options.cpus; other++) {
-			if (other == vp || atomic_load(&vp_of(hyperv, other)->vtl) != vtl)
-				continue;
-			take(hyperv, other);
-			give(hyperv, other);
-		}
-	}
+	if (!hyperv->vsm || !vmm_vsm_current(hyperv, vp))
+		return;
+	for (unsigned other = 0; other < hyperv->options.cpus; other++)
+		if (other != vp && !gabi_hv_may_run(hyperv->hv, other))
+			let_leave(hyperv, other);
+	for (unsigned vtl = 0; vtl < vmm_vsm_current(hyperv, vp); vtl++)
+		for (unsigned other = 0; gabi_hv_tlb_is_locked(hyperv->hv, vtl) && other < hyperv->options.cpus; other++)
+			if (other != vp && atomic_load(&vp_of(hyperv, other)->vtl) == vtl)
+				let_leave(hyperv, other);
+}
+
+/* It is not run now. A kick ends the moment; what it takes is none of a kick's cost. */
+static bool not_now(struct vsm_vp *me, long ns)
+{
+	me->left_at = 0;
+	nanosleep(&(struct timespec){ .tv_nsec = ns }, NULL);
+	return false;
 }
 
 bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 {
-	static const struct timespec moment = { .tv_nsec = 100000 };
 	struct vsm_vp *me;
 
 	if (!hyperv->vsm)
 		return true;
 	me = vp_of(hyperv, vp);
 	look_at_others(hyperv, vp);
-	if (is_held(hyperv, vp)) {
-		nanosleep(&moment, NULL);
-		return false;
-	}
+	if (is_held(hyperv, vp))
+		return not_now(me, HELD_NS);
 	while (atomic_load(&me->wanted))
 		sched_yield();
 	pthread_mutex_lock(&me->lock);
 	if (gabi_hv_tlb_is_locked(hyperv->hv, vmm_vsm_current(hyperv, vp))) {
 		pthread_mutex_unlock(&me->lock);
-		nanosleep(&moment, NULL);
-		return false;
+		return not_now(me, HELD_NS);
+	}
+	if (!me->ran && !gabi_hv_may_run(hyperv->hv, vp)) {
+		gabi_kvm_vp_drop_startup(hyperv->machine, vp);
+		pthread_mutex_unlock(&me->lock);
+		return not_now(me, DENIED_NS);
 	}
 	me->wakes_seen = atomic_load(&me->wakes);
 	rest(hyperv, vp);
@@ -538,14 +556,16 @@ bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 void vmm_vsm_left(struct vmm_hyperv *hyperv, unsigned vp, bool runs)
 {
 	struct vsm_vp *me;
+	bool starts;
 
 	if (!hyperv->vsm)
 		return;
 	me = vp_of(hyperv, vp);
 	me->kicked = !runs;
 	me->left_at = runs ? 0 : now_ns();
+	starts = !me->ran && (runs || gabi_kvm_vp_is_started(hyperv->machine, vp));
 	pthread_mutex_unlock(&me->lock);
-	if (runs && !me->ran) {
+	if (starts) {
 		me->ran = true;
 		gabi_hv_accepts_init(hyperv->hv, vp, 0);
 	}

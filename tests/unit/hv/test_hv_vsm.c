@@ -135,6 +135,26 @@ static void start_vp__denied_by_a_higher_vtl__is_denied(void **state)
 	rig_free(rig);
 }
 
+/* vsm, DenyLowerVtlStartup and InterceptVpStartup: this includes startup IPIs. */
+static void may_run__not_started_and_denied__may_not(void **state)
+{
+	static const unsigned bits[] = { 1 << 6, 1 << 9 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		struct rig *rig = rig_secure();
+
+		assert_int_equal(gabi_hv_may_run(rig->hv, 2), 1);
+		assert_int_equal(rig_set_reg(rig, 0, 0, GABI_HV_REG_VsmPartitionConfig, 1 << 5 | bits[i]), 0);
+		assert_int_equal(gabi_hv_may_run(rig->hv, 0), 1);
+		assert_int_equal(gabi_hv_may_run(rig->hv, 2), 0);
+		assert_int_equal(gabi_hv_may_run(rig->hv, RIG_VPS), 0);
+		assert_int_equal(rig_target(rig, GABI_HV_CALL_StartVirtualProcessor, 1, 1), GABI_HV_STATUS_SUCCESS);
+		assert_int_equal(gabi_hv_may_run(rig->hv, 1), 1);
+		rig_free(rig);
+	}
+}
+
 /* vsm, InterceptVpStartup. */
 static void start_vp__intercepted__enters_the_higher_vtl_and_starts_nothing(void **state)
 {
@@ -1660,6 +1680,7 @@ int main(void)
 		cmocka_unit_test(enable_vp__already_enabled_in_the_other_dialect__says_so),
 		cmocka_unit_test(start_vp__once__starts_it_where_it_was_told),
 		cmocka_unit_test(start_vp__denied_by_a_higher_vtl__is_denied),
+		cmocka_unit_test(may_run__not_started_and_denied__may_not),
 		cmocka_unit_test(start_vp__intercepted__enters_the_higher_vtl_and_starts_nothing),
 		cmocka_unit_test(init__at_a_vtl_below_another__is_dropped),
 		cmocka_unit_test(vtl_switch__each_case__is_done_or_ud_by_port_and_by_instruction),
