@@ -2,7 +2,7 @@
 /*
  * A guest that uses trust levels as a secure kernel does: it enables VTL 1, calls it, and keeps memory from itself. Its command line:
  * "costs=1" to say what the switches cost, "xcr0=1" where KVM sees XSETBV, which QEMU's emulated SVM lets pass by;
- * "cpus=4 soak=300000": with so many changes of single pages while the other processors write; "travel=1": it keeps a secret, and looks
+ * "cpus=4 soak=300000": with so many changes of single pages while the other processors write, which takes 48 MiB; "travel=1": it keeps a secret, and looks
  * after it until a 'q' comes in, wherever it is moved meanwhile; "cpus=4 idle=2000": all processors wait in HLT for so many milliseconds.
  */
 #include "unchanged.h"
@@ -229,8 +229,24 @@ void guest_interrupt(struct guest_frame *frame)
 	mmio(APIC_GPA)[APIC_EOI / 4] = 0;
 }
 
-enum { SOAKED = 1024, LIST = 64 };
-static uint64_t soaked[SOAKED][PAGE / 8] __attribute__((aligned(4096)));
+/* One stretch of 2 MiB after the other: where the host has large pages, each is one until its first page is protected. */
+#define SOAK_GPA 0x1000000ull
+enum { STRETCHES = 16, SOAKED = 512, LIST = 64 };
+static volatile uint32_t stretch;
+
+static uint64_t *soaked_word(uint32_t in, uint32_t page, uint32_t word)
+{
+	return (uint64_t *)(SOAK_GPA + ((uint64_t)in * SOAKED + page) * PAGE) + word;
+}
+
+/* Before anything is protected: what is in no mapping yet comes in by single pages then. */
+static void touch_soaked(void)
+{
+	for (uint32_t i = 0; i < STRETCHES; i++)
+		for (uint32_t page = 0; page < SOAKED; page++)
+			*(volatile uint64_t *)soaked_word(i, page, 0) = 0;
+}
+
 static volatile uint64_t written[LIST]; /* by each processor */
 static volatile uint32_t others_begun, others_ended;
 
@@ -248,7 +264,7 @@ void guest_other(uint32_t number)
 
 	__atomic_fetch_add(&others_begun, 1, __ATOMIC_SEQ_CST);
 	for (; soaking; count++)
-		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)&soaked[random_of(&seed) % SOAKED][number % (PAGE / 8)]));
+		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)soaked_word(stretch, random_of(&seed) % SOAKED, number % (PAGE / 8))));
 	written[number % LIST] = count;
 	__atomic_fetch_add(&others_ended, 1, __ATOMIC_SEQ_CST);
 	for (;;)
@@ -1026,7 +1042,7 @@ static uint64_t change_some(void)
 	in[0] = SELF;
 	in[1] = rights[random_of(&soak_seed) % 3] | 0x10ull << 32;
 	for (unsigned i = 0; i < LIST; i++)
-		in[2 + i] = (uint64_t)soaked[(random_of(&soak_seed) % (SOAKED / LIST)) * LIST + i] / PAGE;
+		in[2 + i] = (uint64_t)soaked_word(stretch, (random_of(&soak_seed) % (SOAKED / LIST)) * LIST + i, 0) / PAGE;
 	return hypercall(1, GABI_HV_CALL_ModifyVtlProtectionMask | REP(LIST), in, 0) & 0xffff;
 }
 
@@ -1035,7 +1051,7 @@ static uint64_t give_all_back(void)
 	uint64_t status = 0;
 
 	for (unsigned i = 0; i < SOAKED; i += LIST)
-		status |= protect(soaked[i], LIST, EVERYTHING);
+		status |= protect(soaked_word(stretch, i, 0), LIST, EVERYTHING);
 	return status;
 }
 
@@ -1046,16 +1062,20 @@ static void look_at_many_changes(uint64_t changes, uint32_t others)
 	soaking = true;
 	start_others();
 	check("soak: the other processors run", wait_for(&others_begun, others), 1);
-	for (uint64_t done = 0; done < changes; done += LIST)
-		refused |= ask(change_some);
-	check("soak: all changes are taken", refused | ask(give_all_back), 0);
+	for (uint32_t i = 0; i < STRETCHES; i++) {
+		stretch = i;
+		for (uint64_t done = 0; done < changes / STRETCHES; done += LIST)
+			refused |= ask(change_some);
+		refused |= ask(give_all_back);
+	}
+	check("soak: all changes are taken", refused, 0);
 	soaking = false;
 	check("soak: the other processors come to their end", wait_for(&others_ended, others), 1);
 	for (unsigned i = 0; i < LIST; i++)
 		wanted += written[i];
-	for (unsigned page = 0; page < SOAKED; page++)
-		for (unsigned i = 0; i < PAGE / 8; i++)
-			sum += soaked[page][i];
+	for (uint32_t page = 0; page < STRETCHES * SOAKED; page++)
+		for (uint32_t i = 0; i < PAGE / 8; i++)
+			sum += *soaked_word(0, page, i);
 	check("soak: no write is lost, and none is made twice", sum, wanted);
 	check("soak: writes were refused in between", others == 0 || refusals > 0, 1);
 	say_number(refusals);
@@ -1275,6 +1295,8 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	map_upper_half();
 	set_up_interrupts();
 	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
+	if (number_of((const char *)(uintptr_t)info[4], "soak"))
+		touch_soaked();
 	look_at_enabling();
 	look_at_calls();
 	if (number_of((const char *)(uintptr_t)info[4], "travel")) {

@@ -90,12 +90,31 @@ run_vsm() {
 	[[ $host != intel-* ]] || soak=0 xcr0=1 waits=0
 	cat >both <<END
 #!/bin/sh
-./gabi-run -V 2 -m 64 -c 4 -a "xcr0=$xcr0 cpus=4 soak=$soak" guest </dev/null && echo 'the first is done' || exit
+box=/bin/busybox
+\$box mount -t debugfs debugfs /sys/kernel/debug
+run() {
+	>runs
+	while [ -e runs ]; do \$box cat /sys/kernel/debug/kvm/pages_2m; \$box sleep 0.1; done | \$box sort -n | \$box tail -n 1 >most &
+	./gabi-run -V 2 -m 64 -c 4 -a "xcr0=$xcr0 cpus=4 soak=$soak" guest </dev/null && echo "the \$1 is done" || exit
+	\$box rm runs
+	wait
+	echo "the \$1: at most \$(\$box cat most) large pages"
+}
+pages=/sys/kernel/mm/transparent_hugepage/shmem_enabled
+echo never >\$pages
+run first
+[ $soak = 0 ] || { echo always >\$pages && run second && echo never >\$pages; } || exit
 [ $waits = 0 ] || time ./gabi-run -V 2 -m 64 -c 4 -a 'cpus=4 idle=6000' guest </dev/null
 END
 	boot guest "$program" -- "$work/both"
 	grep ' refusals ' out
-	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad' 'the first is done'
+	says 'EnableVpVtl' 'VTL call: VTL 1 goes on' 'the intercept: the page' ', 0x0 bad' 'the first is done' 'the first: at most 0 large pages'
+	if ((soak)); then
+		says 'the second is done'
+		# all 16 stretches of the soak, in VTL 0 before the first is protected
+		awk '/^the second: at most/ { most = $5 } END { exit most < 16 }' out || { echo '[  FAILED  ] the second ran over small pages'; failed=1; }
+		grep '^the second: at most' out
+	fi
 	((waits)) || return
 	says 'waiting: its timer ends it'
 	echo "four processors wait: $(seconds real) s, of which this machine worked $(seconds user) s and $(seconds sys) s"
