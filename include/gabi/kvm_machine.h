@@ -50,7 +50,7 @@ struct gabi_kvm_machine_options {
  * Makes a machine with cleared memory, carries the plan out on it, and stops before the first instruction. VTL 0 has the
  * interrupt controllers and the timer of a PC in the kernel, with 24 lines; the other VTLs have local APICs.
  * With more than one VTL there is a thread that reads of accesses that are not allowed, and HLT in any but the highest waits inside the
- * processor (docs/vsm.md). GABI_ERR_KVM also where this kernel cannot protect memory so.
+ * processor (docs/vsm.md). GABI_ERR_UNSUPPORTED where this kernel cannot protect memory so, or tell a TSC's offset.
  * Virtual processor 0 is as after a reset, the others wait for INIT and startup IPIs. Errors: as of gabi_kvm_vm_create and
  * gabi_kvm_apply.
  */

@@ -103,19 +103,37 @@ static bool has_continue_wp(int uffd)
 /* mov %al, 0x1000; hlt: in real mode, at address 0. */
 static const unsigned char store[] = { 0xa2, 0x00, 0x10, 0xf4 };
 
-static int prepare_store(int vcpu)
+/* At address 0 in real mode; or with paging, and the page directory is in the second page. */
+static int set_to_begin(int vcpu, bool paging)
 {
+	enum { CR0_PE = 1, CODE = 11, DATA = 3 };
+	const uint64_t cr0_pg = (uint64_t)1 << 31;
 	struct kvm_sregs sregs;
 	struct kvm_regs regs = { .rflags = 2 };
 
 	if (kvm_ioctl(vcpu, KVM_GET_SREGS, &sregs))
 		return -1;
 	sregs.cs.base = sregs.cs.selector = 0;
+	if (paging) {
+		sregs.cs = (struct kvm_segment){ .limit = UINT32_MAX, .selector = 8, .type = CODE, .present = 1, .db = 1, .s = 1, .g = 1 };
+		sregs.ds = (struct kvm_segment){ .limit = UINT32_MAX, .selector = 16, .type = DATA, .present = 1, .db = 1, .s = 1, .g = 1 };
+		sregs.es = sregs.fs = sregs.gs = sregs.ss = sregs.ds;
+		sregs.cr3 = PAGE;
+		sregs.cr0 |= CR0_PE | cr0_pg;
+	}
 	return kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) ? -1 : 0;
 }
 
-/* A store to a page that its owner may only read: does KVM end it with EFAULT, so that it can be made again? */
-static int try_store(int vm, unsigned char *memory, bool *ret_faults)
+static bool runs_into_fault(int vcpu)
+{
+	return kvm_ioctl(vcpu, KVM_RUN, NULL) && errno == EFAULT;
+}
+
+/*
+ * A store to a page that its owner may only read, and the walk through a page table that it may not touch: does KVM end them with EFAULT, so
+ * that they can be made again?
+ */
+static int try_accesses(int vm, unsigned char *memory, bool *ret_store, bool *ret_walk)
 {
 	struct kvm_userspace_memory_region region = { .memory_size = 2 * PAGE, .userspace_addr = (uintptr_t)memory };
 	unsigned long tss = 0xfffbd000;
@@ -126,29 +144,35 @@ static int try_store(int vm, unsigned char *memory, bool *ret_faults)
 	    kvm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)tss))
 		return -1;
 	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0ul);
-	if (vcpu >= 0 && !prepare_store(vcpu)) {
-		*ret_faults = kvm_ioctl(vcpu, KVM_RUN, NULL) && errno == EFAULT;
-		ret = 0;
+	if (vcpu >= 0 && !set_to_begin(vcpu, false)) {
+		*ret_store = runs_into_fault(vcpu);
+		if (!mprotect(memory + PAGE, PAGE, PROT_NONE) && !set_to_begin(vcpu, true)) {
+			*ret_walk = runs_into_fault(vcpu);
+			ret = 0;
+		}
 	}
 	kvm_close(vcpu);
 	return ret;
 }
 
-static int check_store(const struct gabi_kvm_machine *machine, struct gabi_diag *diag)
+static int check_accesses(const struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 {
 	unsigned char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool faults = false;
+	bool stops_store = false, stops_walk = false;
 	int kvm = -1, vm = -1, err = kvm_open(machine->options.device, &kvm, diag);
 
 	if (memory == MAP_FAILED)
 		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	if (!err)
 		err = kvm_vm_new(kvm, 0, &vm, diag);
-	if (!err && try_store(vm, memory, &faults))
+	if (!err && try_accesses(vm, memory, &stops_store, &stops_walk))
 		err = kvm_refused(diag, "try a protected page");
-	if (!err && !faults)
-		err = gabi_fail(diag, GABI_ERR_KVM, "this KVM does not stop at an access that memory's protection forbids, so that ",
+	if (!err && !stops_store)
+		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not stop at an access that memory's protection forbids, so that ",
 				"trust levels could not protect their memory", (char *)NULL);
+	else if (!err && !stops_walk)
+		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not stop at a page table that memory's protection forbids, for want of ",
+				"nested paging (EPT or NPT), so that trust levels could not be told", (char *)NULL);
 	kvm_close(vm);
 	kvm_close(kvm);
 	if (memory != MAP_FAILED)
@@ -382,14 +406,14 @@ int protect_init(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 	if (!protect->refused)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	if (open_uffd(protect)) {
-		err = gabi_fail(diag, GABI_ERR_KVM, "trust levels protect their memory by userfaultfd with write protection of shared "
+		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "trust levels protect their memory by userfaultfd with write protection of shared "
 				"memory, which Linux 5.19 brought and which takes root or access to /dev/userfaultfd: ", strerror(errno), (char *)NULL);
 		kvm_close(protect->uffd);
 		protect->uffd = -1;
 		return err;
 	}
 	protect->continue_wp = has_continue_wp(protect->uffd);
-	err = check_store(machine, diag);
+	err = check_accesses(machine, diag);
 	return err ? err : start_thread(machine, diag);
 }
 

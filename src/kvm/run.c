@@ -180,7 +180,8 @@ static int find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 		return kvm_refused(diag, "say how fast the guest's TSC is");
 	machine->tsc_hz = (uint64_t)khz * 1000;
 	if (machine->options.hyperv && kvm_ioctl(vcpu, KVM_GET_DEVICE_ATTR, &offset))
-		return kvm_refused(diag, "say how far the guest's TSC is from this machine's, which Linux 5.16 brought");
+		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not say how far the guest's TSC is from this machine's, which Linux ",
+				 "5.16 brought: without that there is no Hyper-V by gabi's engine", (char *)NULL);
 	return 0;
 }
 
