@@ -82,12 +82,13 @@ seconds() {
 }
 
 # The levels switch so often that a machine with a nanosecond an instruction is the quickest. Behind that all four processors wait, for six seconds;
-# not on Bochs, where looking at four that wait takes longer than they wait between two looks.
+# not on Bochs' newer processors, which tell another frequency than their TSC's: there a second is 35 of Bochs'.
 run_vsm() {
 	cp "$guest" guest
 	local soak=2000 xcr0=0 waits=1
 	[[ -z ${GABI_SOAK:-} ]] || soak=300000
-	[[ $host != intel-* ]] || soak=0 xcr0=1 waits=0
+	[[ $host != intel-* ]] || soak=0 xcr0=1
+	[[ $host != intel-[!h]* ]] || waits=0
 	cat >both <<END
 #!/bin/sh
 box=/bin/busybox
