@@ -499,7 +499,7 @@ static void walk_tables(struct actor *me)
 static void send_ipi(struct actor *me)
 {
 	static const uint32_t modes[] = { 0, 0x100, 0x200, 0x400, 0x500, 0x600, 0x700 };
-	unsigned mode = once_in(me, 16) ? (unsigned)some(me, COUNT_OF(modes)) : once_in(me, 4) ? 3 : 0;
+	unsigned mode = once_in(me, 64) ? (unsigned)some(me, COUNT_OF(modes)) : once_in(me, 4) ? 3 : 0;
 	volatile uint32_t *apic = mmio(APIC_GPA);
 	uint32_t vector = (uint32_t)(once_in(me, 64) ? some(me, 256) : 32 + some(me, 224));
 
