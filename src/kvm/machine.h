@@ -83,6 +83,9 @@ int vtl_restored(const struct gabi_kvm_machine *machine, unsigned vtl, const str
 /* An MSR that all levels share was written: sets it in each; or one that no level has faults. False: it is none of those. */
 bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run);
 
+/* Has KVM come back with an exit where it was not to run? It is to be served before the level goes on. */
+bool vtl_take_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
 /* ---- msrs.c: which MSRs are the caller's ---- */
 
 bool msrs_are_common(uint32_t msr);

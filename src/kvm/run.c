@@ -563,6 +563,7 @@ int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 	unsigned times = 0;
 	int ret, saved;
 
+	vtl_take_unserved(machine, vp, vtl); /* as further parts: a write is lost */
 	machine_enter(machine, vp);
 	do {
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
@@ -722,6 +723,8 @@ static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 	struct kvm_run *run = run_of(machine, vp, vtl);
 	int ret;
 
+	if (vtl_take_unserved(machine, vp, vtl))
+		return 0;
 	do {
 		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
 		run->kvm_dirty_regs = 0;

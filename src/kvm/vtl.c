@@ -24,6 +24,7 @@ struct shared {
 	struct exits exits;
 	uint64_t exits_before; /* when the processor left it last */
 	bool left;            /* the processor is in another level, and what its last exit left open may still be so */
+	bool unserved;        /* KVM came back with an exit where it was not to run: the next part of an instruction that has several */
 	bool has_saved_tsc;
 	uint64_t saved_tsc;   /* the offset of the TSC where its state was saved */
 	unsigned char *xsave;
@@ -382,6 +383,26 @@ static bool would_deliver(const struct kvm_lapic_state *apic)
 	return wanted >= 0 && wanted >> 4 > priority >> 4;
 }
 
+/* With one level nobody enters where it is not to run. */
+static int leave_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	if (!machine->level[vtl].shared) {
+		errno = EBUSY;
+		return -1;
+	}
+	machine->level[vtl].shared[vp].unserved = true;
+	return 0;
+}
+
+bool vtl_take_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	bool is = machine->level[vtl].shared && machine->level[vtl].shared[vp].unserved;
+
+	if (is)
+		machine->level[vtl].shared[vp].unserved = false;
+	return is;
+}
+
 static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct {
@@ -409,7 +430,8 @@ static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	run->kvm_dirty_regs = 0;
 	ioctl(vcpu, KVM_SET_SIGNAL_MASK, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return ret && (saved == EINTR || saved == EAGAIN) ? 0 : -1;
+	errno = saved;
+	return ret ? -(saved != EINTR && saved != EAGAIN) : leave_unserved(machine, vp, vtl);
 }
 
 /* Is it certain that the level's guest does not run a guest of its own with VMX? In there CR4.VMXE is set too. */
@@ -431,6 +453,8 @@ static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned
 	int vcpu = vcpu_of(machine, vp, vtl), err;
 	bool waits;
 
+	if (machine->level[vtl].shared && machine->level[vtl].shared[vp].unserved)
+		return 0; /* it has to run first */
 	if (kvm_ioctl(vcpu, KVM_GET_MP_STATE, &state))
 		return -1;
 	waits = state.mp_state == KVM_MP_STATE_RUNNABLE && has_no_vmx_guest(run_of(machine, vp, vtl));
