@@ -3,7 +3,9 @@
  * A guest that does what a hostile kernel can: seeded traffic at random to every port, window, MSR, hypercall, ring, page table and
  * interrupt that there is, from all of its processors at once, and with trust levels from VTL 1 too. What comes of that for the guest
  * is nobody's concern; tests look at the monitor. The command line: "seed=7 steps=5000 memory=64", memory in MiB; "hyperv=1" where
- * Hyper-V's interface is there, "vsm=1" with trust levels. After so many steps it ends itself, in one way or another.
+ * Hyper-V's interface is there, "vsm=1" with trust levels; "direct=1" where VMCALL and VMMCALL reach a KVM that knows them, "nested=1" where its attempts to
+ * be a hypervisor do no harm to an emulated processor. "only=9": one kind of traffic, counted as in step(). After so many steps it ends itself,
+ * in one way or another.
  */
 #include "bare.h"
 
@@ -39,7 +41,7 @@ static uint8_t hypercall_page[2][PAGE] __attribute__((aligned(4096))); /* RET be
 static uint64_t parameters[VPS][2][PAGE / 8] __attribute__((aligned(4096)));
 static volatile uint32_t others, steps;
 static uint64_t seed, steps_max, memory, only;
-static bool hyperv, vsm, direct;
+static bool hyperv, vsm, direct, nested;
 
 /* ---- chance ---- */
 
@@ -569,6 +571,8 @@ static void be_a_host(struct actor *me)
 {
 	uint64_t vmcb = once_in(me, 2) ? in_arena(me, PAGE) : any_gpa(me);
 
+	if (!nested)
+		return;
 	write_msr(EFER, 0x500 | SVME);
 	write_msr(0xc0010117, in_arena(me, PAGE));
 	switch (some(me, 7)) {
@@ -785,6 +789,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	vsm = number_of(line, "vsm");
 	only = number_of(line, "only");
 	direct = number_of(line, "direct");
+	nested = number_of(line, "nested");
 	for (unsigned i = 0; i < sizeof(hypercall_page); i++)
 		((volatile uint8_t *)hypercall_page)[i] = 0xc3;
 	set_up_interrupts();

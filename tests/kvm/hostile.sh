@@ -27,7 +27,7 @@ wait_or_end() { # wait_or_end PROCESS
 
 # A seed says how the machine is, too.
 attack() { # attack SEED
-	local seed=$1 options=(--cpus $((1 + $1 % 3))) line="seed=$1 steps=400 memory=32" status=0 wanted
+	local seed=$1 options=(--cpus $((1 + $1 % 3))) line="seed=$1 steps=400 memory=32 nested=1" status=0 wanted
 	((seed % 2)) || { options+=(--hyperv); line+=' hyperv=1'; }
 	((seed % 3)) || options+=(--disk disk)
 	"$gabi" run --force --memory 32 --name hostile "${options[@]}" --append "$line" "$hostile" </dev/null >hostile.out 2>hostile.err &
