@@ -4,7 +4,7 @@
  * interrupt that there is, from all of its processors at once, and with trust levels from VTL 1 too. What comes of that for the guest
  * is nobody's concern; tests look at the monitor. The command line: "seed=7 steps=5000 memory=64", memory in MiB; "hyperv=1" where
  * Hyper-V's interface is there, "vsm=1" with trust levels; "direct=1" where VMCALL and VMMCALL reach a KVM that knows them, "nested=1" where its attempts to
- * be a hypervisor do no harm to an emulated processor. "only=9": one kind of traffic, counted as in step(). After so many steps it ends itself,
+ * be a hypervisor and its breakpoints do no harm to an emulated processor. "only=9": one kind of traffic, counted as in step(). After so many steps it ends itself,
  * in one way or another.
  */
 #include "bare.h"
@@ -21,7 +21,7 @@ enum {
 	PAGE = 4096, ARENA = 64 * PAGE, VPS = 8, STACK = 16384,
 	HYPERCALL_PORT = 0x30, TEST_PORT = 0x3000, EXIT_PORT = 0xf4, PM_CONTROL = 0x604, RESET_PORT = 0xcf9,
 	VIRTIOS = 4, /* one more than there are */
-	SVME = 1 << 12, VIRTUAL_WIRE = 0x1ff,
+	SVME = 1 << 12, VIRTUAL_WIRE = 0x1ff, X2APIC_ICR = 0x830,
 };
 #define EFER       0xc0000080u
 #define VIRTIO_GPA 0xd0000000u
@@ -151,7 +151,8 @@ static void begin_anew(struct guest_frame *frame)
 
 void guest_interrupt(struct guest_frame *frame)
 {
-	__asm__ volatile("mov %0, %%dr7" : : "r"(0x400ull));
+	if (frame->vector == 1)
+		__asm__ volatile("mov %0, %%dr7" : : "r"(0x400ull));
 	if (frame->vector >= 32)
 		mmio(APIC_GPA)[APIC_EOI / 4] = 0;
 	else if (frame->vector != 1 && frame->vector != 2 && !fix(frame))
@@ -300,9 +301,10 @@ static void write_msr(uint32_t msr, uint64_t value)
 	TRY("wrmsr", : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
+/* And the ICRs: what is made up is an INIT as often as not. */
 static bool ends_by(uint32_t msr)
 {
-	return msr == GABI_HV_MSR_RESET || msr == GABI_HV_MSR_CRASH_CTL;
+	return msr == GABI_HV_MSR_RESET || msr == GABI_HV_MSR_CRASH_CTL || msr == GABI_HV_MSR_ICR || msr == X2APIC_ICR;
 }
 
 static void touch_msr(struct actor *me)
@@ -545,6 +547,8 @@ static void touch_control(struct actor *me)
 		__asm__ volatile("mov %0, %%cr8" : : "r"(0ull));
 		break;
 	case 3:
+		if (!nested)
+			break;
 		TRY("mov %0, %%dr0", : : "r"(any_gpa(me)));
 		TRY("mov %0, %%dr7", : : "r"(value & 0xffffffff));
 		break;
