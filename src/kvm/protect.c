@@ -209,6 +209,20 @@ static int map_read_only_slowly(struct protect *protect, void *at)
 	return ret;
 }
 
+/* The end of what is one mapping from there on, as the cuts let it; at most end. */
+static uint64_t uncut(const struct protect *protect, unsigned vtl, uint64_t offset, uint64_t end)
+{
+	for (unsigned i = 0; i < PROTECT_CUTS; i++) {
+		uint64_t at = protect->cut[i].offset;
+
+		if (!protect->cut[i].is || protect->cut[i].vtl != vtl || at < offset)
+			continue;
+		at += at == offset ? PAGE : 0;
+		end = at < end ? at : end;
+	}
+	return end;
+}
+
 /* How many pages from there on have the same rights, up to what is mapped at once. */
 static uint64_t run_of_pages(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t offset, unsigned rights)
 {
@@ -216,6 +230,7 @@ static uint64_t run_of_pages(const struct gabi_kvm_machine *machine, unsigned vt
 
 	if (end > machine->memory.len)
 		end = machine->memory.len;
+	end = uncut(&machine->protect, vtl, offset, end);
 	while (at < end && !memory_is_covered(&machine->memory, vtl, at) && rights_of(machine, vtl, at) == rights)
 		at += PAGE;
 	return at - offset;
@@ -242,6 +257,42 @@ static bool same_page(const struct refused *a, const struct refused *b)
 	return a->vtl == b->vtl && a->offset == b->offset;
 }
 
+static uintptr_t region_of(const struct gabi_kvm_machine *machine, const struct cut *cut)
+{
+	enum { REGION = 2 << 20 };
+
+	return (uintptr_t)page_at(machine, cut->vtl, cut->offset) / REGION;
+}
+
+/*
+ * A page that is closed is cut out of its mapping, and grows into it again when it is opened. When the kernel cuts a mapping it drops what KVM has
+ * mapped in the 2 MiB around (split_huge_pmd_address), huge or not, and a guest's next accesses there are faults. So the pages that were closed last keep a mapping
+ * of their own, one in such a region: next to it the kernel drops nothing, and it itself is closed and opened without a cut. What keeps it apart is an advice
+ * that its neighbours do not have; it is on reading ahead, which memory in a memfd is not.
+ */
+static void keep_cut(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t offset)
+{
+	struct protect *protect = &machine->protect;
+	struct cut *oldest, cut = { .is = true, .vtl = (unsigned char)vtl, .offset = offset };
+
+	for (unsigned i = 0; i < PROTECT_CUTS; i++)
+		if (protect->cut[i].is && region_of(machine, &protect->cut[i]) == region_of(machine, &cut))
+			return;
+	oldest = &protect->cut[protect->cuts++ % PROTECT_CUTS];
+	if (oldest->is)
+		madvise(page_at(machine, oldest->vtl, oldest->offset), PAGE, MADV_NORMAL);
+	*oldest = cut;
+	madvise(page_at(machine, vtl, offset), PAGE, MADV_RANDOM);
+}
+
+/* What lay there is mapped anew. */
+static void forget_cut(struct protect *protect, unsigned vtl, uint64_t offset)
+{
+	for (unsigned i = 0; i < PROTECT_CUTS; i++)
+		if (protect->cut[i].vtl == vtl && protect->cut[i].offset == offset)
+			protect->cut[i].is = false;
+}
+
 /* Lets the page be reached again as its rights are, unless another processor has yet to hear of it. */
 static void open_page(struct gabi_kvm_machine *machine, struct refused *refused)
 {
@@ -252,6 +303,7 @@ static void open_page(struct gabi_kvm_machine *machine, struct refused *refused)
 	for (unsigned vp = 0; vp < machine->options.vps; vp++)
 		if (atomic_load(&protect->refused[vp].is) && same_page(&protect->refused[vp], refused))
 			return;
+	keep_cut(machine, refused->vtl, refused->offset);
 	mprotect(page_at(machine, refused->vtl, refused->offset), PAGE, PROT_READ | PROT_WRITE);
 	atomic_fetch_add(&protect->changes, 1);
 }
@@ -353,8 +405,8 @@ static void serve(struct gabi_kvm_machine *machine, const struct uffd_msg *msg)
 	} else if (vp >= 0) {
 		close_page(machine, (unsigned)vp, vtl, offset, write);
 	}
-	wake(protect->uffd, page_at(machine, vtl, offset), PAGE);
 	pthread_mutex_unlock(&protect->lock);
+	wake(protect->uffd, page_at(machine, vtl, offset), PAGE); /* whoever runs at once wants the lock */
 }
 
 static void *read_faults(void *ctx)
@@ -432,10 +484,10 @@ void protect_free(struct gabi_kvm_machine *machine)
 
 /* ---- setting ---- */
 
-/* The kernel write-protects within one mapping at a time, and pages that lie over a view or are closed have their own. */
+/* The kernel write-protects within one mapping at a time, and pages that lie over a view, are closed or were so lately have their own. */
 static uint64_t piece(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t offset, uint64_t len)
 {
-	uint64_t end = memory_next_covered(&machine->memory, vtl, offset, offset + len);
+	uint64_t end = uncut(&machine->protect, vtl, offset, memory_next_covered(&machine->memory, vtl, offset, offset + len));
 
 	for (unsigned vp = 0; atomic_load(&machine->protect.closed) && vp < machine->options.vps; vp++) {
 		const struct refused *refused = &machine->protect.refused[vp];
@@ -505,7 +557,9 @@ int protect_cover(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, 
 		return memory_cover(&machine->memory, vtl, machine->level[vtl].view, gpa, page);
 	pthread_mutex_lock(&protect->lock);
 	err = memory_cover(&machine->memory, vtl, machine->level[vtl].view, gpa, page);
-	if (!err && protect->begun[vtl] && page == UINT32_MAX && memory_find(&machine->memory, gpa, PAGE, &offset)) {
+	if (!err && memory_find(&machine->memory, gpa, PAGE, &offset))
+		forget_cut(protect, vtl, offset);
+	if (!err && protect->begun[vtl] && page == UINT32_MAX) {
 		if (register_range(protect->uffd, page_at(machine, vtl, offset), PAGE) ||
 		    set_piece(machine, vtl, offset, PAGE, rights_of(machine, vtl, offset)))
 			err = GABI_ERR_KVM;

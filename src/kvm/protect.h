@@ -23,6 +23,15 @@ struct refused {
 	uint64_t offset;     /* of the page in the memory */
 };
 
+/* A page whose mapping is kept apart from its neighbours'. */
+struct cut {
+	bool is;
+	unsigned char vtl;
+	uint64_t offset; /* of the page in the memory */
+};
+
+enum { PROTECT_CUTS = 16 };
+
 struct protect {
 	int uffd;            /* -1: protections cannot be set */
 	int stop;            /* an eventfd */
@@ -35,6 +44,8 @@ struct protect {
 	/* How often a page was closed or opened so far. Whoever sees it changed while it ran may have met a closed page. */
 	_Atomic uint64_t changes;
 	atomic_uint closed;  /* how many are now */
+	struct cut cut[PROTECT_CUTS]; /* the last of them; under the lock */
+	unsigned cuts;       /* how many were made ever */
 };
 
 /* Sees whether the kernel can do all that, and says in a sentence if not. */
