@@ -100,7 +100,9 @@ bool gabi_hv_can_enforce(const struct gabi_hv *hv, unsigned prot)
 {
 	unsigned execute = GABI_HV_KERNEL_EXECUTE | GABI_HV_USER_EXECUTE;
 
-	return !(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || !(prot & GABI_HV_READ) || (prot & execute) == execute;
+	if (!(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || hv->dialect & GABI_HV_DIALECT_EXECUTE)
+		return true;
+	return !(prot & GABI_HV_READ) || (prot & execute) == execute;
 }
 
 /* Joins what follows the last change and is like it. The caller has seen that there is room. */

@@ -565,6 +565,7 @@ static const struct {
 	{ "execute without read", "vsm: five types of protection", 1, 1, 0x10, 12, 100, 0, GABI_HV_STATUS_INVALID_PARAMETER },
 	{ "another flag", "HV_MAP_GPA_FLAGS", 1, 1, 0x10, 0x11, 100, 0, GABI_HV_STATUS_INVALID_PARAMETER },
 	{ "what no KVM enforces", "hv_dialect.def: stock-kvm", 1, 1, 0x10, 3, 100, GABI_HV_DIALECT_STOCK_KVM, GABI_HV_STATUS_INVALID_PARAMETER },
+	{ "what a shim enforces", "hv_dialect.def: execute", 1, 1, 0x10, 3, 100, GABI_HV_DIALECT_STOCK_KVM | GABI_HV_DIALECT_EXECUTE, GABI_HV_STATUS_SUCCESS },
 	{ "no access, which KVM enforces", "hv_dialect.def: stock-kvm", 1, 1, 0x10, 0, 100, GABI_HV_DIALECT_STOCK_KVM, GABI_HV_STATUS_SUCCESS },
 	{ "no writing, which KVM enforces", "hv_dialect.def: stock-kvm", 1, 1, 0x10, 13, 100, GABI_HV_DIALECT_STOCK_KVM, GABI_HV_STATUS_SUCCESS },
 	{ "no RAM", "non-RAM ranges: INVALID_PARAMETER", 1, 1, 0x10, 1, 1 << 16, 0, GABI_HV_STATUS_INVALID_PARAMETER },
