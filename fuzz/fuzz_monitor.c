@@ -110,7 +110,21 @@ int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uin
 	return 0;
 }
 
-int gabi_kvm_machine_take_msrs(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count,
+int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	(void)machine;
+	fuzz_expect(vp < VPS && vtl < VTLS);
+	return 0;
+}
+
+int gabi_kvm_vp_flush(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_diag *diag)
+{
+	(void)machine, (void)diag;
+	fuzz_expect(vp < VPS && vtl < VTLS);
+	return 0;
+}
+
+int gabi_kvm_machine_take_msrs(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count,
 			       struct gabi_diag *diag)
 {
 	(void)machine, (void)msrs, (void)diag;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The monitor for a machine that has nothing else: static and alone. gabi-run [-c CPUS] [-m MIB] [-a APPEND] [-i INITRD] [-d DISK]
- * [-p CONTRACT] [-H] [-V VTLS] [-f] IMAGE; -H is --hyperv, -V --vsm and -f --force. It says which contract was kept, and ends as `gabi run` does.
- * gabi-run -o CONTRACT [-x NAME,...] [-c CPUS] [-H] [-V VTLS]: no guest, but the contract that it would have, less these names.
+ * [-p CONTRACT] [-H] [-V VTLS] [-X] [-f] IMAGE; -H is --hyperv, -V --vsm, -X --vsm-execute=shim and -f --force. It says which contract was
+ * kept, and ends as `gabi run` does.
+ * gabi-run -o CONTRACT [-x NAME,...] [-c CPUS] [-H] [-V VTLS] [-X]: no guest, but the contract that it would have, less these names.
  */
 #include <gabi/formats.h>
 
@@ -85,13 +86,14 @@ int main(int argc, char **argv)
 {
 	struct vmm_options options = { .memory = 256 << 20, .cpus = 1, .confined = true, .in = 0, .out = 1 };
 	struct gabi_contract *contract = NULL;
+	struct vmm_wishes wishes;
 	struct vmm_terms terms;
 	struct gabi_diag diag = { 0 };
 	const char *promises = NULL, *output = NULL;
 	char *without = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "c:m:a:i:d:p:o:x:fHV:")) != -1) {
+	while ((option = getopt(argc, argv, "c:m:a:i:d:p:o:x:fHV:X")) != -1) {
 		switch (option) {
 		case 'c':
 			options.cpus = (unsigned)strtoul(optarg, NULL, 10);
@@ -124,6 +126,9 @@ int main(int argc, char **argv)
 			options.hyperv = true;
 			options.vtls = (unsigned)strtoul(optarg, NULL, 10);
 			break;
+		case 'X':
+			options.shim = true;
+			break;
 		case 'f':
 			options.forced = true;
 			break;
@@ -133,7 +138,8 @@ int main(int argc, char **argv)
 	}
 	options.image = read_file(argv[optind]);
 	options.terms = &terms;
-	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, &(struct vmm_wishes){ options.cpus, options.hyperv, options.forced, options.vtls > 1 }, &diag))
+	wishes = (struct vmm_wishes){ options.cpus, options.hyperv, options.forced, options.vtls > 1, options.shim };
+	if (read_contract(promises, &contract, &diag) || vmm_terms_settle(&terms, contract, &wishes, &diag))
 		return complain("the contract", &diag);
 	if (output)
 		return write_narrowed(terms.contract, without, output);

@@ -25,7 +25,8 @@ GABI_BEGIN
 
 struct gabi_kvm_machine;
 
-enum gabi_kvm_rights { GABI_KVM_READ = 1, GABI_KVM_WRITE = 2 }; /* whoever may read may execute: KVM knows no other way */
+/* Without options.shim whoever may read may execute: KVM knows no other way. */
+enum gabi_kvm_rights { GABI_KVM_READ = 1, GABI_KVM_WRITE = 2, GABI_KVM_EXECUTE = 4 };
 
 struct gabi_kvm_machine_options {
 	size_t size;        /* sizeof(struct gabi_kvm_machine_options); bytes that this library does not know must be 0 */
@@ -44,6 +45,11 @@ struct gabi_kvm_machine_options {
 	void *ctx;
 	/* Called at the beginning of a thread that the machine makes, which it does only for trust levels' protections. May be NULL. */
 	void (*thread)(void *ctx);
+	/*
+	 * 1: pages can be kept from being executed too, in all trust levels but the highest: each runs as the nested guest of its VM (docs/vsm.md). Of
+	 * AMD's processors that nest, and for contracts without svm; GABI_ERR_KVM and GABI_ERR_CONFLICT where that is not so.
+	 */
+	unsigned shim;
 };
 
 /*
@@ -109,13 +115,23 @@ GABI_API int gabi_kvm_machine_overlay(struct gabi_kvm_machine *machine, unsigned
 GABI_API int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint64_t len, unsigned rights,
 				      struct gabi_diag *diag);
 
+/* From now on an INIT to that VTL of the processor is dropped, which takes options.shim: else GABI_ERR_UNSUPPORTED. Its thread, or where nobody
+ * runs it. */
+GABI_API int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/*
+ * Flushes the TLBs of all processors of a VTL, whatever they run: for one that asks for it by an exit, on its thread. When it returns
+ * none of them has a translation that it made before.
+ */
+GABI_API int gabi_kvm_vp_flush(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_diag *diag);
+
 struct gabi_kvm_msrs {
 	uint32_t first, count;
 	uint8_t reads, writes; /* 1: they come as exits */
 };
 
 /* The MSRs of a VTL that are the caller's, beside Hyper-V's. GABI_ERR_LIMIT: more than KVM can leave to it. Any thread. */
-GABI_API int gabi_kvm_machine_take_msrs(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs,
+GABI_API int gabi_kvm_machine_take_msrs(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs,
 					size_t count, struct gabi_diag *diag);
 
 /* The frequency of the guest's TSC, and what virtual processor 0 would read now. Any thread. */
@@ -156,6 +172,7 @@ struct gabi_kvm_exit {
 	uint8_t kind;     /* enum gabi_kvm_exit_kind */
 	uint8_t write;    /* 1 or 0 */
 	uint8_t size;     /* bytes of one access: 1 to 8 */
+	uint8_t execute;  /* PROTECTED: 1: the fetch of an instruction, that is known to be one; address is its byte's, not its page's */
 	uint32_t count;   /* PORT: accesses, one after the other in data; else 1 */
 	uint64_t address; /* the port, the guest-physical address, the MSR, or the hypercall's code */
 	void *data;

@@ -72,29 +72,28 @@ void dirty_take_own(struct dirty *dirty, const struct memory *memory, uint64_t *
 		bitmap[i] |= __atomic_exchange_n(&dirty->own[i], 0, __ATOMIC_SEQ_CST);
 }
 
-/* KVM's bitmap goes by slot; the second one begins at a whole word of ours, as all slots do but the last that end in one. */
-int dirty_take(const struct memory *memory, int vm, uint64_t *bitmap, struct gabi_diag *diag)
+/* KVM's bitmap goes by slot; each begins at a whole word of ours, and ends in one, or at the end of the memory. */
+int dirty_take(const struct memory *memory, int vm, uint64_t first_at, uint64_t *bitmap, struct gabi_diag *diag)
 {
-	uint64_t slot_at[] = { 0, GABI_KVM_LOW_RAM / PAGE }, pages = memory->len / PAGE;
-	uint64_t *log;
+	struct memory_part part[MEMORY_PARTS];
+	unsigned parts = memory_parts(memory, first_at, part);
 	int err = 0;
 
-	for (uint32_t slot = 0; !err && slot < 2 && slot_at[slot] < pages; slot++) {
-		uint64_t end = !slot && pages > slot_at[1] ? slot_at[1] : pages;
-		size_t words = (size_t)((end - slot_at[slot] + 63) / 64);
+	for (uint32_t slot = 0; !err && slot < parts; slot++) {
+		uint64_t first = part[slot].offset / PAGE / 64, words = (part[slot].len / PAGE + 63) / 64;
+		uint64_t *log = gabi_mem_get(&memory->mem, words * sizeof(*log));
 		struct kvm_dirty_log call = { .slot = slot };
 
-		log = gabi_mem_get(&memory->mem, words * sizeof(*log));
 		if (!log)
 			return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 		call.dirty_bitmap = log;
 		if (kvm_ioctl(vm, KVM_GET_DIRTY_LOG, &call))
 			err = kvm_refused(diag, "say which memory was written to");
-		for (size_t i = 0; !err && i < words; i++)
-			bitmap[slot_at[slot] / 64 + i] |= log[i];
+		for (uint64_t i = 0; !err && i < words; i++)
+			bitmap[first + i] |= log[i];
 		gabi_mem_put(&memory->mem, log);
 	}
 	return err;
 }
 
-_Static_assert(GABI_KVM_LOW_RAM / PAGE % 64 == 0, "the second slot's bits begin a word");
+_Static_assert(GABI_KVM_LOW_RAM / PAGE % 64 == 0 && SHIM_FIRST / PAGE % 64 == 0, "each slot's bits begin a word");

@@ -20,6 +20,6 @@ void dirty_mark(struct dirty *dirty, uint64_t first, uint64_t last);
 
 /* Takes what the VMM wrote, and what one VM's log holds; KVM begins anew. */
 void dirty_take_own(struct dirty *dirty, const struct memory *memory, uint64_t *bitmap);
-int dirty_take(const struct memory *memory, int vm, uint64_t *bitmap, struct gabi_diag *diag);
+int dirty_take(const struct memory *memory, int vm, uint64_t first_at, uint64_t *bitmap, struct gabi_diag *diag);
 
 #endif

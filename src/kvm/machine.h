@@ -8,6 +8,7 @@
 #include "dirty.h"
 #include "memory.h"
 #include "protect.h"
+#include "shim.h"
 #include "uapi.h"
 
 #include <stdatomic.h>
@@ -18,6 +19,8 @@ struct level {
 	unsigned char *view;  /* its memory */
 	struct kvm_run **run; /* of each virtual processor; NULL: not mapped */
 	struct shared *shared; /* of each virtual processor: what it shares with other levels, as KVM last had it; one level: NULL */
+	struct shim *shim;     /* NULL: none */
+	atomic_uint efer_wanted; /* bit 0: the caller has asked for reads of EFER, bit 1: for writes */
 };
 
 struct gabi_kvm_machine {
@@ -90,7 +93,7 @@ bool vtl_take_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 
 bool msrs_are_common(uint32_t msr);
 bool msrs_are_kvms(uint32_t msr);
-int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
+int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,
 	      struct gabi_diag *diag);
 
 #endif

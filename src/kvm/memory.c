@@ -73,23 +73,34 @@ static uint64_t low_part(const struct memory *memory)
 	return memory->len < GABI_KVM_LOW_RAM ? memory->len : GABI_KVM_LOW_RAM;
 }
 
-static int give(int vm, uint32_t slot, uint64_t gpa, uint64_t len, unsigned char *at, bool logs, struct gabi_diag *diag)
+unsigned memory_parts(const struct memory *memory, uint64_t first_at, struct memory_part ret_parts[MEMORY_PARTS])
 {
-	struct kvm_userspace_memory_region region = {
-		.slot = slot, .flags = logs ? KVM_MEM_LOG_DIRTY_PAGES : 0, .guest_phys_addr = gpa, .memory_size = len, .userspace_addr = (uintptr_t)at,
-	};
+	uint64_t low = low_part(memory), from = first_at ? SHIM_FIRST : 0;
+	unsigned count = 0;
 
-	return kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) ? kvm_refused(diag, "give a guest its memory") : 0;
+	ret_parts[count++] = (struct memory_part){ from, low - from, from };
+	if (memory->len > low)
+		ret_parts[count++] = (struct memory_part){ low, memory->len - low, GABI_KVM_HIGH_RAM };
+	if (first_at)
+		ret_parts[count++] = (struct memory_part){ 0, SHIM_FIRST, first_at };
+	return count;
 }
 
-int memory_give(const struct memory *memory, int vm, unsigned char *view, bool logs, struct gabi_diag *diag)
+int memory_give(const struct memory *memory, int vm, unsigned char *view, uint64_t first_at, bool logs, struct gabi_diag *diag)
 {
-	uint64_t low = low_part(memory);
-	int err = give(vm, 0, 0, low, view, logs, diag);
+	struct memory_part part[MEMORY_PARTS];
+	unsigned parts = memory_parts(memory, first_at, part);
 
-	if (!err && memory->len > low)
-		err = give(vm, 1, GABI_KVM_HIGH_RAM, memory->len - low, view + low, logs, diag);
-	return err;
+	for (unsigned slot = 0; slot < parts; slot++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = slot, .flags = logs ? KVM_MEM_LOG_DIRTY_PAGES : 0, .guest_phys_addr = part[slot].gpa,
+			.memory_size = part[slot].len, .userspace_addr = (uintptr_t)(view + part[slot].offset),
+		};
+
+		if (kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region))
+			return kvm_refused(diag, "give a guest its memory");
+	}
+	return 0;
 }
 
 bool memory_find(const struct memory *memory, uint64_t gpa, uint64_t len, uint64_t *ret_offset)

@@ -29,8 +29,18 @@ void memory_close(struct memory *memory);
 int memory_map(const struct memory *memory, unsigned char **ret_view, struct gabi_diag *diag);
 void memory_unmap(const struct memory *memory, unsigned char *view);
 
+/* What a VM has as slots, by their numbers. */
+struct memory_part {
+	uint64_t offset, len; /* in the memory */
+	uint64_t gpa;
+};
+enum { MEMORY_PARTS = 3, SHIM_FIRST = 1 << 20 /* bytes that lie elsewhere for KVM under a shim */ };
+
+/* first_at: where KVM has the first MiB; 0: in its place. Returns how many parts there are. */
+unsigned memory_parts(const struct memory *memory, uint64_t first_at, struct memory_part ret_parts[MEMORY_PARTS]);
+
 /* Gives a VM the view as its RAM; again, to begin or end that KVM writes down which pages are written to. */
-int memory_give(const struct memory *memory, int vm, unsigned char *view, bool logs, struct gabi_diag *diag);
+int memory_give(const struct memory *memory, int vm, unsigned char *view, uint64_t first_at, bool logs, struct gabi_diag *diag);
 
 /* Lays an overlay page over a page of a trust level's view; page UINT32_MAX takes it away. GABI_ERR_RANGE: there is no RAM. */
 int memory_cover(struct memory *memory, unsigned vtl, unsigned char *view, uint64_t gpa, uint32_t page);

@@ -85,6 +85,19 @@ static const struct gabi_kvm_msrs kvms[] = {
 	{ .first = 0x11, .count = 2, .reads = 1, .writes = 1 }, { .first = 0x4b564d00, .count = 0x100, .reads = 1, .writes = 1 },
 };
 
+/* Under a shim EFER is not the guest's own (shim.h); whether the caller wants to see its accesses too is kept apart. */
+static bool take_efer(struct level *level, const struct gabi_kvm_msrs *msrs, size_t count, struct draft *draft)
+{
+	static const struct gabi_kvm_msrs efer = { .first = 0xc0000080, .count = 1, .reads = 1, .writes = 1 };
+	unsigned wanted = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (efer.first - msrs[i].first < msrs[i].count)
+			wanted |= msrs[i].reads | (unsigned)msrs[i].writes << 1;
+	atomic_store(&level->efer_wanted, wanted);
+	return take(draft, &efer);
+}
+
 static bool has(const struct gabi_kvm_msrs *list, size_t count, uint32_t msr)
 {
 	for (size_t i = 0; i < count; i++)
@@ -103,7 +116,7 @@ bool msrs_are_kvms(uint32_t msr)
 	return has(kvms, GABI_COUNT_OF(kvms), msr);
 }
 
-int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_kvm_msrs *more, size_t count,
+int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,
 	      struct gabi_diag *diag)
 {
 	struct kvm_enable_cap exits = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { KVM_MSR_EXIT_REASON_FILTER | KVM_MSR_EXIT_REASON_INVAL } };
@@ -119,6 +132,7 @@ int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level,
 		fits = fits && add_range(&draft, kvms[i].first, kvms[i].count, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
 	for (size_t i = 0; i < count; i++)
 		fits = fits && take(&draft, &more[i]);
+	fits = fits && (!level->shim || take_efer(level, more, count, &draft));
 	if (!fits || !take_windows(&draft))
 		return gabi_fail(diag, GABI_ERR_LIMIT, "KVM cannot leave so many MSRs to the monitor", (char *)NULL);
 	if (kvm_ioctl(level->vm->vm, KVM_ENABLE_CAP, &exits) || kvm_ioctl(level->vm->vm, KVM_X86_SET_MSR_FILTER, &draft.filter))
@@ -126,7 +140,7 @@ int msrs_take(const struct gabi_kvm_machine *machine, const struct level *level,
 	return 0;
 }
 
-int gabi_kvm_machine_take_msrs(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count,
+int gabi_kvm_machine_take_msrs(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count,
 			       struct gabi_diag *diag)
 {
 	if (vtl >= machine->options.vtls)

@@ -506,8 +506,9 @@ static uint64_t piece(const struct gabi_kvm_machine *machine, unsigned vtl, uint
 static int set_piece(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t offset, uint64_t len, unsigned rights)
 {
 	unsigned char *at = page_at(machine, vtl, offset);
+	bool lost = shim_execute(machine->level[vtl].shim, memory_gpa(&machine->memory, offset), len, rights & GABI_KVM_EXECUTE);
 
-	if (!(rights & GABI_KVM_READ))
+	if (lost || !(rights & GABI_KVM_READ))
 		return madvise(at, len, MADV_DONTNEED);
 	return write_protect(machine->protect.uffd, at, len, !(rights & GABI_KVM_WRITE));
 }
@@ -524,6 +525,25 @@ static int begin(struct gabi_kvm_machine *machine, unsigned vtl)
 	}
 	protect->begun[vtl] = true;
 	return 0;
+}
+
+/*
+ * No call flushes a guest's TLB. But KVM flushes all of a VM's when a page goes that it has mapped, and the page of the instruction that
+ * asks is one: the processor has just fetched it from there. If that page has gone since, then so have the TLBs.
+ */
+int gabi_kvm_vp_flush(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_diag *diag)
+{
+	uint64_t gpa, offset = 0, len = PAGE;
+	int failed;
+
+	if (!is_there(machine, vp, vtl))
+		return gabi_fail(diag, GABI_ERR_ARG, "there is no such virtual processor or trust level", (char *)NULL);
+	if (gabi_kvm_vp_translate(machine, vp, vtl, run_of(machine, vp, vtl)->s.regs.regs.rip, &gpa) || !memory_find(&machine->memory, gpa, 1, &offset))
+		len = machine->memory.len;
+	pthread_mutex_lock(&machine->protect.lock);
+	failed = madvise(page_at(machine, vtl, offset - offset % PAGE), len, MADV_DONTNEED);
+	pthread_mutex_unlock(&machine->protect.lock);
+	return failed ? kvm_refused(diag, "drop a page, for TLBs to be flushed") : 0;
 }
 
 int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint64_t len, unsigned rights, struct gabi_diag *diag)
@@ -547,6 +567,15 @@ int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uin
 	return failed ? kvm_refused(diag, "protect memory") : 0;
 }
 
+/* A page that lies over another has all rights; the one below gets its own back before it comes to light. */
+static void cover_execute(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, bool covers)
+{
+	uint64_t offset;
+
+	if (memory_find(&machine->memory, gpa, PAGE, &offset))
+		shim_execute(machine->level[vtl].shim, gpa, PAGE, covers || rights_of(machine, vtl, offset) & GABI_KVM_EXECUTE);
+}
+
 int protect_cover(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, uint32_t page)
 {
 	struct protect *protect = &machine->protect;
@@ -556,7 +585,11 @@ int protect_cover(struct gabi_kvm_machine *machine, unsigned vtl, uint64_t gpa, 
 	if (protect->uffd < 0)
 		return memory_cover(&machine->memory, vtl, machine->level[vtl].view, gpa, page);
 	pthread_mutex_lock(&protect->lock);
+	if (page == UINT32_MAX)
+		cover_execute(machine, vtl, gpa, false);
 	err = memory_cover(&machine->memory, vtl, machine->level[vtl].view, gpa, page);
+	if (!err && page != UINT32_MAX)
+		cover_execute(machine, vtl, gpa, true);
 	if (!err && memory_find(&machine->memory, gpa, PAGE, &offset))
 		forget_cut(protect, vtl, offset);
 	if (!err && protect->begun[vtl] && page == UINT32_MAX) {

@@ -87,6 +87,21 @@ static struct kvm_dtable *table(struct kvm_sregs *sregs, uint32_t name)
 	return name == GABI_HV_REG_Idtr ? &sregs->idt : &sregs->gdt;
 }
 
+/* Not KVM's own where the level is the nested guest of a shim. */
+static int efer(const struct place *place, struct kvm_sregs *sregs, struct gabi_hv_value *value, bool set)
+{
+	uint64_t hidden = sregs->efer & ~shim_efer(place->machine, place->vtl, sregs->efer);
+
+	if (!set) {
+		value->low = sregs->efer & ~hidden;
+		return 0;
+	}
+	if (value->low & ~shim_efer(place->machine, place->vtl, value->low))
+		return GABI_ERR_RANGE;
+	sregs->efer = value->low | hidden;
+	return set_special(place, sregs);
+}
+
 static int special(const struct place *place, uint32_t name, struct gabi_hv_value *value, bool set)
 {
 	struct kvm_sregs sregs;
@@ -94,6 +109,8 @@ static int special(const struct place *place, uint32_t name, struct gabi_hv_valu
 
 	if (err)
 		return err;
+	if (name == GABI_HV_REG_Efer)
+		return efer(place, &sregs, value, set);
 	if (name >= GABI_HV_REG_Es && name <= GABI_HV_REG_Tr) {
 		if (set)
 			*segment(&sregs, name) = to_segment(value);
@@ -389,6 +406,6 @@ int gabi_kvm_vp_translate(struct gabi_kvm_machine *machine, unsigned vp, unsigne
 	machine_leave(machine, vp);
 	if (refused || !translation.valid)
 		return GABI_ERR_RANGE;
-	*ret_gpa = translation.physical_address;
+	*ret_gpa = shim_guests(machine->level[vtl].shim, translation.physical_address);
 	return 0;
 }

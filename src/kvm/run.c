@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { MSR_PAT = 0x277 };
+#define MSR_EFER 0xc0000080u
 
 /* ---- making ---- */
 
@@ -159,13 +160,17 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 		err = apply(machine, level, plan, diag);
 	if (!err)
 		err = give_hyperv(machine, level, contract, diag);
+	if (!err && machine->options.shim && vtl + 1 < machine->options.vtls)
+		err = shim_new(machine, contract, &level->shim, diag);
 	if (!err && machine->options.hyperv)
 		err = msrs_take(machine, level, NULL, 0, diag);
 	if (!err)
 		err = memory_map(&machine->memory, &level->view, diag);
 	if (!err)
-		err = memory_give(&machine->memory, level->vm->vm, level->view, false, diag);
-	return err ? err : map_runs(machine, level, diag);
+		err = memory_give(&machine->memory, level->vm->vm, level->view, shim_first_at(level->shim), false, diag);
+	if (!err)
+		err = map_runs(machine, level, diag);
+	return err ? err : shim_start(machine, vtl, diag);
 }
 
 /* A guest whose TSC is scaled runs on a machine of another frequency; it has no offset that would do. */
@@ -238,6 +243,7 @@ static void free_level(struct gabi_kvm_machine *machine, struct level *level)
 	gabi_mem_put(&machine->mem, level->run);
 	vtl_free(machine, level);
 	gabi_kvm_vm_free(level->vm);
+	shim_free(level->shim);
 	memory_unmap(&machine->memory, level->view);
 }
 
@@ -292,7 +298,7 @@ static int set_logs(const struct gabi_kvm_machine *machine, bool on, struct gabi
 	int err = 0;
 
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
-		err = memory_give(&machine->memory, machine->level[vtl].vm->vm, machine->level[vtl].view, on, diag);
+		err = memory_give(&machine->memory, machine->level[vtl].vm->vm, machine->level[vtl].view, shim_first_at(machine->level[vtl].shim), on, diag);
 	return err;
 }
 
@@ -311,7 +317,7 @@ int gabi_kvm_machine_dirty(struct gabi_kvm_machine *machine, uint64_t *bitmap, s
 
 	dirty_take_own(&machine->dirty, &machine->memory, bitmap);
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
-		err = dirty_take(&machine->memory, machine->level[vtl].vm->vm, bitmap, diag);
+		err = dirty_take(&machine->memory, machine->level[vtl].vm->vm, shim_first_at(machine->level[vtl].shim), bitmap, diag);
 	return err;
 }
 
@@ -455,7 +461,7 @@ int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	if (!is_there(machine, vp, vtl))
 		return no_such_vp(diag);
 	vcpu = vcpu_of(machine, vp, vtl);
-	if (kvm_ioctl(vcpu, KVM_GET_SREGS, &sregs))
+	if (shim_leave(machine, vp, vtl) || kvm_ioctl(vcpu, KVM_GET_SREGS, &sregs))
 		return kvm_refused(diag, "say a virtual processor's state");
 	put_context(&sregs, context);
 	if (kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) || set_msr(vcpu, MSR_PAT, context->pat))
@@ -500,12 +506,14 @@ int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, uns
 
 	if (kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_MSRS, &call) != 1)
 		return GABI_ERR_KVM;
-	*ret_value = call.entry.data;
+	*ret_value = msr == MSR_EFER ? shim_efer(machine, vtl, call.entry.data) : call.entry.data;
 	return 0;
 }
 
 int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value)
 {
+	if (msr == MSR_EFER && shim_take_efer(machine, vp, vtl, &value))
+		return GABI_ERR_KVM;
 	return set_msr(vcpu_of(machine, vp, vtl), msr, value) ? GABI_ERR_KVM : 0;
 }
 
@@ -577,13 +585,13 @@ int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 	if (atomic_load(&machine->call[vp].kicked))
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	run->kvm_dirty_regs = 0;
-	return ret && saved == EINTR ? 0 : -1;
+	return ret && saved == EINTR ? shim_put_back(machine, vp, vtl) : -1;
 }
 
 int gabi_kvm_vp_settle(struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag)
 {
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
-		if (machine_settle(machine, vp, vtl))
+		if (machine_settle(machine, vp, vtl) || shim_leave(machine, vp, vtl))
 			return kvm_refused(diag, "finish what a virtual processor had left open");
 	return 0;
 }
@@ -626,13 +634,13 @@ static void take_port(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	exit->data = (unsigned char *)run + run->io.data_offset;
 }
 
-static void take_mmio(struct kvm_run *run, struct gabi_kvm_exit *exit)
+static void take_mmio(const struct gabi_kvm_machine *machine, unsigned vtl, struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
 	exit->kind = GABI_KVM_EXIT_MMIO;
 	exit->write = run->mmio.is_write != 0;
 	exit->size = (uint8_t)run->mmio.len;
 	exit->count = 1;
-	exit->address = run->mmio.phys_addr;
+	exit->address = shim_guests(machine->level[vtl].shim, run->mmio.phys_addr);
 	exit->data = run->mmio.data;
 }
 
@@ -663,14 +671,16 @@ static void take_hyperv(struct kvm_run *run, struct gabi_kvm_exit *exit)
 		exit->kind = GABI_KVM_EXIT_KICKED;
 }
 
-static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
+static void take_exit(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit)
 {
+	struct kvm_run *run = run_of(machine, vp, vtl);
+
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		take_port(run, exit);
 		break;
 	case KVM_EXIT_MMIO:
-		take_mmio(run, exit);
+		take_mmio(machine, vtl, run, exit);
 		break;
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
@@ -693,7 +703,8 @@ static void take_exit(struct kvm_run *run, struct gabi_kvm_exit *exit)
 		stuck(run, exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
-		stuck(run, exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
+		if (!shim_started(machine, vp, vtl)) /* else it is entered again */
+			stuck(run, exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
 		break;
 	default:
 		stuck(run, exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
@@ -717,18 +728,21 @@ static bool take_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned v
 	}
 }
 
-/* KVM_RUN, again as long as it comes back for what all trust levels share. 0 or errno. */
-static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+/* KVM_RUN, again as long as it comes back for what all trust levels share, or a shim does. 0 or errno, or that exit is filled. */
+static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit, enum shim_result *ret_shim)
 {
 	struct kvm_run *run = run_of(machine, vp, vtl);
 	int ret;
 
+	*ret_shim = SHIM_NOTHING;
 	if (vtl_take_unserved(machine, vp, vtl))
 		return 0;
 	do {
+		machine_enter(machine, vp); /* again, for a shim looks at memory too */
 		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
 		run->kvm_dirty_regs = 0;
-	} while (!ret && vtl_take_msr(machine, vp, run));
+		*ret_shim = shim_served(machine, vp, vtl, exit);
+	} while (*ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, run) || shim_take_msr(machine, vp, vtl, run))));
 	return ret;
 }
 
@@ -821,18 +835,24 @@ int gabi_kvm_vp_run(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		    struct gabi_diag *diag)
 {
 	uint64_t changes = atomic_load(&machine->protect.changes);
+	enum shim_result shim;
 	int failed;
 
 	if (!is_there(machine, vp, vtl))
 		return no_such_vp(diag);
 	*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
 	protect_forget(machine, vp);
-	atomic_store(&machine->call[vp].inside, this_thread());
-	failed = run_vcpu(machine, vp, vtl);
+	if (shim_enter(machine, vp, vtl))
+		return kvm_refused(diag, "run a trust level nested");
+	failed = run_vcpu(machine, vp, vtl, exit, &shim);
 	atomic_store(&machine->call[vp].inside, 0);
 	end_rest(machine, vp, vtl);
+	if (shim == SHIM_FAILED)
+		return kvm_refused(diag, "go on with a trust level that ran nested");
+	if (shim == SHIM_EXIT)
+		return 0;
 	if (!failed) {
-		take_exit(run_of(machine, vp, vtl), exit);
+		take_exit(machine, vp, vtl, exit);
 		return 0;
 	}
 	if (failed == EINTR || failed == EAGAIN) {

@@ -430,8 +430,11 @@ static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	run->kvm_dirty_regs = 0;
 	ioctl(vcpu, KVM_SET_SIGNAL_MASK, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!ret)
+		return leave_unserved(machine, vp, vtl);
+	ret = saved != EINTR && saved != EAGAIN ? -1 : shim_put_back(machine, vp, vtl);
 	errno = saved;
-	return ret ? -(saved != EINTR && saved != EAGAIN) : leave_unserved(machine, vp, vtl);
+	return ret;
 }
 
 /* Is it certain that the level's guest does not run a guest of its own with VMX? In there CR4.VMXE is set too. */

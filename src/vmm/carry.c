@@ -21,6 +21,8 @@ static void walk_shape(struct vmm_shape *shape, struct vmm_walk *walk)
 	vmm_walk_u8(walk, &shape->hyperv);
 	vmm_walk_u8(walk, &shape->has_disk);
 	vmm_walk_u64(walk, &shape->sectors);
+	if (walk->loads ? walk->done < walk->len : shape->shim)
+		vmm_walk_u8(walk, &shape->shim);
 }
 
 static unsigned vtls_of(const struct vmm_monitor *monitor)
@@ -37,6 +39,7 @@ static struct vmm_shape shape_of(const struct vmm_monitor *monitor)
 	return (struct vmm_shape){
 		.memory = monitor->options.memory, .cpus = monitor->options.cpus, .vtls = vtls_of(monitor),
 		.hyperv = monitor->options.hyperv, .has_disk = monitor->options.disk != NULL, .sectors = monitor->disk.sectors,
+		.shim = monitor->options.shim,
 	};
 }
 
@@ -63,7 +66,7 @@ static bool is_sound(const struct vmm_shape *shape)
 {
 	return shape->memory >= VMM_MEMORY_LEAST && shape->memory % GABI_HV_PAGE == 0 && shape->memory <= (uint64_t)1 << 44 &&
 	       shape->cpus && shape->cpus <= GABI_KVM_VPS_MAX && shape->vtls && shape->vtls <= GABI_KVM_VTLS_MAX &&
-	       shape->hyperv <= 1 && shape->has_disk <= 1;
+	       shape->hyperv <= 1 && shape->has_disk <= 1 && shape->shim <= 1;
 }
 
 int vmm_head_read(struct vmm_stream *stream, struct vmm_head *ret_head, struct gabi_diag *diag)
@@ -100,6 +103,7 @@ int vmm_shape_check(const struct vmm_shape *shape, const struct vmm_monitor *mon
 		{ shape->memory, ours.memory, "bytes of memory" }, { shape->cpus, ours.cpus, "virtual processors" },
 		{ shape->vtls, ours.vtls, "trust levels" }, { shape->hyperv, ours.hyperv, "Hyper-V interfaces" },
 		{ shape->has_disk, ours.has_disk, "disks" }, { shape->sectors, ours.sectors, "sectors of the disk" },
+		{ shape->shim, ours.shim, "shims that protect execution" },
 	};
 	char want[24], have[24];
 	struct gabi_out out;

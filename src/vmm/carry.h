@@ -17,6 +17,7 @@ struct vmm_shape {
 	uint8_t hyperv;
 	uint8_t has_disk;
 	uint64_t sectors; /* of the disk */
+	uint8_t shim;     /* trust levels' pages can be kept from being executed; in the stream only where it is so */
 };
 
 struct vmm_head {

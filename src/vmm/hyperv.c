@@ -102,10 +102,17 @@ static void set_timer(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
 		hyperv->options.wake(hyperv->options.ctx);
 }
 
-/*
- * What is not here cannot come: it belongs to privileges that are not offered. FLUSH comes only of a guest that leaves by the port
- * past the hypercall page, whose code leaves flushes to KVM: it keeps its own stale entries.
- */
+/* Without a shim a flush comes only of a guest that leaves by the port past the hypercall page, whose code leaves flushes to KVM: it keeps its own
+ * stale entries. */
+static void flush(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_act *act)
+{
+	struct gabi_diag diag = { 0 };
+
+	if (hyperv->options.shim && gabi_kvm_vp_flush(hyperv->machine, vp, act->vtl, &diag))
+		vmm_hyperv_fail(hyperv, diag.text);
+}
+
+/* What is not here cannot come: it belongs to privileges that are not offered. */
 void vmm_hyperv_carry_out(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn)
 {
 	vmm_vsm_protect(hyperv, vp, turn);
@@ -118,6 +125,9 @@ void vmm_hyperv_carry_out(struct vmm_hyperv *hyperv, unsigned vp, const struct g
 			break;
 		case GABI_HV_ACT_OVERLAY:
 			gabi_kvm_machine_overlay(hyperv->machine, act->vtl, act->overlay.gpa, act->overlay.page);
+			break;
+		case GABI_HV_ACT_FLUSH:
+			flush(hyperv, vp, act);
 			break;
 		case GABI_HV_ACT_TIMER:
 			set_timer(hyperv, act);
@@ -359,8 +369,8 @@ unsigned vmm_hyperv_vtls(const struct vmm_hyperv *hyperv)
 unsigned vmm_hyperv_rights(const struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gpa)
 {
 	if (!hyperv->hv)
-		return GABI_KVM_READ | GABI_KVM_WRITE;
-	return gabi_hv_protection(hyperv->hv, vtl, gpa / GABI_HV_PAGE) & (GABI_KVM_READ | GABI_KVM_WRITE);
+		return GABI_KVM_READ | GABI_KVM_WRITE | GABI_KVM_EXECUTE;
+	return gabi_hv_protection(hyperv->hv, vtl, gpa / GABI_HV_PAGE) & (GABI_KVM_READ | GABI_KVM_WRITE | GABI_KVM_EXECUTE);
 }
 
 /* There is no extended hypercall but this one. */
@@ -418,11 +428,14 @@ uint64_t vmm_hyperv_next(struct vmm_hyperv *hyperv)
 
 /* ---- making ---- */
 
-static uint8_t exit_of(const struct gabi_contract *contract)
+/* Flushes are left to KVM by its own instruction, which a nested guest does not have. */
+static uint8_t exit_of(const struct gabi_contract *contract, bool shim)
 {
 	static const struct gabi_key vendor = { .space = GABI_SPACE_CPUID, .part = GABI_EBX };
 	const struct gabi_word *word = gabi_contract_find(contract, &vendor, GABI_VP_ALL);
 
+	if (shim)
+		return GABI_HV_EXIT_PORT;
 	return word && word->value == 0x756e6547 ? GABI_HV_EXIT_PORT_VMCALL : GABI_HV_EXIT_PORT_VMMCALL; /* "Genu" */
 }
 
@@ -437,6 +450,9 @@ static int new_arrays(struct vmm_hyperv *hyperv)
 	return 0;
 }
 
+_Static_assert(GABI_KVM_READ == (int)GABI_HV_READ && GABI_KVM_WRITE == (int)GABI_HV_WRITE && GABI_KVM_EXECUTE == (int)GABI_HV_KERNEL_EXECUTE,
+	       "the rights are the TLFS's; without MBEC both bits of execution are one");
+
 /* TLFS: VTL 0 and those that the guest may enable. Where all pages differ a store takes half a byte for each. */
 static int choose_vtls(struct vmm_hyperv *hyperv, struct gabi_diag *diag)
 {
@@ -448,7 +464,7 @@ static int choose_vtls(struct vmm_hyperv *hyperv, struct gabi_diag *diag)
 				 (char *)NULL);
 	config->vtl_count = wanted;
 	config->protect_bytes = config->gpa_pages * config->vtl_count + ((uint64_t)16 << 20);
-	config->dialect = wanted > 1 ? GABI_HV_DIALECT_STOCK_KVM : 0;
+	config->dialect = wanted > 1 ? GABI_HV_DIALECT_STOCK_KVM | (hyperv->options.shim ? GABI_HV_DIALECT_EXECUTE : 0) : 0;
 	return 0;
 }
 
@@ -464,7 +480,7 @@ int vmm_hyperv_new(const struct vmm_hyperv_options *options, struct vmm_hyperv *
 	pthread_mutex_init(&hyperv->connecting, NULL);
 	hyperv->config = (struct gabi_hv_config){
 		.size = sizeof(hyperv->config), .vp_count = options->cpus, .partition_id = 1, .apic_hz = APIC_HZ, .connections = CONNECTIONS,
-		.exit = exit_of(options->contract), .exit_port = VMM_HYPERV_PORT,
+		.exit = exit_of(options->contract, options->shim), .exit_port = VMM_HYPERV_PORT,
 		.gpa_pages = (options->memory > GABI_KVM_LOW_RAM ? options->memory - GABI_KVM_LOW_RAM + GABI_KVM_HIGH_RAM :
 								    GABI_KVM_HIGH_RAM) / GABI_HV_PAGE,
 	};

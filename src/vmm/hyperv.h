@@ -21,6 +21,7 @@ struct vmm_hyperv_options {
 	unsigned cpus;
 	uint64_t memory;
 	unsigned vtls;                              /* trust levels; 0: 2 if the contract promises them, else 1 */
+	bool shim;                                  /* the machine keeps pages from being executed too */
 	void (*wake)(void *ctx);                    /* vmm_hyperv_next may be earlier than it was */
 	void (*end)(void *ctx, bool crash);         /* the guest wants a reset, or reports a crash */
 	void (*fail)(void *ctx, const char *text);  /* KVM refused what the guest cannot do without */

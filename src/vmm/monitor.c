@@ -217,7 +217,7 @@ static int make_hyperv(struct vmm_monitor *monitor, unsigned *ret_overlays, stru
 {
 	const struct vmm_hyperv_options hyperv = {
 		.contract = monitor->options.terms->contract, .cpus = monitor->options.cpus, .memory = monitor->options.memory,
-		.vtls = monitor->options.vtls, .wake = hyperv_wake, .end = hyperv_end, .fail = hyperv_fail, .wait_for_devices = wait_for_devices,
+		.vtls = monitor->options.vtls, .shim = monitor->options.shim, .wake = hyperv_wake, .end = hyperv_end, .fail = hyperv_fail, .wait_for_devices = wait_for_devices,
 		.switched = hyperv_switched, .protected = hyperv_protected,
 		.ctx = monitor,
 	};
@@ -231,7 +231,7 @@ static int make_machine(struct vmm_monitor *monitor, struct gabi_diag *diag)
 	struct gabi_kvm_machine_options machine = {
 		.size = sizeof(machine), .vps = options->cpus, .memory = options->memory, .kick = SIGRTMIN,
 		.unverified = options->forced, .hyperv = options->hyperv, .cpuid = tell_cpuid, .ctx = monitor,
-		.thread = begin_thread,
+		.thread = begin_thread, .shim = options->shim,
 	};
 	const struct sigaction action = { .sa_handler = ignore };
 	int err;

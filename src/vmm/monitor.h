@@ -29,6 +29,7 @@ struct vmm_wishes {
 	unsigned cpus;
 	bool hyperv, forced;
 	bool vsm; /* with hyperv: and trust levels */
+	bool shim; /* with vsm: which can keep pages from being executed too; the guest has no nested virtualization then */
 };
 int vmm_terms_settle(struct vmm_terms *terms, struct gabi_contract *contract, const struct vmm_wishes *wishes,
 		     struct gabi_diag *diag);
@@ -48,6 +49,7 @@ struct vmm_options {
 	unsigned cpus;
 	bool hyperv;        /* the monitor provides Hyper-V's interface, as the contract promises it */
 	unsigned vtls;      /* with trust levels, that many; 0: 2 if the contract promises them, else 1 */
+	bool shim;          /* with trust levels: pages can be kept from being executed too (docs/vsm.md) */
 	bool incoming;      /* the disk is another's until the guest has come */
 	bool confined;      /* for vmm_serve: its threads go under filters (sandbox.h) */
 	bool forced;        /* run even if KVM shows something else than was set */

@@ -6,6 +6,8 @@
 #include <gabi/hv.h>
 #include <gabi/vocab.h>
 
+#include <string.h>
+
 #define HYPERVISOR   ((uint64_t)1 << 31)
 #define TSC_DEADLINE ((uint64_t)1 << 24)
 
@@ -124,10 +126,13 @@ static const char *const no_hyperv[] = { "hyperv" };
 
 static int pin(struct vmm_terms *terms, const struct vmm_wishes *wishes, struct gabi_diag *diag)
 {
-	const struct gabi_pin_options options = {
-		.size = sizeof(options), .minus = wishes->hyperv ? beyond : no_hyperv,
-		.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) - (wishes->vsm ? ONLY_WITH_VSM : 0) : GABI_COUNT_OF(no_hyperv),
-	};
+	const char *minus[GABI_COUNT_OF(beyond) + 1];
+	struct gabi_pin_options options = { .size = sizeof(options), .minus = wishes->hyperv ? minus : no_hyperv };
+
+	options.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) - (wishes->vsm ? ONLY_WITH_VSM : 0) : GABI_COUNT_OF(no_hyperv);
+	memcpy(minus, beyond, sizeof(beyond));
+	if (wishes->hyperv && wishes->shim)
+		minus[options.minus_count++] = "svm";
 
 	return gabi_contract_pin(terms->host, &options, NULL, &terms->contract, diag);
 }

@@ -194,6 +194,14 @@ static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *ac
 		hyperv->options.wake(hyperv->options.ctx);
 }
 
+/* TLFS vsm, VTL Interrupt Management: INIT to a level below one that is enabled is dropped. Without a shim KVM does it. */
+static void drop_init_below(const struct vmm_hyperv *hyperv, unsigned vp, unsigned highest)
+{
+	for (unsigned vtl = 0; hyperv->options.shim && vtl < highest; vtl++)
+		if (gabi_kvm_vp_drop_init(hyperv->machine, vp, vtl))
+			hyperv->options.fail(hyperv->options.ctx, "KVM refused to keep INIT from a virtual processor");
+}
+
 static void give_context(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
 {
 	struct gabi_diag diag = { 0 };
@@ -201,6 +209,7 @@ static void give_context(struct vmm_hyperv *hyperv, const struct gabi_hv_act *ac
 	take(hyperv, act->vp);
 	if (gabi_kvm_vp_start(hyperv->machine, act->vp, act->vtl, act->context, NULL, &diag))
 		vmm_hyperv_fail(hyperv, diag.text);
+	drop_init_below(hyperv, act->vp, act->vtl);
 	give(hyperv, act->vp);
 }
 
@@ -326,7 +335,7 @@ static void protect(struct vmm_hyperv *hyperv, unsigned vtl, uint64_t gfn, uint6
 
 		from = from > part[i][0] ? from : part[i][0];
 		to = to < part[i][1] ? to : part[i][1];
-		if (from < to && gabi_kvm_machine_protect(hyperv->machine, vtl, from, to - from, prot & (GABI_KVM_READ | GABI_KVM_WRITE), &diag))
+		if (from < to && gabi_kvm_machine_protect(hyperv->machine, vtl, from, to - from, prot & (GABI_KVM_READ | GABI_KVM_WRITE | GABI_KVM_EXECUTE), &diag))
 			vmm_hyperv_fail(hyperv, diag.text);
 	}
 }
@@ -367,6 +376,7 @@ void vmm_vsm_load(struct vmm_hyperv *hyperv)
 		for (unsigned vtl = 0; vtl < hyperv->config.vtl_count; vtl++)
 			gabi_hv_interrupt(hyperv->hv, vp, vtl, false, &hyperv->turn[vp]);
 		atomic_store(&me->look, gabi_hv_enabled_vtls(hyperv->hv, vp));
+		drop_init_below(hyperv, vp, (unsigned)(31 - __builtin_clz(gabi_hv_enabled_vtls(hyperv->hv, vp) | 1)));
 	}
 	for (unsigned vtl = 0; hyperv->vsm && vtl + 1 < hyperv->config.vtl_count; vtl++)
 		load_protections(hyperv, vtl);
@@ -772,33 +782,41 @@ static bool serve_port(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi
 	return intercepted(hyperv, vp, gabi_hv_io(hyperv->hv, vp, &io, vmm_hyperv_now(hyperv), &hyperv->turn[vp]));
 }
 
-/* Where execution cannot be forbidden on its own, an access of the page that RIP is in can only be the fetch of an instruction. */
+/* Where execution is not forbidden on its own, an access of the page that RIP is in can only be the fetch of an instruction. */
 static bool is_fetch(uint64_t page, uint64_t rip_gpa, unsigned bytes)
 {
 	return rip_gpa / GABI_HV_PAGE == page / GABI_HV_PAGE && bytes;
 }
 
-static int judge(struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, bool write)
+/* Of an instruction that goes on in the next page, that page can be the one. */
+static void tell_fetch(const struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, uint64_t rip_gpa, struct gabi_hv_fault *fault)
 {
-	struct gabi_hv_fault fault = { .gpa = gpa, .access = write ? GABI_HV_ACCESS_WRITE : GABI_HV_ACCESS_READ };
+	uint64_t rip = gabi_kvm_vp_registers(hyperv->machine, vp, vmm_vsm_current(hyperv, vp))->rip;
+	bool is_next = gpa / GABI_HV_PAGE != rip_gpa / GABI_HV_PAGE;
+
+	*fault = (struct gabi_hv_fault){
+		.gpa = is_next ? gpa / GABI_HV_PAGE * GABI_HV_PAGE : rip_gpa, .gva = is_next ? (rip / GABI_HV_PAGE + 1) * GABI_HV_PAGE : rip,
+		.gva_valid = 1, .gva_is_of_gpa = 1, .access = GABI_HV_ACCESS_EXECUTE,
+	};
+}
+
+enum access { JUDGE_READ, JUDGE_WRITE, JUDGE_FETCH };
+
+static int judge(struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, enum access access)
+{
+	struct gabi_hv_fault fault = { .gpa = gpa, .access = access == JUDGE_WRITE ? GABI_HV_ACCESS_WRITE : GABI_HV_ACCESS_READ };
 	uint64_t rip_gpa = 0;
 
 	fault.bytes = (uint8_t)fetch(hyperv, vp, fault.instruction, &rip_gpa);
-	if (!write && is_fetch(gpa, rip_gpa, fault.bytes)) {
-		fault.access = GABI_HV_ACCESS_EXECUTE;
-		fault.gpa = rip_gpa;
-		fault.gva = gabi_kvm_vp_registers(hyperv->machine, vp, vmm_vsm_current(hyperv, vp))->rip;
-		fault.gva_valid = fault.gva_is_of_gpa = 1;
-		fault.bytes = 0;
-		memset(fault.instruction, 0, sizeof(fault.instruction));
-	}
+	if (access == JUDGE_FETCH || (access == JUDGE_READ && is_fetch(gpa, rip_gpa, fault.bytes)))
+		tell_fetch(hyperv, vp, gpa, rip_gpa, &fault);
 	return gabi_hv_memory_fault(hyperv->hv, vp, &fault, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
 }
 
 /* The instruction has not begun, and begins again by itself. */
 static bool serve_protected(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
-	int done = judge(hyperv, vp, exit->address, exit->write);
+	int done = judge(hyperv, vp, exit->address, exit->execute ? JUDGE_FETCH : exit->write ? JUDGE_WRITE : JUDGE_READ);
 
 	if (done == GABI_HV_AGAIN)
 		vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
@@ -828,7 +846,7 @@ static bool serve_memory(struct vmm_hyperv *hyperv, unsigned vp, const struct ga
 	}
 	if (!exit->write)
 		memset(exit->data, 0xff, exit->size);
-	if (judge(hyperv, vp, exit->address, exit->write) == GABI_HV_AGAIN)
+	if (judge(hyperv, vp, exit->address, exit->write ? JUDGE_WRITE : JUDGE_READ) == GABI_HV_AGAIN)
 		vmm_hyperv_carry_out(hyperv, vp, &hyperv->turn[vp]);
 	return true;
 }

@@ -103,6 +103,7 @@ static enum status run_arriving(const struct args *args, struct vmm_incoming *in
 	const struct vmm_shape *shape = &incoming->head.shape;
 	struct vmm_options options = {
 		.memory = shape->memory, .cpus = shape->cpus, .confined = true, .hyperv = shape->hyperv, .vtls = shape->vtls > 1 ? shape->vtls : 0,
+		.shim = shape->shim,
 		.disk = args->option[OPTION_DISK], .forced = args->option[OPTION_FORCE] != NULL, .incoming = true,
 		.in = STDIN_FILENO, .out = STDOUT_FILENO,
 	};

@@ -64,15 +64,16 @@ static bool read_vtls(const char *text, struct vmm_options *options)
 	return false;
 }
 
-/* What the interface has a name for and this version does not do is refused before anything starts. */
-static enum status read_execute(const char *how)
+static bool read_execute(const char *how, struct vmm_options *options)
 {
-	if (strcmp(how, "shim")) {
+	options->shim = true;
+	if (strcmp(how, "shim"))
 		complain("run: '%s' is no way to protect execution: shim", how);
-		return STATUS_USAGE;
-	}
-	complain("run: --vsm-execute=shim is not in this version: a page that VTL 0 may read it may also execute; without the option the guest is told so");
-	return STATUS_REFUSED;
+	else if (options->vtls < 2)
+		complain("run: --vsm-execute is of trust levels, and there are none without --vsm");
+	else
+		return true;
+	return false;
 }
 
 static enum status read_options(const struct args *args, struct vmm_options *options)
@@ -83,8 +84,8 @@ static enum status read_options(const struct args *args, struct vmm_options *opt
 	options->forced = args->option[OPTION_FORCE] != NULL;
 	if (args->option[OPTION_VSM] && !read_vtls(args->option[OPTION_VSM], options))
 		return STATUS_USAGE;
-	if (args->option[OPTION_VSM_EXECUTE])
-		return read_execute(args->option[OPTION_VSM_EXECUTE]);
+	if (args->option[OPTION_VSM_EXECUTE] && !read_execute(args->option[OPTION_VSM_EXECUTE], options))
+		return STATUS_USAGE;
 	if (args->option[OPTION_CPUS] && !read_cpus(args->option[OPTION_CPUS], &options->cpus))
 		return STATUS_USAGE;
 	if (args->option[OPTION_MEMORY] && !read_memory(args->option[OPTION_MEMORY], &options->memory))
@@ -203,7 +204,7 @@ enum status guest_run(struct guest *guest)
 enum status guest_settle(const struct args *args, const struct vmm_options *options, struct gabi_contract *contract, const char *path,
 			 struct vmm_terms *terms)
 {
-	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced, options->vtls > 1 };
+	const struct vmm_wishes wishes = { options->cpus, options->hyperv, options->forced, options->vtls > 1, options->shim };
 	bool is_made = !contract;
 	struct gabi_diag diag = { 0 };
 	enum status status;

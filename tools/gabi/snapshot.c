@@ -37,6 +37,7 @@ static enum status shape_options(const struct args *args, const struct vmm_shape
 {
 	*options = (struct vmm_options){
 		.memory = shape->memory, .cpus = shape->cpus, .confined = true, .hyperv = shape->hyperv, .vtls = shape->vtls > 1 ? shape->vtls : 0,
+		.shim = shape->shim,
 		.disk = args->option[OPTION_DISK], .forced = args->option[OPTION_FORCE] != NULL, .in = STDIN_FILENO, .out = STDOUT_FILENO,
 	};
 	if (!shape->has_disk == !options->disk)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shim: a trust level runs as the nested guest of its own VM, under nested page tables that the monitor writes. So a page can be read and not
+ * executed, which KVM has no other way to say. AMD's processors.
+ *
+ * There is no hypervisor inside: all that the nested guest may not do ends in an OUT, which leaves to the monitor, and the monitor puts the
+ * processor back. Whoever looks from outside sees the guest's own registers at all times.
+ */
+#ifndef GABI_KVM_SHIM_H
+#define GABI_KVM_SHIM_H
+
+#include <gabi/kvm_machine.h>
+
+#include "memory.h"
+#include "uapi.h"
+
+struct level;
+struct shim;
+
+/* Before the level has its memory: can it be done here, for such a guest? shim_free takes what was made before a failure; NULL is fine. */
+int shim_new(const struct gabi_kvm_machine *machine, const struct gabi_contract *contract, struct shim **ret_shim, struct gabi_diag *diag);
+void shim_free(struct shim *shim);
+
+/* Where the level's first MiB lies for KVM: see shim.c. 0 without a shim: in its place. */
+uint64_t shim_first_at(const struct shim *shim);
+
+/* What KVM calls an address, and what the guest does. */
+uint64_t shim_guests(const struct shim *shim, uint64_t gpa);
+
+/* Behind the carrying out of the plan, when the level has its memory and its runs are mapped: gives each processor what it nests with. */
+int shim_start(struct gabi_kvm_machine *machine, unsigned vtl, struct gabi_diag *diag);
+
+/* Whether pages may be executed. True if any lost the right: then what KVM made of its entry has to go, by the page's mapping. */
+bool shim_execute(const struct shim *shim, uint64_t gpa, uint64_t len, bool may);
+
+/* ---- each on the processor's thread; without a shim they do nothing. 0 or -1. ---- */
+
+/* Before a run: into the nested guest, unless it waits for a startup IPI. And out, to be saved or set as a whole. */
+int shim_enter(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+int shim_leave(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* Behind any KVM_RUN that is for something else than running: if it left the nested guest, it is put back. */
+int shim_put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* Behind one that runs: what it left the nested guest for. */
+enum shim_result {
+	SHIM_NOTHING, /* it did not */
+	SHIM_AGAIN,   /* that has been done; run it again */
+	SHIM_EXIT,    /* exit says why */
+	SHIM_FAILED,  /* KVM refused to put it back */
+};
+enum shim_result shim_served(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit);
+
+/* KVM could go no further: because the processor was started by a startup IPI, and is no nested guest yet? Then it will be one. */
+bool shim_started(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+/* EFER of a nested guest is not what the guest has: what KVM has as the guest sees it; and what is written as KVM is to have it, or -1 where
+ * the guest's WRMSR faults, which KVM does not look at when its caller writes. */
+uint64_t shim_efer(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t efer);
+int shim_take_efer(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer);
+
+/* An access of it that nobody else wants to see. False: it is none. */
+bool shim_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* CPUID under the shim: what KVM has to be told of a processor for it to nest, and the guest is not to see. */
+#ifndef GABI_KVM_SHIM_CPUID_H
+#define GABI_KVM_SHIM_CPUID_H
+
+#include <gabi/contract.h>
+
+#include "base/base.h"
+#include "uapi.h"
+
+struct shim_cpuid {
+	struct gabi_mem mem;
+	uint32_t hidden[3]; /* bits that the contract does not promise: a place for each that is given */
+};
+
+/* A word of CPUID that the contract promises; 0: none. */
+uint64_t shim_cpuid_promised(const struct gabi_contract *contract, uint32_t leaf, unsigned part);
+
+/* Can it be done? GABI_ERR_CONFLICT: not with that contract; GABI_ERR_KVM: not here. */
+int shim_cpuid_new(struct shim_cpuid *cpuid, const struct gabi_contract *contract, const char *device, const struct gabi_mem *mem,
+		   struct gabi_diag *diag);
+
+/* Behind the carrying out of a plan, before the processor has run. 0 or -1. */
+int shim_cpuid_give(const struct shim_cpuid *cpuid, int vcpu);
+
+/* What the instruction gives with EAX and ECX as they are in regs. 0 or -1. */
+int shim_cpuid_answer(const struct shim_cpuid *cpuid, int vcpu, struct kvm_regs *regs);
+
+#endif
