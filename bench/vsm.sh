@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# vsm.sh SOURCE GUEST [HOST]: what trust levels cost on a host of the lab, or `native`: this machine's own KVM. One JSON line a case: what the guest sees,
+# vsm.sh SOURCE GUEST [HOST [shim]]: what trust levels cost on a host of the lab, or `native`: this machine's own KVM. One JSON line a case: what the guest sees,
 # beside an OUT to a device in the same run, with one virtual processor and with four; what the kernel's own calls cost; and protections, beside the kernel's
 # call for the same pages. Without HOST it is native where that can be, else an emulated one, which counts instructions: there ns are
-# instructions, of the host and of the guest together.
+# instructions, of the host and of the guest together. shim: the same with the lower levels under the shim.
 set -uo pipefail
 source=$(readlink -f "$1") guest=$(readlink -f "$2")
 work=$(mktemp -d)
@@ -14,9 +14,11 @@ for name in gabi-run gabi-costs; do
 	cp "$program" "$name"
 done
 cp "$guest" guest
-cat >all <<'END'
+shim='' execute=''
+[[ ${4:-} != shim ]] || shim=-X execute=execute=1
+cat >all <<END
 #!/bin/sh
-./gabi-run -V 2 -m 64 -a costs=1 guest </dev/null && ./gabi-run -V 2 -c 4 -m 64 -a 'cpus=4 costs=1' guest </dev/null && ./gabi-costs
+./gabi-run -V 2 $shim -m 64 -a 'costs=1 $execute' guest </dev/null && ./gabi-run -V 2 $shim -c 4 -m 64 -a 'cpus=4 costs=1 $execute' guest </dev/null && ./gabi-costs
 END
 
 # measure HOST: not 0 where it cannot have trust levels

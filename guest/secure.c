@@ -50,14 +50,19 @@ static volatile uint64_t exceptions;
 
 /* ---- hypercalls of the level that makes them ---- */
 
-static uint64_t hypercall(unsigned vtl, uint64_t control, const void *in, const void *out)
+static uint64_t hypercall_by(uint64_t page, uint64_t control, const void *in, const void *out)
 {
 	register uint64_t r8 __asm__("r8") = (uint64_t)out;
 	uint64_t status, input = (uint64_t)in;
 
-	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(input), "+r"(r8) : [page] "r"(code_of(vtl))
+	__asm__ volatile("call *%[page]" : "=a"(status), "+c"(control), "+d"(input), "+r"(r8) : [page] "r"(page)
 			 : "r9", "r10", "r11", "cc", "memory");
 	return status;
+}
+
+static uint64_t hypercall(unsigned vtl, uint64_t control, const void *in, const void *out)
+{
+	return hypercall_by(code_of(vtl), control, in, out);
 }
 
 /* HvCallGetVpRegisters and HvCallSetVpRegisters of this processor; input_vtl: 0, or 0x10 and a VTL. */
@@ -110,7 +115,7 @@ static void open_level(unsigned vtl)
 static volatile struct {
 	uint64_t (*command)(void);
 	uint64_t result, calls, intercepts, interrupts;
-	uint64_t gpa, access, rip, lstar;
+	uint64_t gpa, gva, access, rip, lstar;
 	unsigned rights_after; /* of the page, when an intercept was told */
 	uint64_t skip;         /* bytes by which VTL 0's RIP is moved on instead, if that is not 0 */
 } secure;
@@ -126,6 +131,7 @@ static void take_message(void)
 	secure.intercepts++;
 	secure.access = payload[5];
 	secure.rip = *(volatile uint64_t *)(payload + 24);
+	secure.gva = payload[45] & 1 ? *(volatile uint64_t *)(payload + 48) : 0;
 	secure.gpa = *(volatile uint64_t *)(payload + 56);
 	*type = 0;
 	wrmsr(GABI_HV_MSR_EOM, 0);
@@ -203,7 +209,7 @@ void secure_serve(void)
 static volatile bool soaking, waiting;
 static volatile uint64_t refusals;
 
-/* An MSR that is not there: the write is passed over, and counted. */
+/* An MSR, or an instruction, that is not there: it is passed over, and counted. */
 static volatile bool faults_wanted;
 static volatile uint64_t faults;
 
@@ -217,6 +223,11 @@ void guest_interrupt(struct guest_frame *frame)
 	if (faults_wanted && frame->vector == 13) {
 		faults++;
 		frame->rip += 2; /* WRMSR */
+		return;
+	}
+	if (faults_wanted && frame->vector == 6) {
+		faults++;
+		frame->rip += 3; /* VMMCALL, VMRUN */
 		return;
 	}
 	if (waiting && frame->vector != VECTOR_INTERCEPT && frame->vector >= 32) {
@@ -256,6 +267,10 @@ static uint32_t random_of(uint32_t *seed)
 	return *seed >> 8;
 }
 
+/* Under a shim: readable pages can be kept from being executed. Then the last word of each page is code. */
+static volatile bool has_execute;
+enum { CODE = PAGE / 8 - 1, RET = 0xc3, INT3 = 0xcc };
+
 /* Each processor has a word of its own in every page. */
 void guest_other(uint32_t number)
 {
@@ -263,8 +278,11 @@ void guest_other(uint32_t number)
 	uint64_t count = 0;
 
 	__atomic_fetch_add(&others_begun, 1, __ATOMIC_SEQ_CST);
-	for (; soaking; count++)
-		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)soaked_word(stretch, random_of(&seed) % SOAKED, number % (PAGE / 8))));
+	for (; soaking; count++) {
+		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)soaked_word(stretch, random_of(&seed) % SOAKED, number % CODE)));
+		if (has_execute)
+			__asm__ volatile("call *%0" : : "r"(soaked_word(stretch, random_of(&seed) % SOAKED, CODE)) : "memory");
+	}
 	written[number % LIST] = count;
 	__atomic_fetch_add(&others_ended, 1, __ATOMIC_SEQ_CST);
 	for (;;)
@@ -637,16 +655,21 @@ static void look_at_shared_state(bool has_xcr0)
 
 /* ---- protections ---- */
 
-static uint8_t shot[2 * PAGE] __attribute__((aligned(4096))); /* what is protected; instructions too */
+static uint8_t shot[3 * PAGE] __attribute__((aligned(4096))); /* what is protected; instructions too */
 static uint8_t source[64], walked[PAGE] __attribute__((aligned(4096)));
 static unsigned wanted_rights;
 
-enum { EITHER = 3, NONE = 0, READ = GABI_HV_READ | GABI_HV_KERNEL_EXECUTE | GABI_HV_USER_EXECUTE };
+enum { EITHER = 3, NONE = 0, READ = GABI_HV_READ | GABI_HV_KERNEL_EXECUTE | GABI_HV_USER_EXECUTE, DATA = GABI_HV_READ | GABI_HV_WRITE };
 #define WINDOW 0x40000000ull /* mapped by a page table that is protected */
 
 static uint64_t protect_shot(void)
 {
 	return protect(shot, 1, wanted_rights);
+}
+
+static uint64_t protect_second(void)
+{
+	return protect(shot + PAGE, 1, wanted_rights);
 }
 
 static uint64_t unprotect_shot(void)
@@ -818,6 +841,114 @@ static void look_at_reading(void)
 	ask(unprotect_shot);
 	*(volatile uint64_t *)word(1) = 1;
 	check("without protection: is written without an intercept", secure.intercepts, before);
+}
+
+/* ---- execution, apart from reading ---- */
+
+/* Where the code begins: at the page, or so that its first instruction goes on there. */
+static uint64_t run_shot(unsigned before)
+{
+	static const uint8_t code[] = { 0xb8, 0x77, 0, 0, 0, 0xc3 };
+	uint8_t *from = shot + PAGE - before;
+	uint64_t result;
+
+	for (unsigned i = 0; i < sizeof(code); i++)
+		from[i] = code[i];
+	wanted_rights = DATA;
+	check("execution: can be forbidden", ask(protect_second), 0);
+	check("a page that is not executed: is read and written", ++shot[PAGE + 64] == 1 && shot[PAGE + 64]++ == 1, 1);
+	__asm__ volatile("call *%1" : "=a"(result) : "r"(from) : "memory");
+	return result;
+}
+
+static void look_at_fetch(unsigned before)
+{
+	uint64_t intercepts = secure.intercepts;
+
+	shot[PAGE + 64] = 0;
+	check("execution: made once more, it has its effect", run_shot(before), 0x77);
+	check("execution: one intercept", secure.intercepts - intercepts, 1);
+	check("execution: the access", secure.access, GABI_HV_ACCESS_EXECUTE);
+	check("execution: the instruction", secure.rip, (uint64_t)shot + PAGE - before);
+	check("execution: where it is forbidden", secure.gpa, (uint64_t)shot + PAGE);
+	check("execution: its address for the guest", secure.gva, (uint64_t)shot + PAGE);
+}
+
+static void look_at_code(void)
+{
+	uint64_t intercepts = secure.intercepts;
+
+	fill_shot(do_execute);
+	wanted_rights = READ;
+	ask(protect_shot);
+	check("a page of code: is executed without an intercept", do_execute() && secure.intercepts == intercepts, 1);
+	do_store();
+	check("a page of code: a store is told", secure.intercepts - intercepts, 1);
+	check("a page of code: as a store", secure.access, GABI_HV_ACCESS_WRITE);
+}
+
+/* What an overlay has below it is no concern of its own. */
+static void look_at_overlay_of_data(void)
+{
+	uint64_t intercepts = secure.intercepts, before = rdmsr(GABI_HV_MSR_HYPERCALL);
+
+	fill_shot(do_execute);
+	wanted_rights = DATA;
+	ask(protect_shot);
+	wrmsr(GABI_HV_MSR_HYPERCALL, (uint64_t)shot | 1);
+	check("the hypercall page over one that is not executed: is executed",
+	      hypercall_by(UPPER_HALF + (uint64_t)shot, GABI_HV_CALL_SignalEvent | FAST, (const void *)1, 0) & 0xffff, GABI_HV_STATUS_INVALID_CONNECTION_ID);
+	check("the hypercall page over one that is not executed: is not intercepted", secure.intercepts, intercepts);
+	wrmsr(GABI_HV_MSR_HYPERCALL, before);
+	check("and the page below, when it is seen again: is intercepted", do_execute() && secure.intercepts == intercepts + 1, 1);
+}
+
+/* Nothing of what makes it possible is to be seen: neither by CPUID, nor in EFER, and its instructions are undefined. */
+static void look_for_shim(void)
+{
+	uint64_t efer = rdmsr(0xc0000080), faulted = faults;
+	uint32_t regs[4];
+
+	cpuid(0x80000001, 0, regs);
+	check("CPUID: nested virtualization is not there", regs[2] >> 2 & 1, 0);
+	__asm__ volatile(".byte 0x48, 0x66, 0xf3, 0x0f, 0xa2" : "=a"(regs[0]), "=b"(regs[1]), "=c"(regs[2]), "=d"(regs[3]) : "a"(0x80000001), "c"(0));
+	check("CPUID with prefixes: is one instruction, with the same answer", regs[2] >> 2 & 1, 0);
+	check("EFER: nothing nests", efer >> 12 & 1, 0);
+	wrmsr(0xc0000080, efer);
+	check("EFER: is written", rdmsr(0xc0000080), efer);
+	faults_wanted = true;
+	wrmsr(0xc0000080, efer | 1 << 12);
+	check("EFER.SVME: is not there", faults - faulted, 1);
+	wrmsr(0xc0000080, efer & ~0x100ull);
+	check("EFER.LME: is not changed where paging is on", faults - faulted, 2);
+	__asm__ volatile("vmrun %%rax" : : "a"(0));
+	__asm__ volatile("clgi");
+	__asm__ volatile("vmmcall");
+	faults_wanted = false;
+	check("SVM's instructions: are undefined", faults - faulted, 5);
+}
+
+/* Whoever does not flush is not noticed on an emulated processor, which flushes more often than it has to. */
+static void look_at_flush(void)
+{
+	uint64_t *in = level[0].in;
+
+	in[0] = 0;
+	in[1] = 3; /* all processors, all address spaces */
+	in[2] = 0;
+	check("a flush of TLBs: is made", hypercall(0, GABI_HV_CALL_FlushVirtualAddressSpace, in, 0) & 0xffff, 0);
+}
+
+static void look_at_execution(void)
+{
+	secure.rights_after = EVERYTHING;
+	look_at_flush();
+	look_at_fetch(0);
+	look_at_fetch(1);
+	look_at_fetch(4);
+	look_at_code();
+	look_at_overlay_of_data();
+	look_for_shim();
 }
 
 /* VTL 1 does not give the page back, and passes over the instruction. */
@@ -994,12 +1125,14 @@ static void look_at_direct_hypercalls(void)
 {
 	enum { CLOCK_PAIRING = 9 };
 
+	faults_wanted = has_execute; /* a nested guest has no such instruction */
 	direct_hypercall(0, GABI_HV_CALL_QueryExtendedCapabilities, 0, 0, (uint64_t)shot);
 	check("extended capabilities into a read-only page: writes nothing", is_untouched(), 1);
 	direct_hypercall(0, GABI_HV_CALL_FlushVirtualAddressSpaceEx, (uint64_t)shot, 0, 0);
 	check("a flush whose list is in a read-only page: writes nothing", is_untouched(), 1);
 	wrmsr(GABI_HV_MSR_GUEST_OS_ID, 0); /* now they are KVM's own; the hypercall page is gone */
 	direct_hypercall(CLOCK_PAIRING, 0, 0, (uint64_t)shot, 0);
+	faults_wanted = false;
 	open_level(0);
 	check("KVM's clock pairing into a read-only page: writes nothing", is_untouched(), 1);
 }
@@ -1033,23 +1166,36 @@ static void look_at_attacks(void)
 
 static uint32_t soak_seed = 1;
 
+/* What may not be executed is made code that nobody may come to, from the moment on that the call has returned. */
+static void mark_code(const uint64_t *gfn, uint8_t code)
+{
+	for (unsigned i = 0; code && i < LIST; i++)
+		*(volatile uint8_t *)(gfn[i] * PAGE + CODE * 8) = code;
+}
+
 /* Single pages in no order, so that no two make one run. */
 static uint64_t change_some(void)
 {
-	static const unsigned rights[] = { NONE, READ, EVERYTHING };
-	uint64_t *in = level[1].in;
+	static const unsigned all[] = { NONE, READ, EVERYTHING, DATA, DATA & ~GABI_HV_WRITE };
+	unsigned rights = all[random_of(&soak_seed) % (has_execute ? 5 : 3)];
+	uint64_t *in = level[1].in, status;
 
 	in[0] = SELF;
-	in[1] = rights[random_of(&soak_seed) % 3] | 0x10ull << 32;
+	in[1] = rights | 0x10ull << 32;
 	for (unsigned i = 0; i < LIST; i++)
 		in[2 + i] = (uint64_t)soaked_word(stretch, (random_of(&soak_seed) % (SOAKED / LIST)) * LIST + i, 0) / PAGE;
-	return hypercall(1, GABI_HV_CALL_ModifyVtlProtectionMask | REP(LIST), in, 0) & 0xffff;
+	mark_code(in + 2, rights & GABI_HV_KERNEL_EXECUTE ? RET : 0);
+	status = hypercall(1, GABI_HV_CALL_ModifyVtlProtectionMask | REP(LIST), in, 0) & 0xffff;
+	mark_code(in + 2, rights & GABI_HV_KERNEL_EXECUTE ? 0 : INT3);
+	return status;
 }
 
 static uint64_t give_all_back(void)
 {
 	uint64_t status = 0;
 
+	for (uint32_t i = 0; i < SOAKED; i++)
+		*soaked_word(stretch, i, CODE) = RET;
 	for (unsigned i = 0; i < SOAKED; i += LIST)
 		status |= protect(soaked_word(stretch, i, 0), LIST, EVERYTHING);
 	return status;
@@ -1059,6 +1205,8 @@ static void look_at_many_changes(uint64_t changes, uint32_t others)
 {
 	uint64_t refused = 0, sum = 0, wanted = 0;
 
+	for (uint32_t page = 0; page < STRETCHES * SOAKED; page++)
+		*soaked_word(0, page, CODE) = RET;
 	soaking = true;
 	start_others();
 	check("soak: the other processors run", wait_for(&others_begun, others), 1);
@@ -1074,7 +1222,7 @@ static void look_at_many_changes(uint64_t changes, uint32_t others)
 	for (unsigned i = 0; i < LIST; i++)
 		wanted += written[i];
 	for (uint32_t page = 0; page < STRETCHES * SOAKED; page++)
-		for (uint32_t i = 0; i < PAGE / 8; i++)
+		for (uint32_t i = 0; i < CODE; i++)
 			sum += *soaked_word(0, page, i);
 	check("soak: no write is lost, and none is made twice", sum, wanted);
 	check("soak: writes were refused in between", others == 0 || refusals > 0, 1);
@@ -1096,7 +1244,8 @@ static uint64_t trap_cr4(void)
 
 static void look_at_what_is_not_there(void)
 {
-	check("no KVM keeps readable pages from being executed: refused", ask(forbid_execution), GABI_HV_STATUS_INVALID_PARAMETER);
+	if (!has_execute)
+		check("no KVM keeps readable pages from being executed: refused", ask(forbid_execution), GABI_HV_STATUS_INVALID_PARAMETER);
 	check("no KVM stops at CR4: refused", ask(trap_cr4), GABI_HV_STATUS_INVALID_REGISTER_VALUE);
 }
 
@@ -1126,6 +1275,18 @@ static void one_call_with_sse(void)
 {
 	__asm__ volatile("movq %0, %%xmm2" : : "r"(rdtsc()));
 	vtl_call();
+}
+
+static void one_execution(void)
+{
+	do_execute();
+}
+
+static void one_cpuid(void)
+{
+	uint32_t regs[4];
+
+	cpuid(0, 0, regs);
 }
 
 static void one_store(void)
@@ -1191,6 +1352,13 @@ static void look_at_costs(uint64_t cpus)
 	say_cost("VtlCall and VtlReturn, an XMM register changed", nothing, one_call_with_sse, cpus);
 	say_cost("memory intercept to retry", protect_it, one_store, cpus);
 	say_cost("a page protected and opened, each by a VTL call", nothing, one_protection, cpus);
+	say_cost("CPUID", nothing, one_cpuid, cpus);
+	if (!has_execute)
+		return;
+	fill_shot(do_execute);
+	wanted_rights = DATA;
+	say_cost("intercept of execution to retry", protect_it, one_execution, cpus);
+	say_cost("a page kept from being executed and opened, each by a VTL call", nothing, one_protection, cpus);
 }
 
 /* ---- waiting ---- */
@@ -1255,6 +1423,17 @@ static bool steal(void)
 	return value || secure.intercepts != before + 1;
 }
 
+/* VTL 0 tries to execute what is data: the last byte of a page, which VTL 1 passes over; behind it stands RET. */
+static bool execute_data(void)
+{
+	uint64_t before = secure.intercepts;
+
+	secure.skip = 1;
+	__asm__ volatile("call *%0" : : "r"(shot + 2 * PAGE - 1) : "memory");
+	secure.skip = 0;
+	return secure.intercepts == before + 1 && secure.access == GABI_HV_ACCESS_EXECUTE;
+}
+
 static volatile uint8_t tsc_page[PAGE] __attribute__((aligned(4096)));
 
 /* In VTL 0; VTL 1 looks at what it sees itself. */
@@ -1275,9 +1454,14 @@ static void travel(void)
 
 	wrmsr(GABI_HV_MSR_REFERENCE_TSC, (uint64_t)tsc_page | 1);
 	check("the secret is kept", ask(keep_secret), 0);
+	shot[2 * PAGE - 1] = INT3;
+	shot[2 * PAGE] = RET;
+	wanted_rights = DATA;
+	check("data is kept from being executed, where that can be", ask(protect_second), has_execute ? 0 : GABI_HV_STATUS_INVALID_PARAMETER);
 	for (uint64_t turns = 1; good && !(in8(SERIAL_STATUS) & 1 && in8(SERIAL) == 'q'); turns++) {
 		good = unchanged_is("VTL 1: all is as it was", ask(look_at_secret), 1) &&
-		       unchanged_is("the secret: VTL 0 cannot read it", steal(), 0) && unchanged_tsc(&travelled_tsc) && look_at_own();
+		       unchanged_is("the secret: VTL 0 cannot read it", steal(), 0) && unchanged_tsc(&travelled_tsc) && look_at_own() &&
+		       (!has_execute || unchanged_is("data: VTL 0 cannot execute it", execute_data(), 1));
 		if (turns % EVERY)
 			continue;
 		say("turn ");
@@ -1295,6 +1479,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	map_upper_half();
 	set_up_interrupts();
 	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
+	has_execute = number_of((const char *)(uintptr_t)info[4], "execute");
 	if (number_of((const char *)(uintptr_t)info[4], "soak"))
 		touch_soaked();
 	look_at_enabling();
@@ -1311,6 +1496,8 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	look_at_reading();
 	look_at_accesses();
 	look_at_skipping();
+	if (has_execute)
+		look_at_execution();
 	look_at_attacks();
 	look_at_what_is_not_there();
 	if (number_of((const char *)(uintptr_t)info[4], "costs"))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * gabi-vsm [CPUS [VTLS]]: our suite for Virtual Secure Mode (guest/vsm) on this machine's KVM, with three trust levels or so many. Prints its
- * table. gabi-vsm secure [CPUS]: guest/secure.c, which tries each kind of access, with two. Exit status: 0 if all holds, 1 if not, 77 if this
+ * gabi-vsm [CPUS [VTLS]] [shim]: our suite for Virtual Secure Mode (guest/vsm) on this machine's KVM, with three trust levels or so many. Prints its
+ * table. gabi-vsm secure [CPUS] [shim]: guest/secure.c, which tries each kind of access, with two. shim: the lower levels run under the shim, which can
+ * keep readable pages from being executed. Exit status: 0 if all holds, 1 if not, 77 if this
  * kernel or its KVM cannot have trust levels.
  */
 #include "vmm/monitor.h"
@@ -42,13 +43,16 @@ static int run(const struct vmm_options *options)
 	return result.end != VMM_END_EXIT || result.value;
 }
 
-/* QEMU's emulated SVM lets XSETBV pass by. KVM's local APICs take INIT by themselves. */
-static void say_what(char *append, size_t len, bool is_secure, unsigned cpus)
+/* QEMU's emulated SVM lets XSETBV pass by. KVM's local APICs take INIT by themselves, but for a level under the shim. */
+static void say_what(char *append, size_t len, bool is_secure, unsigned cpus, bool shim)
 {
 	unsigned eax, ebx = 0, ecx, edx;
 	bool intel = __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == signature_INTEL_ebx;
 
-	snprintf(append, len, is_secure ? "cpus=%u xcr0=%u" : "cpus=%u init=1", cpus, intel);
+	if (is_secure)
+		snprintf(append, len, "cpus=%u xcr0=%u execute=%u", cpus, intel, shim);
+	else
+		snprintf(append, len, "cpus=%u init=%u", cpus, !shim);
 }
 
 static unsigned number(int argc, char **argv, int at, unsigned otherwise)
@@ -58,19 +62,22 @@ static unsigned number(int argc, char **argv, int at, unsigned otherwise)
 
 int main(int argc, char **argv)
 {
-	const bool is_secure = argc > 1 && !strcmp(argv[1], "secure");
-	const unsigned cpus = number(argc, argv, 1 + is_secure, 4), vtls = is_secure ? 2 : number(argc, argv, 2, 3);
-	const struct vmm_wishes wishes = { .cpus = cpus, .hyperv = true, .vsm = true };
+	const bool shim = argc > 1 && !strcmp(argv[argc - 1], "shim");
+	const int given = argc - shim;
+	const bool is_secure = given > 1 && !strcmp(argv[1], "secure");
+	const unsigned cpus = number(given, argv, 1 + is_secure, 4), vtls = is_secure ? 2 : number(given, argv, 2, 3);
+	const struct vmm_wishes wishes = { .cpus = cpus, .hyperv = true, .vsm = true, .shim = shim };
 	struct vmm_terms terms;
 	struct gabi_diag diag = { 0 };
 	char append[32];
 	const struct vmm_options options = {
-		.terms = &terms, .image = { is_secure ? secure : suite, is_secure ? sizeof(secure) : sizeof(suite) }, .append = append, .memory = 64 << 20, .cpus = cpus, .hyperv = true, .vtls = vtls,
-		.in = -1, .out = 1,
+		.terms = &terms, .image = { is_secure ? secure : suite, is_secure ? sizeof(secure) : sizeof(suite) }, .append = append,
+		.memory = 64 << 20, .cpus = cpus, .hyperv = true, .vtls = vtls,
+		.shim = shim, .in = -1, .out = 1,
 	};
 	int err = vmm_terms_settle(&terms, NULL, &wishes, &diag);
 
-	say_what(append, sizeof(append), is_secure, cpus);
+	say_what(append, sizeof(append), is_secure, cpus, shim);
 	if (err)
 		return complain(err, &diag);
 	err = run(&options);

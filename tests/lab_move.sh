@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # lab_move.sh SOURCE GABI GUEST WHAT HOST HOST [TRIPS]: a guest that works is moved live from the first host to the second, of another
 # kernel, and back, over a network with TLS, under the contract of the first; then saved there, restored, and asked whether it noticed
-# anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure.c with a secret in VTL 1; "nested", and it is
+# anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure.c with a secret in VTL 1; "shim", the same with a page that VTL 0 may not execute; "nested", and it is
 # guest/nested.c, a hypervisor with a guest of its own; or "linux", and the guest is the first host's own kernel, whose init looks.
 set -uo pipefail
 source=$(readlink -f "$1") gabi=$(readlink -f "$2") guest=$(readlink -f "$3")
@@ -11,6 +11,7 @@ trips=${7:-1}
 case $what in
 hyperv) options=(--memory 32M --cpus 2 --hyperv) append='cpus=2 pages=128 every=16 hyperv=1' last='STIMER1: goes on' ;;
 vsm) options=(--memory 32M --vsm) append='travel=1' last='the secret is there, and nobody saw it' ;;
+shim) options=(--memory 32M --vsm --vsm-execute=shim) append='travel=1 execute=1' last='the secret is there, and nobody saw it' ;;
 nested) options=(--memory 32M) append='every=64' last='L2: all of its rounds are as they should be' ;;
 linux) options=(--memory 128M --initrd initrd) append='console=ttyS0 quiet panic=-1 raid=noautodetect cryptomgr.notests' last='the kernel, its files and its clocks are as they were' ;;
 esac

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # lab_run.sh SOURCE GUEST WHAT HOST: the monitor in the lab, on an unmodified kernel with real KVM, under a contract that is held.
-# WHAT is "pc", "hyperv" or "vsm": our guest looks at its machine, at Hyper-V's interface, or has trust levels; or "linux" or "linux-hyperv": the host's own
+# WHAT is "pc", "hyperv", "vsm" or "shim": our guest looks at its machine, at Hyper-V's interface, or has trust levels, without or with protection of execution; or "linux" or "linux-hyperv": the host's own
 # kernel boots in it to busybox, without Hyper-V's interface or with it, uses its devices and switches itself off.
 # shellcheck disable=SC2317 # WHAT chooses what is run
 set -uo pipefail
@@ -121,6 +121,17 @@ END
 	echo "four processors wait: $(seconds real) s, of which this machine worked $(seconds user) s and $(seconds sys) s"
 	awk -v real="$(seconds real)" -v user="$(seconds user)" -v sys="$(seconds sys)" 'BEGIN { exit !(real > 6 && (user + sys) * 4 < real) }' ||
 		{ echo '[  FAILED  ] processors that wait keep this machine busy'; failed=1; }
+}
+
+# The same under the shim, with what it can do more.
+run_shim() {
+	local soak=2000
+	[[ -z ${GABI_SOAK:-} ]] || soak=300000
+	cp "$guest" guest
+	boot guest -- "$program" -V 2 -X -m 64 -c 4 -a "cpus=4 soak=$soak execute=1" guest
+	grep ' refusals ' out
+	says 'the intercept: the page' 'execution: where it is forbidden' 'a page of code: is executed without an intercept' "SVM's instructions: are undefined" \
+		'soak: no write is lost, and none is made twice' ', 0x0 bad'
 }
 
 # What the guest does at the end of its boot; modules come in the order in which they need each other.

@@ -8,6 +8,7 @@ what=$4 first=$5 second=$6
 case $what in
 hyperv) options=(--hyperv --append 'cpus=1 pages=64 every=8 hyperv=1') last='STIMER1: goes on' ;;
 vsm) options=(--vsm --append 'travel=1') last='the secret is there, and nobody saw it' ;;
+shim) options=(--vsm --vsm-execute=shim --append 'travel=1 execute=1') last='the secret is there, and nobody saw it' ;;
 esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
