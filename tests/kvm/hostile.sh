@@ -10,7 +10,7 @@ hostile=$(readlink -f "$3")
 seeds=12 first=1
 [[ -z ${GABI_SOAK:-} ]] || seeds=400 first=$RANDOM
 ends='the guest ended itself with [0-9]+|the guest reported a crash|the guest crashed: a triple fault of processor [0-9]+ at 0x[0-9a-f]+|the guest was ended through its socket'
-stops='KVM could not emulate an instruction, suberror 0x[0-9a-f]+, at 0x[0-9a-f]+|KVM stopped for a reason that it should not have, exit reason 0x[0-9a-f]+, at 0x[0-9a-f]+|the processor refused to enter the guest, reason 0x[0-9a-f]+, at 0x[0-9a-f]+'
+stops='KVM could not emulate an instruction, suberror 0x[0-9a-f]+, at 0x[0-9a-f]+|KVM stopped for a reason that it should not have, exit reason 0x[0-9a-f]+, at 0x[0-9a-f]+|the processor refused to enter the guest, reason 0x[0-9a-f]+, at 0x[0-9a-f]+|KVM refused to run a virtual processor: [a-zA-Z/ ]+'
 
 ticks() { "$gabi" ctl --json other counters | jq '[.vps[].ports] | add'; }
 
