@@ -16,8 +16,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
-enum { PAGE = 4096, ROUNDS = 32, SKIPPED = 77, MEMORY_MIB = 448, MANY = 100000, RUN = 512 };
+enum { PAGE = 4096, ROUNDS = 32, SKIPPED = 77, MANY = 100000, RUN = 512 };
 
 static int complain(const struct gabi_diag *diag)
 {
@@ -262,11 +263,18 @@ static void ignore(int signal)
 	(void)signal;
 }
 
+/* The longest run takes 400 MiB, which a small emulated machine does not have. */
+static uint64_t memory_here(void)
+{
+	return sysconf(_SC_PHYS_PAGES) > 2 * MANY ? (uint64_t)448 << 20 : (uint64_t)64 << 20;
+}
+
 static int say_protections(struct gabi_diag *diag)
 {
+	const uint64_t memory = memory_here();
 	const struct vmm_wishes wishes = { .cpus = 1, .hyperv = true, .vsm = true };
 	const struct gabi_kvm_machine_options options = {
-		.size = sizeof(options), .vps = 1, .vtls = 2, .memory = (uint64_t)MEMORY_MIB << 20, .kick = SIGRTMIN, .hyperv = 1, .rights = tell_rights,
+		.size = sizeof(options), .vps = 1, .vtls = 2, .memory = memory, .kick = SIGRTMIN, .hyperv = 1, .rights = tell_rights,
 	};
 	struct vmm_terms terms;
 	int err;
@@ -278,7 +286,8 @@ static int say_protections(struct gabi_diag *diag)
 	if (!err) {
 		say_protection(1);
 		say_protection(RUN);
-		say_protection(MANY);
+		if (memory / PAGE > MANY)
+			say_protection(MANY);
 	}
 	gabi_kvm_machine_free(machine);
 	vmm_terms_free(&terms);
