@@ -6,8 +6,9 @@
 set -uo pipefail
 source=$(readlink -f "$1")
 host=$4
-seeds=${GABI_SEEDS:-12} first=1
-[[ -z ${GABI_SOAK:-} ]] || seeds=${GABI_SEEDS:-600} first=${GABI_SEED:-$RANDOM}
+[[ -n ${GABI_SOAK:-}${GABI_SEEDS:-} ]] || { echo "takes many minutes: ./dev soak runs it, or GABI_SEEDS with as many seeds"; exit 77; }
+seeds=${GABI_SEEDS:-600} first=${GABI_SEED:-1}
+[[ -n ${GABI_SEEDS:-} ]] || first=${GABI_SEED:-$RANDOM}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$2" "$work/hostile"

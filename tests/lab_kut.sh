@@ -19,7 +19,7 @@ for test in "${tests[@]}"; do
 	cp "$built/x86/$name.flat" .
 	echo "echo 'test: $test'; ./gabi-run -H -c 2 -m 128 -a '$test' $name.flat </dev/null 2>&1; echo \"status \$?\"" >>run
 done
-GABI_LAB_SECONDS=1200 "$source/lab/lab" run "$host" "$program" ./*.flat -- "$work/run" 2>&1 | tr -d '\r' >out
+GABI_LAB_SECONDS=1200 GABI_LAB_SHIFT=5 "$source/lab/lab" run "$host" "$program" ./*.flat -- "$work/run" 2>&1 | tr -d '\r' >out
 status=${PIPESTATUS[0]}
 ((status == 77)) && { tail -n 1 out; exit 77; }
 ((status == 0)) || { echo "status $status"; tail -n 20 out; exit 1; }
