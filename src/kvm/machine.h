@@ -12,6 +12,7 @@
 #include "uapi.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 /* A trust level: a VM of its own. */
 struct level {
@@ -50,6 +51,13 @@ static inline int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, u
 static inline struct kvm_run *run_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	return machine->level[vtl].run[vp];
+}
+
+/* An interrupt on its way, told once in kvm_run's special registers, stands there ever after: since Linux 5.14 nothing clears it (arch/x86/kvm/x86.c,
+ * store_regs), and given back it is delivered once more. KVM itself keeps what truly is on its way, whatever is set here. */
+static inline void forget_interrupt(struct kvm_sregs *sregs)
+{
+	memset(sregs->interrupt_bitmap, 0, sizeof(sregs->interrupt_bitmap));
 }
 
 static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)

@@ -31,6 +31,7 @@ static int get_special(const struct place *place, struct kvm_sregs *ret)
 /* Set at once, for KVM to judge them. */
 static int set_special(const struct place *place, struct kvm_sregs *sregs)
 {
+	forget_interrupt(sregs);
 	if (kvm_ioctl(place->vcpu, KVM_SET_SREGS, sregs))
 		return GABI_ERR_RANGE;
 	place->run->s.regs.sregs = *sregs;

@@ -199,6 +199,7 @@ static int carry_cr2(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 	if (a->s.regs.sregs.cr2 == b->s.regs.sregs.cr2)
 		return 0;
 	b->s.regs.sregs.cr2 = a->s.regs.sregs.cr2;
+	forget_interrupt(&b->s.regs.sregs);
 	b->kvm_dirty_regs |= KVM_SYNC_X86_SREGS;
 	return 0;
 }
