@@ -4,7 +4,7 @@
 # kernel, and back, over a network with TLS, under the contract of the first; then saved there, restored, and asked whether it noticed
 # anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure.c with a secret in VTL 1; "shim", the same with
 # a page that VTL 0 may not execute; "nested", and it is guest/nested.c, a hypervisor with a guest of its own; or "linux", and the guest is the
-# first host's own kernel, whose init looks: by hand, for its boot alone takes a quarter of an hour.
+# first host's own kernel, whose init looks: by hand, for it was not yet seen to come to its end there (docs/moving.md).
 set -uo pipefail
 source=$(readlink -f "$1") gabi=$(readlink -f "$2") guest=$(readlink -f "$3")
 what=$4 hosts=("$5" "$6")
