@@ -488,7 +488,7 @@ static struct vmm_hyperv *new_hyperv(void)
 
 	fuzz_expect(!vmm_hyperv_new(&options, &hyperv, &guest.machine.overlay_count, NULL));
 	fuzz_expect(guest.machine.overlay_count <= sizeof(guest.machine.overlays) / PAGE);
-	memset(guest.machine.rights, GABI_KVM_READ | GABI_KVM_WRITE, sizeof(guest.machine.rights));
+	memset(guest.machine.rights, GABI_KVM_READ | GABI_KVM_WRITE | GABI_KVM_EXECUTE, sizeof(guest.machine.rights));
 	fuzz_expect(!vmm_hyperv_start(hyperv, &guest.machine, NULL));
 	return hyperv;
 }
