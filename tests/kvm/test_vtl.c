@@ -5,6 +5,7 @@
  * KVM_SET_FPU writes to without a look at the list. The calls are counted, for they are what a switch costs. Needs no KVM.
  */
 #include <gabi/contract.h>
+#include <gabi/hv_vsm.h>
 #include <gabi/vocab.h>
 
 #include "kvm/exits.h"
@@ -28,7 +29,7 @@ static struct vcpu {
 	struct kvm_xcrs xcrs;
 } vcpus[2];
 static struct {
-	unsigned get_xsave, set_xsave, set_fpu, get_debug, set_debug, get_xcrs, set_xcrs, get_sregs, reads;
+	unsigned get_xsave, set_xsave, set_fpu, get_debug, set_debug, get_xcrs, set_xcrs, get_sregs, set_sregs, interrupts_set, reads;
 } calls;
 
 int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg); /* ld's --wrap */
@@ -128,6 +129,10 @@ int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
 		return 0;
 	case KVM_GET_SREGS:
 		calls.get_sregs++;
+		return 0;
+	case KVM_SET_SREGS:
+		calls.interrupts_set += ((const struct kvm_sregs *)arg)->interrupt_bitmap[1] != 0;
+		calls.set_sregs++;
 		return 0;
 	case KVM_GET_DEVICE_ATTR: /* the TSC's offset, when a machine is made */
 	case KVM_SET_DEVICE_ATTR:
@@ -350,6 +355,19 @@ static void switch__special_registers__are_told_from_the_first_on(void **state)
 	assert_int_equal(runs[0].s.regs.sregs.interrupt_bitmap[1], 0);
 }
 
+static void set_register__an_interrupt_of_long_ago__is_not_given_back(void **state)
+{
+	const struct gabi_hv_value value = { 0x5000, 0 };
+
+	(void)state;
+	runs[0].kvm_valid_regs = KVM_SYNC_X86_SREGS;
+	runs[0].s.regs.sregs.interrupt_bitmap[1] = 1;
+	assert_int_equal(gabi_kvm_vp_set_register(&machine, 0, 0, GABI_HV_REG_Cr3, &value), 0);
+	assert_int_equal(calls.set_sregs, 1);
+	assert_int_equal(calls.interrupts_set, 0);
+	assert_int_equal(runs[0].s.regs.sregs.cr3, 0x5000);
+}
+
 /* KVM stops a guest at MOV DR and XSETBV: each is an exit more. */
 static void switch__more_than_one_exit__debug_registers_and_xcr0_are_looked_at(void **state)
 {
@@ -381,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(switch__first_states_in_one_level__are_carried_whole, begin, end),
 		cmocka_unit_test_setup_teardown(switch__many_changes_in_no_order__nothing_is_lost, begin, end),
 		cmocka_unit_test_setup_teardown(switch__nothing_changed__one_call_and_one_read, begin, end),
+		cmocka_unit_test_setup_teardown(set_register__an_interrupt_of_long_ago__is_not_given_back, begin, end),
 		cmocka_unit_test_setup_teardown(switch__special_registers__are_told_from_the_first_on, begin, end),
 		cmocka_unit_test_setup_teardown(switch__more_than_one_exit__debug_registers_and_xcr0_are_looked_at, begin, end),
 		cmocka_unit_test_setup_teardown(used__of_a_guest_with_avx__ends_behind_the_upper_halves, begin, end),
