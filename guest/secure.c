@@ -205,8 +205,9 @@ void secure_serve(void)
 	assist[3] = saved_rcx;
 }
 
-/* An access that VTL 1 of another processor forbids is #GP on one that has no VTL 1; it is made again until it is allowed. */
-static volatile bool soaking, waiting;
+/* An access that VTL 1 of another processor forbids is #GP on one that has no VTL 1; it is made again until it is allowed. The last of them may be
+ * on its way when the soak is told to end, so they are expected until all processors have. */
+static volatile bool soaking, refused, waiting;
 static volatile uint64_t refusals;
 
 /* An MSR, or an instruction, that is not there: it is passed over, and counted. */
@@ -216,7 +217,7 @@ static volatile uint64_t faults;
 void guest_interrupt(struct guest_frame *frame)
 {
 	exceptions++;
-	if (soaking && frame->vector == 13) {
+	if (refused && frame->vector == 13) {
 		__atomic_fetch_add(&refusals, 1, __ATOMIC_RELAXED);
 		return;
 	}
@@ -1203,22 +1204,23 @@ static uint64_t give_all_back(void)
 
 static void look_at_many_changes(uint64_t changes, uint32_t others)
 {
-	uint64_t refused = 0, sum = 0, wanted = 0;
+	uint64_t status = 0, sum = 0, wanted = 0;
 
 	for (uint32_t page = 0; page < STRETCHES * SOAKED; page++)
 		*soaked_word(0, page, CODE) = RET;
-	soaking = true;
+	soaking = refused = true;
 	start_others();
 	check("soak: the other processors run", wait_for(&others_begun, others), 1);
 	for (uint32_t i = 0; i < STRETCHES; i++) {
 		stretch = i;
 		for (uint64_t done = 0; done < changes / STRETCHES; done += LIST)
-			refused |= ask(change_some);
-		refused |= ask(give_all_back);
+			status |= ask(change_some);
+		status |= ask(give_all_back);
 	}
-	check("soak: all changes are taken", refused, 0);
+	check("soak: all changes are taken", status, 0);
 	soaking = false;
 	check("soak: the other processors come to their end", wait_for(&others_ended, others), 1);
+	refused = false;
 	for (unsigned i = 0; i < LIST; i++)
 		wanted += written[i];
 	for (uint32_t page = 0; page < STRETCHES * SOAKED; page++)
