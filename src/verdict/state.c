@@ -232,6 +232,20 @@ static uint64_t promised(const struct loading *l, uint64_t leaf, unsigned part, 
 #define LEAF_SIZES    0x80000008u
 #define DEFAULT_SIZES 0x3024u /* AMD APM vol. 3, appendix E.4.7: 36 bits physical, 48 linear, where the leaf is not there */
 
+/* Capability MSRs that KVM does not list as state, the fixed ones of CR0 and CR4: they follow from what was promised, and are promised. */
+static void complete_msrs(const struct loading *l, unsigned vp, struct gabi_nested_target *target)
+{
+	for (unsigned i = 0; i < GABI_NESTED_MSRS; i++) {
+		const struct gabi_key key = { .space = GABI_SPACE_MSR, .index = GABI_NESTED_MSR_FIRST + i };
+		const struct gabi_word *word = target->msr_known >> i & 1 ? NULL : gabi_contract_find(l->contract, &key, vp);
+
+		if (!word)
+			continue;
+		target->msr[i] = word->value;
+		target->msr_known |= 1u << i;
+	}
+}
+
 static void complete_target(const struct loading *l, const struct gabi_nested *nested, struct gabi_nested_target *target)
 {
 	uint64_t sizes = promised(l, LEAF_SIZES, GABI_EAX, DEFAULT_SIZES);
@@ -264,6 +278,7 @@ static int judge_nested(struct loading *l, unsigned vp)
 		return take(l, GABI_FINDING_CANNOT_LOAD, &word);
 	gabi_state_nested_target(l->state, vp, &target);
 	complete_target(l, &nested, &target);
+	complete_msrs(l, vp, &target);
 	if (!target.release || gabi_nested_check(part->data, part->len, &target, &verdict, NULL))
 		return take(l, GABI_FINDING_UNSEEN, &word);
 	if (verdict.rule)

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* src/state, src/formats/state.c and src/verdict/state.c: a saved state, its stream, and whether a host may load it. */
 #include <gabi/formats.h>
+#include <gabi/nested.h>
 #include <gabi/plan.h>
 #include <gabi/state.h>
+
+#include "../data/manifest.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -429,7 +432,7 @@ static const struct extra x86_extras[] = {
 	{ "an MSR without a row", { .bits = 0 }, WORD(MSR_STATE, OTHER_MSR, 64, 0), GABI_DOES_NOT_FIT, GABI_FINDING_CANNOT_LOAD, 0 },
 };
 
-static struct gabi_state *state_for(enum gabi_arch arch, const struct gabi_contract *contract, const struct gabi_word *more)
+static struct gabi_state *state_begun(enum gabi_arch arch, const struct gabi_contract *contract, const struct gabi_word *more)
 {
 	struct gabi_state *state = gabi_state_new(arch, 2, NULL);
 	uint8_t digest[GABI_DIGEST_LEN];
@@ -450,6 +453,13 @@ static struct gabi_state *state_for(enum gabi_arch arch, const struct gabi_contr
 		if (more->bits)
 			add_word(state, more->key.space, more->key.index, 0, more->bits, vp, more->value);
 	}
+	return state;
+}
+
+static struct gabi_state *state_for(enum gabi_arch arch, const struct gabi_contract *contract, const struct gabi_word *more)
+{
+	struct gabi_state *state = state_begun(arch, contract, more);
+
 	REQUIRE(gabi_state_seal(state, &diag));
 	return state;
 }
@@ -586,6 +596,96 @@ static void check__of_a_register_that_is_promised_too__goes_by_the_promise(void 
 	}
 }
 
+/* Guests in L2 on Intel, by what differs from one that is sound. CR0's and CR4's fixed bits are in no state: KVM does not list them. */
+static const struct {
+	const char *name;
+	unsigned id;
+	uint64_t value;
+	bool is_taken;
+} nested[] = {
+	{ "a sound one", GABI_VMCS_GUEST_RFLAGS, 2, true },
+	{ "CR4.SMAP, which its processor has not", GABI_VMCS_GUEST_CR4, 0x2020a0, false },
+	{ "CR4.PKE for its hypervisor, which its processor has not", GABI_VMCS_HOST_CR4, 0x4020a0, false },
+	{ "CR0 without NE", GABI_VMCS_GUEST_CR0, 0x80050013, false },
+	{ "CR0 with what is above 32 bits", GABI_VMCS_HOST_CR0, 0x180050033, false },
+	{ "a control that was not promised", GABI_VMCS_PIN_BASED_VM_EXEC_CONTROL, 0xbf, false },
+};
+
+static void nested_with(unsigned id, uint64_t value, uint8_t blob[GABI_NESTED_MAX])
+{
+	static const struct {
+		unsigned id;
+		uint64_t value;
+	} sound[] = {
+		{ GABI_VMCS_PIN_BASED_VM_EXEC_CONTROL, 0x3f }, { GABI_VMCS_CPU_BASED_VM_EXEC_CONTROL, 0x401e172 },
+		{ GABI_VMCS_VM_EXIT_CONTROLS, 0x36fff }, { GABI_VMCS_VM_ENTRY_CONTROLS, 0x13ff },
+		{ GABI_VMCS_HOST_CR0, 0x80050033 }, { GABI_VMCS_HOST_CR4, 0x20a0 }, { GABI_VMCS_HOST_CS_SELECTOR, 0x10 },
+		{ GABI_VMCS_HOST_TR_SELECTOR, 0x40 }, { GABI_VMCS_GUEST_CR0, 0x80050033 }, { GABI_VMCS_GUEST_CR4, 0x20a0 },
+		{ GABI_VMCS_GUEST_RFLAGS, 2 }, { GABI_VMCS_VMCS_LINK_POINTER, UINT64_MAX },
+	};
+	const struct gabi_vmcs_layout *layout = gabi_nested_layout("7.2");
+	struct gabi_nested in_l2 = { .flags = GABI_NESTED_GUEST_MODE, .format = GABI_NESTED_VMX, .vmxon_pa = 0x5000, .vmcs12_pa = 0x6000 };
+	uint8_t page[GABI_VMCS_PAGE];
+	size_t len;
+
+	gabi_vmcs_init(layout, 0, page);
+	for (size_t i = 0; i < COUNT_OF(sound); i++)
+		assert_int_equal(gabi_vmcs_set(layout, page, sound[i].id, sound[i].value), 0);
+	assert_int_equal(gabi_vmcs_set(layout, page, id, value), 0);
+	in_l2.vmcs12 = in_l2.shadow = page;
+	REQUIRE(gabi_nested_write(&in_l2, blob, GABI_NESTED_MAX, &len, &diag));
+}
+
+/* What KVM lists as state of the capability MSRs, as the contract promises it. */
+static struct gabi_state *state_in_l2(const struct gabi_contract *contract, const struct gabi_host *host, const uint8_t *blob)
+{
+	const struct gabi_word none = { .bits = 0 };
+	struct gabi_state *state = state_begun(GABI_ARCH_X86, contract, &none);
+
+	for (uint64_t index = GABI_NESTED_MSR_FIRST; index < GABI_NESTED_MSR_FIRST + GABI_NESTED_MSRS; index++) {
+		const struct gabi_key key = { .space = GABI_SPACE_MSR, .index = index };
+		const struct gabi_key saved = { .space = GABI_SPACE_MSR_STATE, .index = index };
+
+		for (unsigned vp = 0; gabi_host_find(host, &saved) && vp < 2; vp++)
+			add_word(state, GABI_SPACE_MSR_STATE, index, 0, 64, vp, gabi_contract_find(contract, &key, vp)->value);
+	}
+	REQUIRE(gabi_state_add(state, GABI_STATE_NESTED, 1, blob, GABI_NESTED_MAX, &diag));
+	REQUIRE(gabi_state_seal(state, &diag));
+	return state;
+}
+
+static void check__of_a_guest_in_l2__goes_by_capabilities_saved_and_promised(void **unused)
+{
+	struct gabi_host *home = read_manifest(DATA_HOSTS, "intel-haswell-linux-6.12.json");
+	struct gabi_host *host = read_manifest(DATA_HOSTS, "intel-haswell-linux-7.2.json");
+	struct gabi_contract *contract = NULL;
+	static uint8_t blob[GABI_NESTED_MAX];
+
+	(void)unused;
+	REQUIRE(gabi_contract_pin(home, NULL, NULL, &contract, &diag));
+	for (size_t i = 0; i < COUNT_OF(nested); i++) {
+		struct gabi_report *report = NULL;
+		struct gabi_state *state;
+		const struct gabi_finding *finding;
+		size_t count, found = 0;
+
+		nested_with(nested[i].id, nested[i].value, blob);
+		state = state_in_l2(contract, host, blob);
+		REQUIRE(gabi_state_check(state, contract, host, &report, &diag));
+		finding = gabi_report_findings(report, &count);
+		for (size_t at = 0; at < count; at++)
+			found += finding[at].key.space == GABI_SPACE_VM && finding[at].key.index == GABI_VM_NESTED_FORMAT &&
+				 finding[at].vp == 1 && finding[at].kind == GABI_FINDING_CANNOT_LOAD;
+		if (gabi_report_verdict(report) != (nested[i].is_taken ? GABI_FITS : GABI_DOES_NOT_FIT) || found != !nested[i].is_taken)
+			fail_msg("%s: %s, %zu findings", nested[i].name, gabi_verdict_text(gabi_report_verdict(report)), count);
+		gabi_report_free(report);
+		gabi_state_free(state);
+	}
+	gabi_contract_free(contract);
+	gabi_host_free(host);
+	gabi_host_free(home);
+}
+
 static void check__of_another_contract_or_architecture__refused(void **unused)
 {
 	struct gabi_host *host = host_of(GABI_ARCH_ARM64, arm64_usual, COUNT_OF(arm64_usual));
@@ -659,6 +759,7 @@ int main(void)
 		cmocka_unit_test(read__of_what_stands_behind__refused),
 		cmocka_unit_test(check__of_registers_that_one_side_lacks__goes_by_value_and_class),
 		cmocka_unit_test(check__of_a_register_that_is_promised_too__goes_by_the_promise),
+		cmocka_unit_test(check__of_a_guest_in_l2__goes_by_capabilities_saved_and_promised),
 		cmocka_unit_test(check__of_another_contract_or_architecture__refused),
 		cmocka_unit_test(read__with_too_little_memory__leaves_nothing),
 	};
