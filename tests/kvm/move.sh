@@ -122,7 +122,10 @@ is 'save: which ends well' ends_well "$first"
 
 boot three && source=$pid
 waits four unix:"$work/link"
-is 'migrate: by a Unix socket' "$gabi" migrate three unix:"$work/link"
+moves() { # moves NAME ADDRESS: and says how it went
+	"$gabi" migrate "$@" >moved && tail -n 1 moved | grep -E '^moved in [0-9]+ ms and (1 round|([2-9]|[1-9][0-9]+) rounds), [0-9]+ KiB; it stood still for [0-9]+ ms$'
+}
+is 'migrate: by a Unix socket' moves three unix:"$work/link"
 is 'migrate: the source ends well' wait "$source"
 is 'migrate: says that it was moved' grep -q 'moved to another host' three.err
 is 'migrate: the guest goes on there' works_on four

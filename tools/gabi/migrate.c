@@ -31,8 +31,10 @@ static void tell_progress(void *ctx, struct gabi_value told)
 
 static void tell_result(struct gabi_value result)
 {
-	printf("moved in %" PRIu64 " ms and %" PRIu64 " rounds, %" PRIu64 " KiB; it stood still for %" PRIu64 " ms\n",
-	       client_number(result, "total-us") / 1000, client_number(result, "rounds"), client_number(result, "bytes") >> 10,
+	uint64_t rounds = client_number(result, "rounds");
+
+	printf("moved in %" PRIu64 " ms and %" PRIu64 " round%s, %" PRIu64 " KiB; it stood still for %" PRIu64 " ms\n",
+	       client_number(result, "total-us") / 1000, rounds, rounds == 1 ? "" : "s", client_number(result, "bytes") >> 10,
 	       client_number(result, "downtime-us") / 1000);
 }
 
