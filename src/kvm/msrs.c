@@ -85,17 +85,22 @@ static const struct gabi_kvm_msrs kvms[] = {
 	{ .first = 0x11, .count = 2, .reads = 1, .writes = 1 }, { .first = 0x4b564d00, .count = 0x100, .reads = 1, .writes = 1 },
 };
 
-/* Under a shim EFER is not the guest's own (shim.h); whether the caller wants to see its accesses too is kept apart. */
-static bool take_efer(struct level *level, const struct gabi_kvm_msrs *msrs, size_t count, struct draft *draft)
+/* Under a shim they are not the guest's own; whether the caller wants to see accesses of EFER too is kept apart. */
+static bool take_shims(struct level *level, const struct gabi_kvm_msrs *msrs, size_t count, struct draft *draft)
 {
-	static const struct gabi_kvm_msrs efer = { .first = 0xc0000080, .count = 1, .reads = 1, .writes = 1 };
+	static const uint32_t efer = 0xc0000080;
+	size_t shims;
+	const struct gabi_kvm_msrs *shim = shim_msrs(level->shim, &shims);
 	unsigned wanted = 0;
+	bool fits = true;
 
 	for (size_t i = 0; i < count; i++)
-		if (efer.first - msrs[i].first < msrs[i].count)
+		if (efer - msrs[i].first < msrs[i].count)
 			wanted |= msrs[i].reads | (unsigned)msrs[i].writes << 1;
 	atomic_store(&level->efer_wanted, wanted);
-	return take(draft, &efer);
+	for (size_t i = 0; fits && i < shims; i++)
+		fits = take(draft, &shim[i]);
+	return fits;
 }
 
 static bool has(const struct gabi_kvm_msrs *list, size_t count, uint32_t msr)
@@ -132,7 +137,7 @@ int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const
 		fits = fits && add_range(&draft, kvms[i].first, kvms[i].count, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
 	for (size_t i = 0; i < count; i++)
 		fits = fits && take(&draft, &more[i]);
-	fits = fits && (!level->shim || take_efer(level, more, count, &draft));
+	fits = fits && take_shims(level, more, count, &draft);
 	if (!fits || !take_windows(&draft))
 		return gabi_fail(diag, GABI_ERR_LIMIT, "KVM cannot leave so many MSRs to the monitor", (char *)NULL);
 	if (kvm_ioctl(level->vm->vm, KVM_ENABLE_CAP, &exits) || kvm_ioctl(level->vm->vm, KVM_X86_SET_MSR_FILTER, &draft.filter))

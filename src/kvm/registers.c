@@ -88,30 +88,15 @@ static struct kvm_dtable *table(struct kvm_sregs *sregs, uint32_t name)
 	return name == GABI_HV_REG_Idtr ? &sregs->idt : &sregs->gdt;
 }
 
-/* Not KVM's own where the level is the nested guest of a shim. */
-static int efer(const struct place *place, struct kvm_sregs *sregs, struct gabi_hv_value *value, bool set)
-{
-	uint64_t hidden = sregs->efer & ~shim_efer(place->machine, place->vtl, sregs->efer);
-
-	if (!set) {
-		value->low = sregs->efer & ~hidden;
-		return 0;
-	}
-	if (value->low & ~shim_efer(place->machine, place->vtl, value->low))
-		return GABI_ERR_RANGE;
-	sregs->efer = value->low | hidden;
-	return set_special(place, sregs);
-}
-
 static int special(const struct place *place, uint32_t name, struct gabi_hv_value *value, bool set)
 {
-	struct kvm_sregs sregs;
-	int err = get_special(place, &sregs);
+	struct kvm_sregs before, sregs;
+	int err = get_special(place, &before);
 
 	if (err)
 		return err;
-	if (name == GABI_HV_REG_Efer)
-		return efer(place, &sregs, value, set);
+	sregs = before;
+	shim_show(place->machine, place->vp, place->vtl, &sregs);
 	if (name >= GABI_HV_REG_Es && name <= GABI_HV_REG_Tr) {
 		if (set)
 			*segment(&sregs, name) = to_segment(value);
@@ -127,7 +112,9 @@ static int special(const struct place *place, uint32_t name, struct gabi_hv_valu
 	} else {
 		value->low = *control(&sregs, name);
 	}
-	return set ? set_special(place, &sregs) : 0;
+	if (!set)
+		return 0;
+	return shim_hide(place->machine, place->vp, place->vtl, &before, &sregs) ? GABI_ERR_RANGE : set_special(place, &sregs);
 }
 
 /* ---- the general ones ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The shim: a trust level runs as the nested guest of its own VM, under nested page tables that the monitor writes. So a page can be read and not
- * executed, which KVM has no other way to say. AMD's processors.
+ * executed, which KVM has no other way to say.
  *
  * There is no hypervisor inside: all that the nested guest may not do ends in an OUT, which leaves to the monitor, and the monitor puts the
  * processor back. Whoever looks from outside sees the guest's own registers at all times.
@@ -54,12 +54,17 @@ enum shim_result shim_served(struct gabi_kvm_machine *machine, unsigned vp, unsi
 /* KVM could go no further: because the processor was started by a startup IPI, and is no nested guest yet? Then it will be one. */
 bool shim_started(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
-/* EFER of a nested guest is not what the guest has: what KVM has as the guest sees it; and what is written as KVM is to have it, or -1 where
- * the guest's WRMSR faults, which KVM does not look at when its caller writes. */
+/* Special registers of a nested guest are not what the guest has. From what KVM has to what the guest sees; and back, where KVM has before: or -1, if
+ * they have what no guest may. */
+void shim_show(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_sregs *sregs);
+int shim_hide(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct kvm_sregs *before, struct kvm_sregs *sregs);
+
+/* EFER as an MSR: the same, but that -1 is also where the guest's WRMSR faults, which KVM does not look at when its caller writes. */
 uint64_t shim_efer(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_t efer);
 int shim_take_efer(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer);
 
-/* An access of it that nobody else wants to see. False: it is none. */
+/* MSRs whose accesses have to be exits, and such an access, if nobody else wants to see it. False: it is none. */
+const struct gabi_kvm_msrs *shim_msrs(const struct shim *shim, size_t *ret_count);
 bool shim_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run);
 
 #endif

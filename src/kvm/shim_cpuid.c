@@ -9,14 +9,6 @@
 
 enum { ENTRIES = 256 };
 
-/* What KVM goes by when a guest nests: SVM, pages of 1 GiB in its tables, and from Linux 7.0 on, nested paging. */
-static const struct given {
-	uint32_t leaf, bit;
-	uint8_t part;
-} given[] = { { 0x80000001, 1 << 2, GABI_ECX }, { 0x80000001, 1 << 26, GABI_EDX }, { 0x8000000a, 1, GABI_EDX } };
-enum { SVM };
-_Static_assert(GABI_COUNT_OF(given) == GABI_COUNT_OF(((struct shim_cpuid *)0)->hidden), "a place for each");
-
 /* ---- tables ---- */
 
 static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *table, uint32_t leaf, uint32_t sub)
@@ -63,7 +55,7 @@ uint64_t shim_cpuid_promised(const struct gabi_contract *contract, uint32_t leaf
 	return word ? word->value : 0;
 }
 
-static bool kvm_nests(const char *device, const struct gabi_mem *mem)
+static bool kvm_nests(const struct shim_cpuid_terms *terms, const char *device, const struct gabi_mem *mem)
 {
 	struct gabi_diag diag = { 0 };
 	struct kvm_cpuid2 *table = NULL;
@@ -73,44 +65,42 @@ static bool kvm_nests(const char *device, const struct gabi_mem *mem)
 	if (!kvm_open(device, &kvm, &diag))
 		table = get(mem, kvm, KVM_GET_SUPPORTED_CPUID);
 	does = table;
-	for (size_t i = 0; does && i < GABI_COUNT_OF(given); i++) {
-		struct kvm_cpuid_entry2 *entry = find(table, given[i].leaf, 0);
+	for (size_t i = 0; does && i < terms->count; i++) {
+		struct kvm_cpuid_entry2 *entry = find(table, terms->given[i].leaf, 0);
 
-		does = entry && *part_of(entry, given[i].part) & given[i].bit;
+		does = entry && *part_of(entry, terms->given[i].part) & terms->given[i].bit;
 	}
 	kvm_close(kvm);
 	gabi_mem_put(mem, table);
 	return does;
 }
 
-int shim_cpuid_new(struct shim_cpuid *cpuid, const struct gabi_contract *contract, const char *device, const struct gabi_mem *mem,
-		   struct gabi_diag *diag)
+int shim_cpuid_new(struct shim_cpuid *cpuid, const struct shim_cpuid_terms *terms, const struct gabi_contract *contract, const char *device,
+		   const struct gabi_mem *mem, struct gabi_diag *diag)
 {
 	cpuid->mem = *mem;
-	for (size_t i = 0; i < GABI_COUNT_OF(given); i++)
-		cpuid->hidden[i] = given[i].bit & ~(uint32_t)shim_cpuid_promised(contract, given[i].leaf, given[i].part);
-	if (!cpuid->hidden[SVM])
-		return gabi_fail(diag, GABI_ERR_CONFLICT, "the contract promises nested virtualization (svm), which the protection of execution takes for itself",
-				 (char *)NULL);
-	if (!kvm_nests(device, mem))
-		return gabi_fail(diag, GABI_ERR_KVM, "execution can be protected only where KVM nests AMD's virtualization, with pages of 1 GiB: kvm_amd.nested=1",
-				 (char *)NULL);
-	return 0;
+	cpuid->terms = terms;
+	for (size_t i = 0; i < terms->count; i++)
+		cpuid->hidden[i] = terms->given[i].bit & ~(uint32_t)shim_cpuid_promised(contract, terms->given[i].leaf, terms->given[i].part);
+	if (!cpuid->hidden[0])
+		return gabi_fail(diag, GABI_ERR_CONFLICT, terms->promised, (char *)NULL);
+	return kvm_nests(terms, device, mem) ? 0 : gabi_fail(diag, GABI_ERR_KVM, terms->absent, (char *)NULL);
 }
 
 /* ---- telling ---- */
 
 static bool put(const struct shim_cpuid *cpuid, struct kvm_cpuid2 *table, size_t row)
 {
-	struct kvm_cpuid_entry2 *entry = find(table, given[row].leaf, 0);
+	uint32_t leaf = cpuid->terms->given[row].leaf;
+	struct kvm_cpuid_entry2 *entry = find(table, leaf, 0);
 
 	if (!entry && table->nent == ENTRIES)
 		return false;
 	if (!entry) {
 		entry = &table->entries[table->nent++];
-		*entry = (struct kvm_cpuid_entry2){ .function = given[row].leaf };
+		*entry = (struct kvm_cpuid_entry2){ .function = leaf };
 	}
-	*part_of(entry, given[row].part) |= cpuid->hidden[row];
+	*part_of(entry, cpuid->terms->given[row].part) |= cpuid->hidden[row];
 	return true;
 }
 
@@ -120,7 +110,7 @@ int shim_cpuid_give(const struct shim_cpuid *cpuid, int vcpu)
 	bool fits = table;
 	int ret;
 
-	for (size_t i = 0; fits && i < GABI_COUNT_OF(given); i++)
+	for (size_t i = 0; fits && i < cpuid->terms->count; i++)
 		fits = put(cpuid, table, i);
 	ret = fits ? kvm_ioctl(vcpu, KVM_SET_CPUID2, table) : -1;
 	gabi_mem_put(&cpuid->mem, table);
@@ -140,9 +130,9 @@ int shim_cpuid_answer(const struct shim_cpuid *cpuid, int vcpu, struct kvm_regs 
 		found = *entry;
 	else if ((leaf == 0xb || leaf == 0x1f) && (entry = find(table, leaf, 1)))
 		found = (struct kvm_cpuid_entry2){ .ecx = sub & 0xff, .edx = entry->edx };
-	for (size_t i = 0; i < GABI_COUNT_OF(given); i++)
-		if (given[i].leaf == leaf)
-			*part_of(&found, given[i].part) &= ~cpuid->hidden[i];
+	for (size_t i = 0; i < cpuid->terms->count; i++)
+		if (cpuid->terms->given[i].leaf == leaf)
+			*part_of(&found, cpuid->terms->given[i].part) &= ~cpuid->hidden[i];
 	regs->rax = found.eax;
 	regs->rbx = found.ebx;
 	regs->rcx = found.ecx;

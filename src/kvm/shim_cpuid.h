@@ -8,17 +8,28 @@
 #include "base/base.h"
 #include "uapi.h"
 
+enum { SHIM_GIVEN_MAX = 3 };
+struct shim_cpuid_terms {
+	struct {
+		uint32_t leaf, bit;
+		uint8_t part;
+	} given[SHIM_GIVEN_MAX]; /* the first is that the processor can nest */
+	unsigned count;
+	const char *promised, *absent; /* the refusals: the contract has that itself; KVM does not */
+};
+
 struct shim_cpuid {
 	struct gabi_mem mem;
-	uint32_t hidden[3]; /* bits that the contract does not promise: a place for each that is given */
+	const struct shim_cpuid_terms *terms;
+	uint32_t hidden[SHIM_GIVEN_MAX]; /* of what is given, bits that the contract does not promise */
 };
 
 /* A word of CPUID that the contract promises; 0: none. */
 uint64_t shim_cpuid_promised(const struct gabi_contract *contract, uint32_t leaf, unsigned part);
 
 /* Can it be done? GABI_ERR_CONFLICT: not with that contract; GABI_ERR_KVM: not here. */
-int shim_cpuid_new(struct shim_cpuid *cpuid, const struct gabi_contract *contract, const char *device, const struct gabi_mem *mem,
-		   struct gabi_diag *diag);
+int shim_cpuid_new(struct shim_cpuid *cpuid, const struct shim_cpuid_terms *terms, const struct gabi_contract *contract, const char *device,
+		   const struct gabi_mem *mem, struct gabi_diag *diag);
 
 /* Behind the carrying out of a plan, before the processor has run. 0 or -1. */
 int shim_cpuid_give(const struct shim_cpuid *cpuid, int vcpu);

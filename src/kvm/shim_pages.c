@@ -8,10 +8,8 @@
 #define PAGE    4096ull
 #define CHUNK   (PAGE << 9)  /* what one page of entries maps */
 #define GIB     (PAGE << 18)
-#define NX      ((uint64_t)1 << 63)
 
-/* AMD64 APM volume 2, nested paging: each access is one of a user. KVM would note accesses and writes in the entries, were they not noted already. */
-enum { ENTRIES = 512, BITS_MAX = 48, TABLE = 0x27, LEAF = 0x67, LARGE = 0x80 };
+enum { ENTRIES = 512, BITS_MAX = 48, LARGE = 0x80 };
 
 /* ---- what lies where ---- */
 
@@ -78,13 +76,13 @@ static void put_chunk(const struct shim_pages *pages, uint64_t *to, uint64_t gpa
 	uint32_t page;
 
 	if (!find_unit(pages, gpa, CHUNK, &index)) {
-		*to = target(pages, gpa) | LEAF | LARGE;
+		*to = target(pages, gpa) | pages->format->executes | LARGE;
 		return;
 	}
 	page = pages->leaves + (uint32_t)index;
-	*to = shim_page_gpa(pages, page) | TABLE;
+	*to = shim_page_gpa(pages, page) | pages->format->table;
 	for (unsigned i = 0; i < ENTRIES; i++)
-		((uint64_t *)shim_page(pages, page))[i] = target(pages, gpa + i * PAGE) | LEAF;
+		((uint64_t *)shim_page(pages, page))[i] = target(pages, gpa + i * PAGE) | pages->format->executes;
 }
 
 static void put_gib(const struct shim_pages *pages, uint64_t *to, uint64_t gpa, uint32_t middles)
@@ -92,22 +90,23 @@ static void put_gib(const struct shim_pages *pages, uint64_t *to, uint64_t gpa, 
 	uint64_t index;
 
 	if (!find_unit(pages, gpa, GIB, &index)) {
-		*to = target(pages, gpa) | LEAF | LARGE;
+		*to = target(pages, gpa) | pages->format->executes | LARGE;
 		return;
 	}
-	*to = shim_page_gpa(pages, middles + (uint32_t)index) | TABLE;
+	*to = shim_page_gpa(pages, middles + (uint32_t)index) | pages->format->table;
 	for (unsigned i = 0; i < ENTRIES; i++)
 		put_chunk(pages, (uint64_t *)shim_page(pages, middles + (uint32_t)index) + i, gpa + i * CHUNK);
 }
 
-int shim_pages_new(struct shim_pages *pages, uint64_t ram, unsigned vps, unsigned bits, struct gabi_diag *diag)
+int shim_pages_new(struct shim_pages *pages, const struct shim_format *format, uint64_t ram, unsigned vps, unsigned bits,
+		   struct gabi_diag *diag)
 {
 	uint64_t gibs, tops;
-	uint32_t root = SHIM_VMCBS + vps, middles;
+	uint32_t root = SHIM_STATES + vps, middles;
 	void *at;
 
 	bits = bits < BITS_MAX ? bits : BITS_MAX;
-	*pages = (struct shim_pages){ .ram = ram, .vps = vps };
+	*pages = (struct shim_pages){ .format = format, .ram = ram, .vps = vps };
 	gibs = bits > 30 ? (uint64_t)1 << (bits - 30) : 0;
 	tops = divide_up(gibs, ENTRIES);
 	middles = root + 1 + (uint32_t)tops;
@@ -123,7 +122,7 @@ int shim_pages_new(struct shim_pages *pages, uint64_t ram, unsigned vps, unsigne
 	pages->gpa = pages->first_at - divide_up(pages->len, GIB) * GIB;
 	pages->root = shim_page_gpa(pages, root);
 	for (uint32_t top = 0; top < tops; top++)
-		((uint64_t *)shim_page(pages, root))[top] = shim_page_gpa(pages, root + 1 + top) | TABLE;
+		((uint64_t *)shim_page(pages, root))[top] = shim_page_gpa(pages, root + 1 + top) | pages->format->table;
 	for (uint64_t gib = 0; gib < gibs; gib++)
 		put_gib(pages, (uint64_t *)shim_page(pages, root + 1) + gib, gib * GIB, middles);
 	return 0;
@@ -139,13 +138,14 @@ void shim_pages_free(struct shim_pages *pages)
 
 bool shim_pages_execute(const struct shim_pages *pages, uint64_t gpa, uint64_t len, bool may)
 {
+	const uint64_t bits = pages->format->executes ^ pages->format->only_data, executes = pages->format->executes & bits;
 	bool lost = false;
 
 	for (uint64_t end = gpa + len; gpa < end; gpa += PAGE) {
 		uint64_t *entry = entry_of(pages, gpa);
 
-		lost = lost || (!may && !(*entry & NX));
-		__atomic_store_n(entry, may ? *entry & ~NX : *entry | NX, __ATOMIC_SEQ_CST);
+		lost = lost || (!may && (*entry & bits) == executes);
+		__atomic_store_n(entry, (*entry & ~bits) | (may ? executes : executes ^ bits), __ATOMIC_SEQ_CST);
 	}
 	return lost;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The shim's nested page tables, walked as AMD's processors do. */
-#include "kvm/shim_pages.h"
+#include "kvm/shim_vendor.h"
 
 #include <gabi/kvm_machine.h>
 
@@ -61,7 +61,7 @@ static bool is_ram(const struct machine *machine, uint64_t gpa)
 
 static void make(const struct machine *machine, struct shim_pages *pages)
 {
-	assert_int_equal(shim_pages_new(pages, machine->ram, machine->vps, machine->bits, NULL), 0);
+	assert_int_equal(shim_pages_new(pages, &shim_svm.format, machine->ram, machine->vps, machine->bits, NULL), 0);
 }
 
 static void tables__every_address__leads_to_itself_or_to_nothing(void **state)
@@ -135,9 +135,9 @@ static void new__no_room_beside_ram__is_refused(void **state)
 	struct shim_pages pages;
 
 	(void)state;
-	assert_int_equal(shim_pages_new(&pages, 63 * GIB, 1, 36, NULL), GABI_ERR_CONFLICT);
-	assert_int_equal(shim_pages_new(&pages, PAGE, 1, 40, NULL), GABI_ERR_CONFLICT);
-	assert_int_equal(shim_pages_new(&pages, 64 * MIB, 1, 0, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, 63 * GIB, 1, 36, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, PAGE, 1, 40, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, 64 * MIB, 1, 0, NULL), GABI_ERR_CONFLICT);
 }
 
 int main(void)

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* What a shim is made of, for the files that make it up, and what differs between the vendors' processors. */
+#ifndef GABI_KVM_SHIM_VENDOR_H
+#define GABI_KVM_SHIM_VENDOR_H
+
+#include "machine.h"
+#include "shim_cpuid.h"
+#include "shim_pages.h"
+
+struct shim_vendor;
+
+struct shim {
+	struct gabi_mem mem;
+	const struct shim_vendor *vendor;
+	struct shim_pages pages;
+	struct shim_cpuid cpuid;
+	uint64_t refused_efer; /* bits that the guest's processor does not have */
+	struct shim_vp {
+		bool inside; /* it is a nested guest, unless INIT has ended that */
+		bool drops_init;
+	} *vp;
+};
+
+static inline struct shim *shim_of(const struct gabi_kvm_machine *machine, unsigned vtl)
+{
+	return machine->level[vtl].shim;
+}
+
+/* Why a nested guest was left. */
+enum shim_why {
+	SHIM_STAYED, /* it was not */
+	SHIM_FETCH,  /* of an instruction, from gpa */
+	SHIM_BEYOND, /* an access past all that the nested tables reach */
+	SHIM_INIT,
+	SHIM_CPUID,
+	SHIM_UNDEFINED, /* an instruction that the guest does not have */
+	SHIM_UNKNOWN,
+};
+struct shim_left {
+	enum shim_why why;
+	uint64_t gpa;
+};
+
+/* Those that return int: 0 or -1. At all times but within put_back the processor's registers are as the guest has them, or what show makes that of. */
+struct shim_vendor {
+	struct shim_cpuid_terms cpuid;
+	struct shim_format format;
+	const struct gabi_kvm_msrs *msrs; /* whose accesses are exits, for take_msr */
+	size_t msr_count;
+
+	void (*make)(struct shim *shim, const struct gabi_contract *contract);
+
+	/* Makes it a nested guest, and ends that. What leaving loses of its registers and events is no concern of leave's. */
+	int (*enter)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+	int (*leave)(int vcpu);
+
+	/* False: INIT has ended it. */
+	bool (*is_inside)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+	/* From now on INIT is to be dropped. */
+	int (*drop_init)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+	/* Behind a KVM_RUN: if that left the nested guest, it is one again. */
+	int (*put_back)(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct shim_left *ret_left);
+
+	/* From what KVM has to what the guest sees; and back, KVM having before. */
+	void (*show)(const struct shim *shim, unsigned vp, struct kvm_sregs *sregs);
+	void (*hide)(struct shim *shim, unsigned vp, const struct kvm_sregs *before, struct kvm_sregs *sregs);
+
+	/* NULL: EFER is the guest's own. */
+	int (*take_efer)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer);
+	bool (*take_msr)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run);
+};
+
+extern const struct shim_vendor shim_svm;
+
+/* ---- shim.c: a processor's registers, as KVM has them or will have with the next run ---- */
+
+int shim_get_special(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_sregs *ret);
+int shim_set_special(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_sregs *sregs);
+int shim_set_general(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_regs *regs);
+
+/* What runs outside of the nested guest is one OUT. It is carried out first, or KVM would go on to the next instruction later, wherever that is then. */
+int shim_finish_out(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
+#endif
