@@ -124,55 +124,84 @@ static int set_to_begin(int vcpu, bool paging)
 	return kvm_ioctl(vcpu, KVM_SET_SREGS, &sregs) || kvm_ioctl(vcpu, KVM_SET_REGS, &regs) ? -1 : 0;
 }
 
-static bool runs_into_fault(int vcpu)
+/* How KVM ended a run: errno, or 0 and its reason. */
+struct ended {
+	int sys_errno;
+	uint32_t reason;
+};
+
+static struct ended end_of_run(int vcpu, const struct kvm_run *run)
 {
-	return kvm_ioctl(vcpu, KVM_RUN, NULL) && errno == EFAULT;
+	if (kvm_ioctl(vcpu, KVM_RUN, NULL))
+		return (struct ended){ .sys_errno = errno };
+	return (struct ended){ .reason = run->exit_reason };
 }
 
-/*
- * A store to a page that its owner may only read, and the walk through a page table that it may not touch: does KVM end them with EFAULT, so
- * that they can be made again?
- */
-static int try_accesses(int vm, unsigned char *memory, bool *ret_store, bool *ret_walk)
+/* A store to a page that its owner may only read, and the walk through a page table that it may not touch. */
+static int try_both(int vcpu, const struct kvm_run *run, unsigned char *memory, struct ended *ret_store, struct ended *ret_walk)
+{
+	if (mprotect(memory + PAGE, PAGE, PROT_READ) || set_to_begin(vcpu, false))
+		return -1;
+	*ret_store = end_of_run(vcpu, run);
+	if (mprotect(memory + PAGE, PAGE, PROT_NONE) || set_to_begin(vcpu, true))
+		return -1;
+	*ret_walk = end_of_run(vcpu, run);
+	return 0;
+}
+
+static int try_accesses(const struct gabi_kvm_machine *machine, int vm, unsigned char *memory, struct ended *ret_store, struct ended *ret_walk)
 {
 	struct kvm_userspace_memory_region region = { .memory_size = 2 * PAGE, .userspace_addr = (uintptr_t)memory };
 	unsigned long tss = 0xfffbd000;
+	void *run = MAP_FAILED;
 	int vcpu = -1, ret = -1;
 
 	memcpy(memory, store, sizeof(store));
-	if (mprotect(memory + PAGE, PAGE, PROT_READ) || kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) ||
-	    kvm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)tss))
-		return -1;
-	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0ul);
-	if (vcpu >= 0 && !set_to_begin(vcpu, false)) {
-		*ret_store = runs_into_fault(vcpu);
-		if (!mprotect(memory + PAGE, PAGE, PROT_NONE) && !set_to_begin(vcpu, true)) {
-			*ret_walk = runs_into_fault(vcpu);
-			ret = 0;
-		}
+	if (!kvm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region) && !kvm_ioctl(vm, KVM_SET_TSS_ADDR, (void *)tss))
+		vcpu = ioctl(vm, KVM_CREATE_VCPU, 0ul);
+	if (vcpu >= 0)
+		run = mmap(NULL, machine->run_len, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	if (run != MAP_FAILED) {
+		ret = try_both(vcpu, run, memory, ret_store, ret_walk);
+		munmap(run, machine->run_len);
 	}
 	kvm_close(vcpu);
 	return ret;
 }
 
+/* Accesses that end with EFAULT can be made again. A KVM that ends one otherwise says how; one that cannot run at all is not to be judged by it. */
+static int must_fault(const struct ended *ended, const char *sentence, const char *rest, struct gabi_diag *diag)
+{
+	char number[16];
+	struct gabi_out out = gabi_out_to(number, sizeof(number));
+
+	if (ended->sys_errno == EFAULT)
+		return 0;
+	errno = ended->sys_errno;
+	if (errno)
+		return kvm_refused(diag, "try a protected page");
+	gabi_out_hex(&out, ended->reason, 1);
+	return gabi_fail(diag, GABI_ERR_UNSUPPORTED, sentence, " (it gives the exit reason 0x", number, ")", rest, (char *)NULL);
+}
+
 static int check_accesses(const struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 {
 	unsigned char *memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	bool stops_store = false, stops_walk = false;
+	struct ended at_store = { 0 }, at_walk = { 0 };
 	int kvm = -1, vm = -1, err = kvm_open(machine->options.device, &kvm, diag);
 
 	if (memory == MAP_FAILED)
 		err = gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	if (!err)
 		err = kvm_vm_new(kvm, 0, &vm, diag);
-	if (!err && try_accesses(vm, memory, &stops_store, &stops_walk))
+	if (!err && try_accesses(machine, vm, memory, &at_store, &at_walk))
 		err = kvm_refused(diag, "try a protected page");
-	if (!err && !stops_store)
-		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not stop at an access that memory's protection forbids, so that ",
-				"trust levels could not protect their memory", (char *)NULL);
-	else if (!err && !stops_walk)
-		err = gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not stop at a page table that memory's protection forbids, for want of ",
-				"nested paging (EPT or NPT), so that trust levels could not be told", (char *)NULL);
+	if (!err)
+		err = must_fault(&at_store, "this KVM does not stop at an access that memory's protection forbids",
+				 ", so that trust levels could not protect their memory", diag);
+	if (!err)
+		err = must_fault(&at_walk, "this KVM does not stop at a page table that memory's protection forbids, for want of nested paging (EPT or NPT)",
+				 ", so that trust levels could not be told", diag);
 	kvm_close(vm);
 	kvm_close(kvm);
 	if (memory != MAP_FAILED)
