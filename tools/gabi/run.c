@@ -135,6 +135,15 @@ static int fill_and_run(struct guest *guest, struct vmm_result *ret_result, stru
 	return err ? err : not_come;
 }
 
+/* Where KVM shows something else than was set --force helps, and nowhere else that KVM refuses something. */
+static void tell_force(struct gabi_diag *diag)
+{
+	size_t len = strlen(diag->text);
+
+	if (diag->err == GABI_ERR_KVM && !diag->sys_errno && diag->key.space != GABI_SPACE_NONE)
+		snprintf(diag->text + len, sizeof(diag->text) - len, "; --force runs it all the same");
+}
+
 static enum status run_guest(void *ctx)
 {
 	struct guest *guest = ctx;
@@ -142,7 +151,9 @@ static enum status run_guest(void *ctx)
 	struct gabi_diag diag = { 0 };
 	int err = vmm_new(guest->options, &guest->monitor, &diag);
 
-	if (!err)
+	if (err)
+		tell_force(&diag);
+	else
 		err = fill_and_run(guest, &result, &diag);
 	vmm_free(guest->monitor);
 	if (!err)
