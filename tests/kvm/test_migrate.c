@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <linux/kvm.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -398,6 +400,76 @@ static void migrate__state_that_cannot_be_loaded__refused_before_memory(void **s
 	assert_int_equal(traveller_end(&guests[0]), 0);
 }
 
+/* ---- what is found only in the end: of the last state, when all memory is there ---- */
+
+int __real_kvm_ioctl(int fd, unsigned long request, void *arg); /* ld's --wrap */
+int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg);
+
+static atomic_bool gives_nested, refuses_lapic;
+static atomic_uint nested_saves;
+
+/* A nested guest whose VMCB lies where none may. */
+static int give_nested(struct kvm_nested_state *state)
+{
+	enum { LEN = sizeof(struct kvm_nested_state) + KVM_STATE_NESTED_SVM_VMCB_SIZE };
+
+	memset(state, 0, LEN);
+	state->size = LEN;
+	state->format = KVM_STATE_NESTED_FORMAT_SVM;
+	state->flags = KVM_STATE_NESTED_GUEST_MODE;
+	state->hdr.svm.vmcb_pa = 1;
+	return 0;
+}
+
+/* The first time it is asked for is for the rehearsal. */
+int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request == KVM_GET_NESTED_STATE && atomic_load(&gives_nested) && atomic_fetch_add(&nested_saves, 1))
+		return give_nested(arg);
+	if (request == KVM_SET_LAPIC && atomic_load(&refuses_lapic)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_kvm_ioctl(fd, request, arg);
+}
+
+static void must_be_refused_at_the_end(const char *why)
+{
+	struct trip trip;
+
+	begin(false, 1);
+	go(&trip, &guests[0], &guests[1], &sound, NULL);
+	atomic_store(&gives_nested, false);
+	atomic_store(&refuses_lapic, false);
+	assert_int_equal(trip.err, GABI_ERR_CONFLICT);
+	if (!strstr(trip.diag.text, why))
+		fail_msg("it says: %s", trip.diag.text);
+	assert_int_equal(trip.link.messages[VMM_RECORD_READY], 1);
+	assert_int_equal(trip.link.messages[VMM_RECORD_STATE], 1);
+	assert_int_equal(trip.link.messages[VMM_RECORD_RESTORED], 0);
+	assert_int_equal(trip.link.messages[VMM_RECORD_GO], 0);
+	assert_false(trip.moved.in_doubt);
+	assert_false(vmm_is_paused(guests[0].monitor));
+	traveller_wait(&guests[0], "turn", 1);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
+static void migrate__last_nested_state_is_refused__goes_on_here(void **state)
+{
+	(void)state;
+	atomic_store(&nested_saves, 0);
+	atomic_store(&gives_nested, true);
+	must_be_refused_at_the_end("the nested state");
+	assert_int_equal(nested_saves, 2);
+}
+
+static void migrate__kvm_refuses_the_last_state__goes_on_here(void **state)
+{
+	(void)state;
+	atomic_store(&refuses_lapic, true);
+	must_be_refused_at_the_end("KVM refused to load");
+}
+
 /* ---- faults ---- */
 
 /* Whatever happened on the way: it works on in one place, or is held where it was and can be let go. */
@@ -618,6 +690,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(migrate__cancelled_at_any_time__goes_on_here, free_guests),
 		cmocka_unit_test_teardown(migrate__other_shape__refused_before_memory, free_guests),
 		cmocka_unit_test_teardown(migrate__state_that_cannot_be_loaded__refused_before_memory, free_guests),
+		cmocka_unit_test_teardown(migrate__last_nested_state_is_refused__goes_on_here, free_guests),
+		cmocka_unit_test_teardown(migrate__kvm_refuses_the_last_state__goes_on_here, free_guests),
 		cmocka_unit_test_teardown(migrate__link_cut_at_any_byte__guest_is_in_one_place, free_guests),
 		cmocka_unit_test_teardown(migrate__altered_at_any_byte__is_refused, free_guests),
 		cmocka_unit_test_teardown(migrate__link_cut_at_each_message__guest_is_in_one_place, free_guests),
