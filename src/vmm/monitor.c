@@ -49,11 +49,16 @@ static void board_end(void *ctx, unsigned how, unsigned value)
 	vmm_end_with(ctx, how, value, texts[how]);
 }
 
+/* Devices say at each access how their line is. KVM is told of changes: nobody else moves them, and all are low where a guest begins or is loaded. */
 static void board_line(void *ctx, unsigned line, bool level)
 {
-	const struct vmm_monitor *monitor = ctx;
+	struct vmm_monitor *monitor = ctx;
+	uint32_t bit = line < 32 ? (uint32_t)1 << line : 0, lines = level ? monitor->lines | bit : monitor->lines & ~bit;
 
-	gabi_kvm_machine_line(monitor->machine, line, level);
+	if (bit && lines == monitor->lines)
+		return;
+	if (!gabi_kvm_machine_line(monitor->machine, line, level))
+		monitor->lines = lines;
 }
 
 static void *board_ram(void *ctx, uint64_t gpa, uint64_t len, bool writes)

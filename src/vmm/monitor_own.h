@@ -45,6 +45,7 @@ struct vmm_monitor {
 	struct vmm_pc pc;
 	struct vmm_console_input input;
 	struct vmm_result result;
+	uint32_t lines; /* of the first 32 interrupt lines those that KVM has high */
 
 	atomic_bool ending; /* result.end is set */
 	struct vmm_vp {
