@@ -831,6 +831,40 @@ static void look_at_accesses(void)
 	*entry_of(WINDOW) = WINDOW | 0x83;
 }
 
+/* Instructions that go on in a page without access, and one that ends before it and reads there. RDI points there. */
+static void look_at_crossing(void)
+{
+	static const struct {
+		const char *name;
+		uint8_t code[6], before; /* bytes that are not in that page */
+		uint8_t access;
+	} rows[] = {
+		{ "an immediate that begins there", { 0xb8, 0x77, 0, 0, 0, 0xc3 }, 1, GABI_HV_ACCESS_EXECUTE },
+		{ "an immediate that ends there", { 0xb8, 0x77, 0, 0, 0, 0xc3 }, 4, GABI_HV_ACCESS_EXECUTE },
+		{ "a load from there, whose ModRM is there", { 0x0f, 0xb6, 0x07, 0xc3 }, 2, GABI_HV_ACCESS_EXECUTE },
+		{ "a load from there, that ends before it", { 0x0f, 0xb6, 0x07, 0xc3 }, 3, GABI_HV_ACCESS_READ },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t before = secure.intercepts, result;
+		uint8_t *there = shot + PAGE;
+
+		say_name(rows[i].name, "");
+		for (unsigned j = 0; j < sizeof(rows[i].code); j++)
+			there[(int)j - rows[i].before] = rows[i].code[j];
+		there[64] = 0x77;
+		wanted_rights = NONE;
+		ask(protect_second);
+		__asm__ volatile("call *%1" : "=a"(result) : "r"(there - rows[i].before), "D"(there + 64) : "memory");
+		check("across pages: made once more, it has its effect", result, 0x77);
+		check("across pages: one intercept", secure.intercepts - before, 1);
+		check("across pages: the page", secure.gpa, (uint64_t)there);
+		check("across pages: the access", secure.access, rows[i].access);
+		check("across pages: the address", secure.gva, rows[i].access == GABI_HV_ACCESS_EXECUTE ? (uint64_t)there : 0);
+		check("across pages: the instruction", secure.rip, (uint64_t)there - rows[i].before);
+	}
+}
+
 static void look_at_reading(void)
 {
 	uint64_t before = secure.intercepts;
@@ -1497,6 +1531,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	look_at_shared_state(number_of((const char *)(uintptr_t)info[4], "xcr0"));
 	look_at_reading();
 	look_at_accesses();
+	look_at_crossing();
 	look_at_skipping();
 	if (has_execute)
 		look_at_execution();

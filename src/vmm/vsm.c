@@ -7,6 +7,7 @@
  * when its timer is due, and from time to time as long as a higher level runs anywhere, for only those send interrupts past the engine.
  */
 #include "hyperv_own.h"
+#include "insn.h"
 #include "pace.h"
 
 #include "base/base.h"
@@ -721,83 +722,99 @@ static bool intercepted(struct vmm_hyperv *hyperv, unsigned vp, int done)
 	return true;
 }
 
-/* The bytes at RIP, as far as they lie in one page of RAM; and where that is. */
-static unsigned fetch(const struct vmm_hyperv *hyperv, unsigned vp, uint8_t bytes[INSTRUCTION], uint64_t *ret_gpa)
+/* The instruction that a processor is at, as far as it lies in one page of RAM. */
+struct code {
+	uint64_t gva, gpa;  /* of its first byte */
+	unsigned bits;      /* of the segment: 16, 32 or 64 */
+	unsigned count;     /* 0: it is in no RAM, and nothing else is known of it but perhaps where it is */
+	uint8_t bytes[INSTRUCTION];
+};
+
+/* The attributes of CS, as a descriptor has them, are its last two bytes: L and D/B. Only 64-bit code has no base. */
+static void place(struct code *code, const struct gabi_hv_value *cs, uint64_t rip)
+{
+	bool is_long = cs->high >> 61 & 1;
+
+	code->bits = is_long ? 64 : cs->high >> 62 & 1 ? 32 : 16;
+	code->gva = is_long ? rip : (uint32_t)(rip + cs->low);
+}
+
+static struct code fetch(const struct vmm_hyperv *hyperv, unsigned vp)
 {
 	unsigned vtl = vmm_vsm_current(hyperv, vp), len;
-	uint64_t rip, gpa;
+	struct code code = { 0 };
+	struct gabi_hv_value cs = { 0, 0 };
 	const void *from;
-	struct gabi_hv_value base = { 0, 0 };
 	int err;
 
 	take(hyperv, vp);
-	rip = gabi_kvm_vp_registers(hyperv->machine, vp, vtl)->rip;
-	err = gabi_kvm_vp_get_register(hyperv->machine, vp, vtl, GABI_HV_REG_Cs, &base);
-	if (!err && !(base.high >> 61 & 1)) /* not 64-bit code: CS has a base */
-		rip = (uint32_t)(rip + base.low);
-	err = err ? err : gabi_kvm_vp_translate(hyperv->machine, vp, vtl, rip, &gpa);
+	err = gabi_kvm_vp_get_register(hyperv->machine, vp, vtl, GABI_HV_REG_Cs, &cs);
+	place(&code, &cs, gabi_kvm_vp_registers(hyperv->machine, vp, vtl)->rip);
+	err = err ? err : gabi_kvm_vp_translate(hyperv->machine, vp, vtl, code.gva, &code.gpa);
 	give(hyperv, vp);
 	if (err)
-		return 0;
-	len = (unsigned)(GABI_HV_PAGE - gpa % GABI_HV_PAGE);
+		return code;
+	len = (unsigned)(GABI_HV_PAGE - code.gpa % GABI_HV_PAGE);
 	len = len < INSTRUCTION ? len : INSTRUCTION;
-	from = gabi_kvm_machine_ram(hyperv->machine, gpa, len);
-	*ret_gpa = gpa;
-	if (!from)
-		return 0;
-	memcpy(bytes, from, len);
-	return len;
-}
-
-/* IN, OUT, INS and OUTS, behind their prefixes. 0: none of those. */
-static unsigned io_length(const uint8_t *bytes, unsigned len, bool *ret_string, bool *ret_rep)
-{
-	unsigned at = 0;
-
-	*ret_rep = *ret_string = false;
-	while (at < len && (bytes[at] == 0x66 || bytes[at] == 0x67 || bytes[at] == 0xf2 || bytes[at] == 0xf3 || (bytes[at] & 0xf0) == 0x40 ||
-			    (bytes[at] & 0xe7) == 0x26 || (bytes[at] & 0xfe) == 0x64))
-		*ret_rep = bytes[at++] >> 1 == 0x79 || *ret_rep;
-	if (at == len)
-		return 0;
-	*ret_string = (bytes[at] & 0xfc) == 0x6c;
-	*ret_rep = *ret_rep && *ret_string;
-	if (*ret_string || (bytes[at] & 0xfc) == 0xec)
-		return at + 1;
-	return (bytes[at] & 0xfc) == 0xe4 ? at + 2 : 0;
+	from = gabi_kvm_machine_ram(hyperv->machine, code.gpa, len);
+	code.count = from ? len : 0;
+	if (from)
+		memcpy(code.bytes, from, len);
+	return code;
 }
 
 static bool serve_port(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_kvm_exit *exit)
 {
 	struct gabi_hv_io io = { .port = (uint16_t)exit->address, .size = exit->size, .write = exit->write };
-	bool string, rep;
-	uint64_t gpa;
+	struct vmm_insn insn;
+	struct code code;
 
 	if (!atomic_load(&hyperv->vsm->ports[vmm_vsm_current(hyperv, vp)]))
 		return false;
-	io.bytes = (uint8_t)fetch(hyperv, vp, io.instruction, &gpa);
-	io.instruction_len = (uint8_t)io_length(io.instruction, io.bytes, &string, &rep);
-	io.string = string;
-	io.rep = rep;
+	code = fetch(hyperv, vp);
+	insn = vmm_insn(code.bytes, code.count, code.bits);
+	io.bytes = (uint8_t)code.count;
+	memcpy(io.instruction, code.bytes, sizeof(io.instruction));
+	io.instruction_len = insn.len;
+	io.string = insn.len && (insn.opcode & 0xfc) == 0x6c; /* INS, OUTS */
+	io.rep = io.string && insn.rep;
 	return intercepted(hyperv, vp, gabi_hv_io(hyperv->hv, vp, &io, vmm_hyperv_now(hyperv), &hyperv->turn[vp]));
 }
 
-/* Where execution is not forbidden on its own, an access of the page that RIP is in can only be the fetch of an instruction. */
-static bool is_fetch(uint64_t page, uint64_t rip_gpa, unsigned bytes)
+static uint64_t next_page(uint64_t gva)
 {
-	return rip_gpa / GABI_HV_PAGE == page / GABI_HV_PAGE && bytes;
+	return (gva / GABI_HV_PAGE + 1) * GABI_HV_PAGE;
+}
+
+/* Does the instruction go on in that page? It has to be fetched before it can read there. */
+static bool goes_on_in(const struct vmm_hyperv *hyperv, unsigned vp, const struct code *code, uint64_t page)
+{
+	uint64_t gpa;
+	int err;
+
+	if (!code->count || code->count >= VMM_INSN_MAX || vmm_insn(code->bytes, code->count, code->bits).len)
+		return false;
+	take(hyperv, vp);
+	err = gabi_kvm_vp_translate(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), next_page(code->gva), &gpa);
+	give(hyperv, vp);
+	return !err && gpa / GABI_HV_PAGE == page / GABI_HV_PAGE;
+}
+
+/* Where execution is not forbidden on its own, an access of the page that RIP is in can only be the fetch of an instruction. */
+static bool is_fetch(const struct vmm_hyperv *hyperv, unsigned vp, const struct code *code, uint64_t page)
+{
+	return (code->count && code->gpa / GABI_HV_PAGE == page / GABI_HV_PAGE) || goes_on_in(hyperv, vp, code, page);
 }
 
 /* Of an instruction that goes on in the next page, that page can be the one. */
-static void tell_fetch(const struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, uint64_t rip_gpa, struct gabi_hv_fault *fault)
+static void tell_fetch(const struct code *code, struct gabi_hv_fault *fault)
 {
-	uint64_t rip = gabi_kvm_vp_registers(hyperv->machine, vp, vmm_vsm_current(hyperv, vp))->rip;
-	bool is_next = gpa / GABI_HV_PAGE != rip_gpa / GABI_HV_PAGE;
+	bool is_next = fault->gpa / GABI_HV_PAGE != code->gpa / GABI_HV_PAGE;
 
-	*fault = (struct gabi_hv_fault){
-		.gpa = is_next ? gpa / GABI_HV_PAGE * GABI_HV_PAGE : rip_gpa, .gva = is_next ? (rip / GABI_HV_PAGE + 1) * GABI_HV_PAGE : rip,
-		.gva_valid = 1, .gva_is_of_gpa = 1, .access = GABI_HV_ACCESS_EXECUTE,
-	};
+	fault->gpa = is_next ? fault->gpa / GABI_HV_PAGE * GABI_HV_PAGE : code->gpa;
+	fault->gva = is_next ? next_page(code->gva) : code->gva;
+	fault->gva_valid = fault->gva_is_of_gpa = 1;
+	fault->access = GABI_HV_ACCESS_EXECUTE;
 }
 
 enum access { JUDGE_READ, JUDGE_WRITE, JUDGE_FETCH };
@@ -805,11 +822,12 @@ enum access { JUDGE_READ, JUDGE_WRITE, JUDGE_FETCH };
 static int judge(struct vmm_hyperv *hyperv, unsigned vp, uint64_t gpa, enum access access)
 {
 	struct gabi_hv_fault fault = { .gpa = gpa, .access = access == JUDGE_WRITE ? GABI_HV_ACCESS_WRITE : GABI_HV_ACCESS_READ };
-	uint64_t rip_gpa = 0;
+	struct code code = fetch(hyperv, vp);
 
-	fault.bytes = (uint8_t)fetch(hyperv, vp, fault.instruction, &rip_gpa);
-	if (access == JUDGE_FETCH || (access == JUDGE_READ && is_fetch(gpa, rip_gpa, fault.bytes)))
-		tell_fetch(hyperv, vp, gpa, rip_gpa, &fault);
+	fault.bytes = (uint8_t)code.count;
+	memcpy(fault.instruction, code.bytes, sizeof(fault.instruction));
+	if (access == JUDGE_FETCH || (access == JUDGE_READ && is_fetch(hyperv, vp, &code, gpa)))
+		tell_fetch(&code, &fault);
 	return gabi_hv_memory_fault(hyperv->hv, vp, &fault, vmm_hyperv_now(hyperv), &hyperv->turn[vp]);
 }
 
