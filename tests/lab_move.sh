@@ -21,7 +21,8 @@ nested)
 linux) options=(--memory 128M --initrd initrd) append='console=ttyS0 quiet panic=-1 raid=noautodetect cryptomgr.notests' last='the kernel, its files and its clocks are as they were' ;;
 esac
 if [[ -n ${GABI_SOAK:-} ]]; then
-	[[ $5 == intel-* ]] || trips=50
+	trips=50
+	[[ $5 != intel-* ]] || trips=10
 elif [[ $what == nested || $5 == intel-* ]]; then
 	echo 'takes minutes: ./dev soak runs it'
 	exit 77

@@ -70,6 +70,8 @@ static void *run(void *ctx)
 		vmm_quit(incoming->monitor, "the guest did not come");
 	}
 	vmm_resume(incoming->monitor);
+	if (!incoming->err) /* the guest may be here for years, and whoever keeps the connection for us need not be */
+		vmm_link_fall_silent(&incoming->link);
 	return NULL;
 }
 

@@ -98,12 +98,17 @@ bool vmm_link_has_word(const struct vmm_link *link)
 	return poll(&fd, 1, 0) > 0;
 }
 
+void vmm_link_fall_silent(const struct vmm_link *link)
+{
+	shutdown(link->socket, SHUT_WR);
+}
+
 /* Closing with something unread would take the last words from the other side. */
 void vmm_link_hang_up(const struct vmm_link *link)
 {
 	char rest[4096];
 
-	shutdown(link->socket, SHUT_WR);
+	vmm_link_fall_silent(link);
 	for (unsigned waited = 0; waited < FAREWELL_MS;) {
 		struct pollfd fd = { link->socket, POLLIN, 0 };
 		ssize_t len;

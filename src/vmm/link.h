@@ -22,7 +22,10 @@ struct vmm_pipe vmm_link_pipe(struct vmm_link *link);
 /* Has the other side said something, or gone? */
 bool vmm_link_has_word(const struct vmm_link *link);
 
-/* Nothing more is said; waits a moment for the other side to hear what was, and to close. */
+/* Nothing more is said. */
+void vmm_link_fall_silent(const struct vmm_link *link);
+
+/* The same, and waits a moment for the other side to hear what was, and to close. */
 void vmm_link_hang_up(const struct vmm_link *link);
 
 #endif

@@ -142,6 +142,18 @@ is_off_the_network() { # is_off_the_network PID: its sockets are all of this mac
 	((sockets))
 }
 
+is_closed() { # is_closed PORT PID: nobody listens, and no connection is there any more; nor any process of PID's but its monitor
+	local port
+	port=$(printf '%04X' "$1")
+	for ((i = 0; i < 100; i++)); do
+		awk -v port=":$port\$" '($2 ~ port || $3 ~ port) && ($4 == "01" || $4 == "0A") { found = 1 } END { exit found }' /proc/net/tcp &&
+			[[ $(cat /proc/[0-9]*/stat 2>/dev/null | awk -v parent="$2" '$4 == parent' | wc -l) == 1 ]] && return
+		sleep 0.1
+	done
+	grep ":$port " /proc/net/tcp
+	return 1
+}
+
 mkdir keys wrong
 echo 'guests:00112233445566778899aabbccddeeff' >keys/psk
 echo 'guests:00112233445566778899aabbccddee00' >wrong/psk
@@ -152,6 +164,7 @@ is 'migrate: no TLS where it is wanted is refused' status_is 4 "$gabi" migrate f
 is 'migrate: and the guest goes on' works_on four
 is 'migrate: by TLS with a shared key' "$gabi" migrate four "tcp:127.0.0.1:$port" --tls keys
 is 'migrate: the guest goes on there' works_on five
+is 'migrate: nothing is left of the connection' is_closed "$port" "$fifth"
 is 'migrate: the monitor does not have the connection' is_off_the_network "$(monitor_of five)"
 is 'migrate: memory does not go over a network in the open' status_is 2 "$gabi" migrate five tcp:192.0.2.1:4444
 is 'migrate: no address' status_is 2 "$gabi" migrate five 192.0.2.1

@@ -34,10 +34,11 @@ static void do_work(enum status (*work)(void *ctx), void *ctx, const sigset_t *m
 static int wait_for(pid_t child, const sigset_t *set, int *ret_signal)
 {
 	int status, signal;
+	pid_t ended;
 
 	*ret_signal = 0;
-	while (!waitpid(child, &status, WNOHANG)) {
-		signal = sigwaitinfo(set, NULL);
+	while ((ended = waitpid(-1, &status, WNOHANG)) >= 0 && ended != child) { /* another is TLS, whose connection is closed */
+		signal = ended ? 0 : sigwaitinfo(set, NULL);
 		if (signal > 0 && signal != SIGCHLD && !kill(child, signal))
 			*ret_signal = signal;
 	}

@@ -220,11 +220,28 @@ static enum status open_tls(struct tls *tls, const char *directory, const char *
 	return status ? status : shake_hands(tls);
 }
 
+/* A listener that stayed open here would go on taking connections, which nobody hears, as long as this one lasts. */
+static void keep_only(const struct tls *tls)
+{
+	unsigned low = (unsigned)tls->network, high = (unsigned)tls->inside;
+
+	if (low > high) {
+		low = (unsigned)tls->inside;
+		high = (unsigned)tls->network;
+	}
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0u, 0);
+}
+
 static void be_tls(struct tls *tls, const char *directory, const char *host, pid_t parent)
 {
 	enum status status;
 	char told;
 
+	keep_only(tls);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(STATUS_REFUSED);
@@ -263,7 +280,6 @@ enum status tls_over(const char *directory, int socket, const char *host, int *r
 	if (!child) {
 		struct tls tls = { .network = socket, .inside = ends[0] };
 
-		close(ends[1]);
 		be_tls(&tls, directory, host, parent);
 	}
 	if (child < 0)
