@@ -32,6 +32,7 @@ struct guest {
 	size_t left;
 	uint64_t seed;
 	unsigned vtls;
+	bool shim; /* readable pages can be kept from being executed */
 	struct gabi_kvm_machine machine;
 	struct gabi_contract *contract;
 	struct vmm_hyperv *hyperv;
@@ -41,12 +42,14 @@ struct guest {
 };
 static struct guest guest;
 
-enum { LAW_TWO_LEVELS, LAW_PROTECTED, LAW_WRITTEN_AROUND, LAW_SAVED };
+enum { LAW_TWO_LEVELS, LAW_PROTECTED, LAW_WRITTEN_AROUND, LAW_SAVED, LAW_FETCHED, LAW_READABLE };
 struct fuzz_law fuzz_laws[] = {
 	[LAW_TWO_LEVELS] = { "VTL 1 ran", 0 },
 	[LAW_PROTECTED] = { "a page was protected from VTL 0", 0 },
 	[LAW_WRITTEN_AROUND] = { "VTL 0 did something while it was", 0 },
 	[LAW_SAVED] = { "a state was saved and loaded", 0 },
+	[LAW_FETCHED] = { "an instruction was fetched where that is forbidden", 0 },
+	[LAW_READABLE] = { "a page was readable, and not executable", 0 },
 	{ NULL, 0 },
 };
 
@@ -107,6 +110,8 @@ int gabi_kvm_machine_protect(struct gabi_kvm_machine *machine, unsigned vtl, uin
 	fuzz_expect(vtl + 1 < VTLS && gpa % PAGE == 0 && len % PAGE == 0 && gabi_kvm_machine_ram(machine, gpa, len));
 	memset(machine->rights[vtl] + gpa / PAGE, (int)rights, len / PAGE);
 	fuzz_laws[LAW_PROTECTED].reached += !(rights & GABI_KVM_WRITE);
+	fuzz_laws[LAW_READABLE].reached += rights & GABI_KVM_READ && !(rights & GABI_KVM_EXECUTE);
+	fuzz_expect(guest.shim || !(rights & GABI_KVM_READ) == !(rights & GABI_KVM_EXECUTE));
 	return 0;
 }
 
@@ -417,7 +422,9 @@ static void memory(unsigned vp, unsigned kind)
 	struct gabi_kvm_exit exit = { .kind = (uint8_t)kind, .write = bits >> 31 & 1, .size = (uint8_t)(1u << (bits >> 29 & 3)), .count = 1,
 				      .address = bits % (RAM + PAGE), .data = &value };
 
-	exit.address -= kind == GABI_KVM_EXIT_PROTECTED ? exit.address % PAGE : 0;
+	exit.execute = kind == GABI_KVM_EXIT_PROTECTED && guest.shim && bits >> 28 & 1;
+	exit.address -= kind == GABI_KVM_EXIT_PROTECTED && !exit.execute ? exit.address % PAGE : 0;
+	fuzz_laws[LAW_FETCHED].reached += exit.execute;
 	serve(vp, &exit);
 }
 
@@ -481,7 +488,7 @@ static void look(bool was_lower, const uint8_t rights[PAGES])
 static struct vmm_hyperv *new_hyperv(void)
 {
 	const struct vmm_hyperv_options options = {
-		.contract = guest.contract, .cpus = VPS, .memory = RAM, .vtls = guest.vtls, .wake = wake, .end = end, .fail = fail, .wait_for_devices = wake,
+		.contract = guest.contract, .cpus = VPS, .memory = RAM, .vtls = guest.vtls, .shim = guest.shim, .wake = wake, .end = end, .fail = fail, .wait_for_devices = wake,
 		.switched = count_one, .protected = count_many,
 	};
 	struct vmm_hyperv *hyperv = NULL;
@@ -614,7 +621,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	guest.at = data;
 	guest.left = size;
 	guest.seed = size;
-	guest.vtls = size % 8 == 7 ? 1 : VTLS; /* some guests have one level alone */
+	guest.vtls = size % 8 == 7 ? 1 : VTLS; /* some guests have one level alone, and some a shim */
+	guest.shim = size % 8 < 3;
 	guest.ended = false;
 	memset(&guest.machine, 0, sizeof(guest.machine));
 	guest.machine.ram = malloc(RAM); /* of its own, so that a sanitizer sees its end */
