@@ -89,6 +89,7 @@ static void send_start(uint32_t destination, uint32_t shorthand)
 
 void start_others(void)
 {
+	guest_others = 0;
 	send_start(0, 0xc0000); /* all but this one */
 }
 

@@ -101,7 +101,8 @@ void finish(void) __attribute__((noreturn));
 /* Fills the IDT with stubs that call guest_interrupt. */
 void set_up_interrupts(void);
 
-/* Starts all other processors: they call guest_other. */
+/* Starts all other processors, or starts them again: they call guest_other, numbered anew from 1. Or one more. */
+extern volatile uint32_t guest_others; /* that were started */
 void start_others(void);
 void start_other(uint32_t apic_id);
 

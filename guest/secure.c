@@ -261,6 +261,7 @@ static void touch_soaked(void)
 
 static volatile uint64_t written[LIST]; /* by each processor */
 static volatile uint32_t others_begun, others_ended;
+static volatile bool staying; /* they wait, and do not go to sleep */
 
 static uint32_t random_of(uint32_t *seed)
 {
@@ -279,6 +280,8 @@ void guest_other(uint32_t number)
 	uint64_t count = 0;
 
 	__atomic_fetch_add(&others_begun, 1, __ATOMIC_SEQ_CST);
+	while (staying)
+		__asm__ volatile("pause");
 	for (; soaking; count++) {
 		__asm__ volatile("incq %0" : "+m"(*(volatile uint64_t *)soaked_word(stretch, random_of(&seed) % SOAKED, number % CODE)));
 		if (has_execute)
@@ -1197,6 +1200,24 @@ static void look_at_attacks(void)
 	ask(unprotect_shot);
 }
 
+/* ---- processors that are started again ---- */
+
+/* INIT and a startup IPI to all others: to those that wait for that, that run, and that are in HLT. They have no level that would keep it from them. */
+static void look_at_starting(uint32_t others)
+{
+	staying = true;
+	start_others();
+	check("other processors: run", wait_for(&others_begun, others), 1);
+	start_others();
+	check("other processors: started again they run from the beginning", wait_for(&others_begun, 2 * others), 1);
+	staying = false;
+	check("other processors: go on to HLT", wait_for(&others_ended, others), 1);
+	start_others();
+	check("other processors: started again from there they run too", wait_for(&others_begun, 3 * others), 1);
+	check("other processors: come to their end", wait_for(&others_ended, 2 * others), 1);
+	others_begun = others_ended = 0;
+}
+
 /* ---- many changes, with other processors writing all the time ---- */
 
 static uint32_t soak_seed = 1;
@@ -1509,26 +1530,29 @@ static void travel(void)
 
 void guest_first(uint32_t magic, const uint32_t *info)
 {
-	uint64_t cr4;
+	const char *line = (const char *)(uintptr_t)info[4];
+	uint64_t cpus = number_of(line, "cpus"), cr4;
 
 	(void)magic;
 	map_upper_half();
 	set_up_interrupts();
 	__asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(cr4)); /* SSE */
-	has_execute = number_of((const char *)(uintptr_t)info[4], "execute");
-	if (number_of((const char *)(uintptr_t)info[4], "soak"))
+	has_execute = number_of(line, "execute");
+	if (number_of(line, "soak"))
 		touch_soaked();
 	look_at_enabling();
 	look_at_calls();
-	if (number_of((const char *)(uintptr_t)info[4], "travel")) {
+	if (number_of(line, "travel")) {
 		travel();
 		finish();
 	}
-	if (number_of((const char *)(uintptr_t)info[4], "idle")) {
-		wait_in_hlt(number_of((const char *)(uintptr_t)info[4], "idle"), (uint32_t)number_of((const char *)(uintptr_t)info[4], "cpus") - 1);
+	if (number_of(line, "idle")) {
+		wait_in_hlt(number_of(line, "idle"), (uint32_t)cpus - 1);
 		finish();
 	}
-	look_at_shared_state(number_of((const char *)(uintptr_t)info[4], "xcr0"));
+	if (cpus > 1)
+		look_at_starting((uint32_t)cpus - 1);
+	look_at_shared_state(number_of(line, "xcr0"));
 	look_at_reading();
 	look_at_accesses();
 	look_at_crossing();
@@ -1537,10 +1561,9 @@ void guest_first(uint32_t magic, const uint32_t *info)
 		look_at_execution();
 	look_at_attacks();
 	look_at_what_is_not_there();
-	if (number_of((const char *)(uintptr_t)info[4], "costs"))
-		look_at_costs(number_of((const char *)(uintptr_t)info[4], "cpus"));
-	if (number_of((const char *)(uintptr_t)info[4], "soak"))
-		look_at_many_changes(number_of((const char *)(uintptr_t)info[4], "soak"),
-				     (uint32_t)number_of((const char *)(uintptr_t)info[4], "cpus") - 1);
+	if (number_of(line, "costs"))
+		look_at_costs(cpus);
+	if (number_of(line, "soak"))
+		look_at_many_changes(number_of(line, "soak"), (uint32_t)cpus - 1);
 	finish();
 }

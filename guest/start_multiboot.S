@@ -67,7 +67,7 @@ load_data:
 
 other_64:
 	mov $1, %eax
-	lock xadd %eax, others(%rip)
+	lock xadd %eax, guest_others(%rip)
 	mov %eax, %ebx
 	add $2, %eax
 	imul $STACK_LEN, %eax
@@ -161,7 +161,8 @@ gdt_pointer:
 guest_idt_pointer:
 	.word 0xfff
 	.quad guest_idt
-others:
+	.globl guest_others
+guest_others:
 	.long 0
 
 	.bss
