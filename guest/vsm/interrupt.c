@@ -13,13 +13,6 @@ static uint64_t now(void)
 	return rdmsr(GABI_HV_MSR_TIME_REF_COUNT);
 }
 
-static unsigned ipi(uint32_t vector, unsigned input_vtl, uint64_t vps)
-{
-	const uint64_t in[] = { vector | (uint64_t)input_vtl << 32, vps };
-
-	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
-}
-
 /* A direct timer of the level that this runs in, so many ms from now. */
 static uint64_t arm(uint64_t what)
 {
@@ -39,7 +32,7 @@ static uint64_t disarm(uint64_t argument)
 static const char *lower_to_higher(void)
 {
 	uint32_t before = seen[0].came[VECTOR1];
-	unsigned status = ipi(VECTOR1, VTL1, 1);
+	unsigned status = vsm_ipi(VECTOR1, VTL1, 1);
 
 	vsm_wait(1);
 	return status && seen[0].came[VECTOR1] == before ? NULL : "it is taken";
@@ -48,7 +41,7 @@ static const char *lower_to_higher(void)
 static uint64_t came_in_vtl0(uint64_t argument)
 {
 	uint32_t before = came0[VECTOR0];
-	unsigned status = ipi(VECTOR0, VTL0, 1);
+	unsigned status = vsm_ipi(VECTOR0, VTL0, 1);
 
 	vsm_wait((unsigned)argument);
 	return status << 8 | (came0[VECTOR0] - before);
@@ -66,7 +59,7 @@ static const char *higher_to_lower(void)
 
 static uint64_t ipi_itself(uint64_t argument)
 {
-	return ipi(VECTOR1, 0, argument);
+	return vsm_ipi(VECTOR1, 0, argument);
 }
 
 static const char *higher_to_itself(void)
@@ -164,7 +157,7 @@ static const char *priority_blocks(void)
 static uint64_t pend_itself(uint64_t argument)
 {
 	(void)argument;
-	return ipi(VECTOR1, 0, 1);
+	return vsm_ipi(VECTOR1, 0, 1);
 }
 
 /* VTL 1 returns with an interrupt pending and IF clear: it is entered anew. Its loop takes what is pending before it returns, so
@@ -217,12 +210,12 @@ static uint64_t vina(uint64_t config)
 	if (vsm_set(VP_SELF, 0, REG_VINA, config))
 		return UINT64_MAX;
 	*asserted = 0;
-	ipi(VECTOR0, VTL0, 1);
+	vsm_ipi(VECTOR0, VTL0, 1);
 	if (config & VINA_ENABLED)
 		let_in(before + 1, 1000);
 	let_in(UINT32_MAX, 4);
 	result = (seen[0].came[VECTOR_VINA] - before) << 8 | *asserted;
-	ipi(VECTOR0 + 8, VTL0, 1);
+	vsm_ipi(VECTOR0 + 8, VTL0, 1);
 	let_in(UINT32_MAX, 4);
 	result |= (uint64_t)(seen[0].came[VECTOR_VINA] - before) << 32;
 	vsm_set(VP_SELF, 0, REG_VINA, 0);
@@ -260,7 +253,7 @@ static uint64_t notified(uint64_t argument)
 
 	(void)argument;
 	*(vsm_assist() + 12) = 0;
-	ipi(VECTOR0, VTL0, 1);
+	vsm_ipi(VECTOR0, VTL0, 1);
 	let_in(before + 1, 1000);
 	return seen[0].came[VECTOR_VINA] - before;
 }
@@ -295,7 +288,7 @@ static uint64_t told_on_entry(uint64_t argument)
 	uint32_t before = seen[0].came[VECTOR_VINA];
 
 	if (argument)
-		ipi(VECTOR0, VTL0, 1);
+		vsm_ipi(VECTOR0, VTL0, 1);
 	let_in(before + 1, 1000);
 	return seen[0].came[VECTOR_VINA] - before;
 }
@@ -326,7 +319,7 @@ static uint64_t vina_below_16(uint64_t vector)
 	if (set_vina(VINA_ENABLED | vector))
 		return 0; /* that is well, too */
 	*(vsm_assist() + 12) = 0;
-	ipi(VECTOR0, VTL0, 1);
+	vsm_ipi(VECTOR0, VTL0, 1);
 	let_in(UINT32_MAX, 4);
 	result = (*(vsm_assist() + 12) & 1 ? 0 : 1) | (uint64_t)mmio(APIC_GPA)[IRR / 4] << 1;
 	*(vsm_assist() + 12) = 0;

@@ -202,6 +202,13 @@ unsigned vsm_status(uint64_t control, const void *in, unsigned len)
 	return (unsigned)(vsm_call(control, in, len, NULL, 0) & 0xffff);
 }
 
+unsigned vsm_ipi(uint32_t vector, unsigned input_vtl, uint64_t vps)
+{
+	const uint64_t in[] = { vector | (uint64_t)input_vtl << 32, vps };
+
+	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
+}
+
 uint64_t vsm_get(uint32_t vp, unsigned input_vtl, uint32_t name, unsigned *ret_status)
 {
 	const uint64_t in[] = { PARTITION, vp | (uint64_t)input_vtl << 32, name };

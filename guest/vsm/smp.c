@@ -188,9 +188,7 @@ static const char *start_again(void)
 
 static uint64_t send(uint64_t vps)
 {
-	const uint64_t in[] = { VECTOR, vps };
-
-	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
+	return vsm_ipi(VECTOR, 0, vps);
 }
 
 static const char *ipi_to_higher_there(void)

@@ -1,18 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * void vsm_go(const void *code, uint64_t control, struct vsm_regs *regs): calls a sequence of the hypercall page that switches the
- * trust level, with the general registers of *regs, and control in RCX. They are shared: what they hold afterwards, when this level goes on,
- * is left there. RSP is private.
- */
 	.text
-	.globl vsm_go
-vsm_go:
+
+/* The registers that a function gives back as they were. */
+	.macro keep
 	push %rbx
 	push %rbp
 	push %r12
 	push %r13
 	push %r14
 	push %r15
+	.endm
+	.macro give_back
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbp
+	pop %rbx
+	.endm
+
+/*
+ * void vsm_go(const void *code, uint64_t control, struct vsm_regs *regs): calls a sequence of the hypercall page that switches the
+ * trust level, with the general registers of *regs, and control in RCX. They are shared: what they hold afterwards, when this level goes on,
+ * is left there. RSP is private.
+ */
+	.globl vsm_go
+vsm_go:
+	keep
 	push %rdx
 	push %rdi
 	mov %rsi, %rcx
@@ -51,12 +65,7 @@ vsm_go:
 	pop %rbx
 	mov %rbx, 0x00(%rax)
 	add $16, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	give_back
 	cld
 	ret
 
@@ -66,12 +75,7 @@ vsm_go:
  */
 	.globl vsm_enter_user, vsm_left_user, vsm_kernel_rsp
 vsm_enter_user:
-	push %rbx
-	push %rbp
-	push %r12
-	push %r13
-	push %r14
-	push %r15
+	keep
 	pushfq
 	cli
 	mov %rsp, vsm_kernel_rsp(%rip)
@@ -88,12 +92,7 @@ vsm_left_user:
 	mov %eax, %ds
 	mov %eax, %es
 	popfq
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbp
-	pop %rbx
+	give_back
 	ret
 	.bss
 	.balign 8

@@ -415,9 +415,7 @@ static const char *traps_nested(void)
 
 static uint64_t send(uint64_t what) /* the vector, and HV_INPUT_VTL above it */
 {
-	const uint64_t in[] = { (what & 0xff) | (what >> 8) << 32, 1 };
-
-	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
+	return vsm_ipi(what & 0xff, (unsigned)(what >> 8), 1);
 }
 
 #define TO(input_vtl, vector) ((uint64_t)(input_vtl) << 8 | (vector))
@@ -708,10 +706,8 @@ static const char *own_there(void)
 
 static uint64_t send_there(uint64_t argument)
 {
-	const uint64_t in[] = { VECTOR2, 2 };
-
 	(void)argument;
-	return vsm_status(GABI_HV_CALL_SendSyntheticClusterIpi, in, sizeof(in));
+	return vsm_ipi(VECTOR2, 0, 2);
 }
 
 static const char *interrupts_there(void)

@@ -92,6 +92,8 @@ extern uint64_t vsm_up_offset, vsm_down_offset;              /* of VTL call and 
 uint64_t vsm_get(uint32_t vp, unsigned input_vtl, uint32_t name, unsigned *ret_status); /* a register by HvCallGetVpRegisters */
 unsigned vsm_set(uint32_t vp, unsigned input_vtl, uint32_t name, uint64_t value);
 
+unsigned vsm_ipi(uint32_t vector, unsigned input_vtl, uint64_t vps); /* by hypercall; of the first 64 virtual processors, a bit each */
+
 unsigned vsm_enable_partition(uint64_t partition, unsigned vtl, unsigned flags);
 /* spoil: bits of CR0 to leave out */
 unsigned vsm_enable_vp(uint64_t partition, uint32_t vp, unsigned vtl, uint64_t spoil);

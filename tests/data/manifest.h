@@ -9,22 +9,17 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <stdio.h>
+
+#include "file.h"
 
 static inline struct gabi_host *read_manifest(const char *directory, const char *file)
 {
-	static char text[4 << 20];
 	struct gabi_host *host = NULL;
 	struct gabi_diag diag = { 0 };
-	char path[1024];
-	size_t len;
-	FILE *in;
+	size_t len = 0;
+	const char *text = read_file(directory, file, &len);
 
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	in = fopen(path, "rb");
-	assert_non_null(in);
-	len = fread(text, 1, sizeof(text), in);
-	fclose(in);
+	assert_non_null(text);
 	if (gabi_host_read(text, len, NULL, &host, &diag))
 		fail_msg("%s: %s %s", file, diag.where, diag.text);
 	return host;

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE /* scandir */
 #include <gabi/formats.h>
 
+#include "file.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -55,19 +57,14 @@ static void check_facts(const char *name, const struct gabi_host *host)
 
 static void check_file(const char *file)
 {
-	static char text[4 << 20];
-	char path[1024], name[256], *again;
+	char name[256], *again;
 	struct gabi_host *host = NULL;
 	struct gabi_diag diag = { 0 };
-	size_t len, again_len;
-	FILE *in;
+	size_t len = 0, again_len;
+	const char *text = read_file(directory, file, &len);
 
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
 	snprintf(name, sizeof(name), "%.*s", (int)strlen(file) - 5, file);
-	in = fopen(path, "rb");
-	assert_non_null(in);
-	len = fread(text, 1, sizeof(text), in);
-	fclose(in);
+	assert_non_null(text);
 	if (gabi_host_read(text, len, NULL, &host, &diag))
 		fail_msg("%s: %s %s", name, diag.where, diag.text);
 	assert_int_equal(gabi_host_view(host), GABI_VIEW_KVM);

@@ -3,6 +3,8 @@
 #include <gabi/formats.h>
 #include <gabi/verdict.h>
 
+#include "file.h"
+
 #include <dirent.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,22 +19,14 @@ static bool wrong(const char *name, const char *what, const char *why)
 
 static struct gabi_host *import(const char *directory, const char *name)
 {
-	static char text[4 << 20];
 	struct gabi_host *host = NULL;
 	struct gabi_diag diag = { 0 };
-	char path[1024];
-	size_t len;
-	FILE *in;
+	size_t len = 0;
+	const char *text = read_file(directory, name, &len);
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	in = fopen(path, "rb");
-	if (!in) {
+	if (!text)
 		wrong(name, "cannot be opened", "");
-		return NULL;
-	}
-	len = fread(text, 1, sizeof(text), in);
-	fclose(in);
-	if (gabi_host_import(text, len, GABI_IMPORT_GUESS, GABI_VIEW_GUEST, NULL, &host, &diag))
+	else if (gabi_host_import(text, len, GABI_IMPORT_GUESS, GABI_VIEW_GUEST, NULL, &host, &diag))
 		wrong(name, "is not imported", diag.text);
 	return host;
 }

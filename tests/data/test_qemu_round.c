@@ -12,6 +12,8 @@
 #include <gabi/model.h>
 #include <gabi/qemu.h>
 
+#include "file.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,16 +23,13 @@
 
 static size_t failed, trips, exact;
 
-static struct gabi_host *read_host(const char *path)
+static struct gabi_host *read_host(const char *directory, const char *name)
 {
-	static char text[4 << 20];
 	struct gabi_host *host = NULL;
-	FILE *file = fopen(path, "rb");
-	size_t len = file ? fread(text, 1, sizeof(text), file) : 0;
+	size_t len = 0;
+	const char *text = read_file(directory, name, &len);
 
-	if (file)
-		fclose(file);
-	return len && !gabi_host_read(text, len, NULL, &host, NULL) ? host : NULL;
+	return text && !gabi_host_read(text, len, NULL, &host, NULL) ? host : NULL;
 }
 
 static struct gabi_qemu_guest *start(const char *text, const struct gabi_host *host)
@@ -120,14 +119,11 @@ static void try_models(const char *name, const struct gabi_host *host, size_t sh
 
 static void try_host(const char *directory, const char *name, size_t share)
 {
-	char path[1024];
 	struct gabi_contract *all = NULL;
-	struct gabi_host *host;
+	struct gabi_host *host = read_host(directory, name);
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
-	host = read_host(path);
 	if (!host) {
-		printf("%s cannot be read\n", path);
+		printf("%s/%s cannot be read\n", directory, name);
 		failed++;
 		return;
 	}
