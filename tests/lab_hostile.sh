@@ -7,7 +7,7 @@ set -uo pipefail
 source=$(readlink -f "$1")
 host=$4
 [[ -n ${GABI_SOAK:-}${GABI_SEEDS:-} ]] || { echo "takes many minutes: ./dev soak runs it, or GABI_SEEDS with as many seeds"; exit 77; }
-seeds=${GABI_SEEDS:-600} first=${GABI_SEED:-1}
+seeds=${GABI_SEEDS:-120} first=${GABI_SEED:-1}
 [[ -n ${GABI_SEEDS:-} ]] || first=${GABI_SEED:-$RANDOM}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,7 +38,7 @@ echo q >&5
 wait \$!
 echo "other: \$?"
 END
-GABI_LAB_SECONDS=${GABI_LAB_SECONDS:-900} GABI_LAB_SHIFT=0 "$source/lab/lab" run "$host" --out . hostile traveller "$program" -- "$work/attack" >out 2>&1
+GABI_LAB_SECONDS=${GABI_LAB_SECONDS:-$((600 + seeds * 60))} GABI_LAB_SHIFT=0 "$source/lab/lab" run "$host" --out . hostile traveller "$program" -- "$work/attack" >out 2>&1
 status=$?
 ((status == 77)) && { tail -n 1 out; exit 77; }
 ((status == 0)) || { echo "status $status"; tail -n 20 out; exit 1; }

@@ -728,10 +728,26 @@ static bool take_fault(struct gabi_kvm_machine *machine, unsigned vp, unsigned v
 	}
 }
 
+/*
+ * Since 6.14 KVM gives up an instruction that it would have to emulate while an exception or interrupt is on its way. On AMD it looks for that at the type
+ * of what the processor was delivering, and not at the bit that says whether it was (arch/x86/kvm/svm/svm.c, svm_check_emulate_instruction); QEMU's
+ * emulated SVM clears the bit alone. If nothing is on its way the instruction has had no effect, and the next entry leaves no type behind.
+ */
+static bool gave_up_for_nothing(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	const struct kvm_run *run = run_of(machine, vp, vtl);
+	struct kvm_vcpu_events events;
+
+	return run->exit_reason == KVM_EXIT_INTERNAL_ERROR && run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV &&
+	       !kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_VCPU_EVENTS, &events) && !events.exception.injected && !events.interrupt.injected &&
+	       !events.nmi.injected;
+}
+
 /* KVM_RUN, again as long as it comes back for what all trust levels share, or a shim does. 0 or errno, or that exit is filled. */
 static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit, enum shim_result *ret_shim)
 {
 	struct kvm_run *run = run_of(machine, vp, vtl);
+	bool retried = false, retry;
 	int ret;
 
 	*ret_shim = SHIM_NOTHING;
@@ -742,7 +758,9 @@ static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
 		run->kvm_dirty_regs = 0;
 		*ret_shim = shim_served(machine, vp, vtl, exit);
-	} while (*ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, run) || shim_take_msr(machine, vp, vtl, run))));
+		retry = !*ret_shim && !ret && !retried && gave_up_for_nothing(machine, vp, vtl);
+		retried = retry;
+	} while (retry || *ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, run) || shim_take_msr(machine, vp, vtl, run))));
 	return ret;
 }
 
