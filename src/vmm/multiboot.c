@@ -93,6 +93,8 @@ static int load_elf(const struct vmm_load *load, uint64_t *ret_entry, uint64_t *
 	for (uint64_t i = 0; !err && i < count; i++)
 		if (vmm_get(at + table + i * elf->row_len, 4) == PT_LOAD)
 			err = load_segment(load, elf, at + table + i * elf->row_len, &end, diag);
+	if (!err && !end) /* and a module would lie where the information does */
+		err = damaged(diag, "there is no segment in it to be loaded");
 	*ret_entry = vmm_get(at + elf->entry, elf->field);
 	*ret_end = end;
 	if (!err && *ret_entry > UINT32_MAX)

@@ -184,6 +184,7 @@ static void multiboot__a_lying_image__is_refused(void **state)
 		{ "too many segments", 44, 2, 0xffff, GABI_ERR_SYNTAX, "segments" },
 		{ "rows of another size", 42, 2, 31, GABI_ERR_SYNTAX, "segments" },
 		{ "a table beyond the end", 28, 4, 0xfffffff0, GABI_ERR_SYNTAX, "segments" },
+		{ "nothing that is to be loaded", 52, 4, 2, GABI_ERR_SYNTAX, "there is no segment" },
 		{ "a segment beyond the end", 52 + 4, 4, IMAGE_LEN - 0xff, GABI_ERR_SYNTAX, "segment" },
 		{ "a segment at the end of all numbers", 52 + 4, 4, 0xffffffff, GABI_ERR_SYNTAX, "segment" },
 		{ "more in the file than in memory", 52 + 20, 4, 0xff, GABI_ERR_SYNTAX, "segment" },
