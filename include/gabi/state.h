@@ -118,7 +118,8 @@ GABI_API int gabi_state_check(const struct gabi_state *state, const struct gabi_
 			      struct gabi_report **ret_report, struct gabi_diag *diag);
 
 /* Fills in of a target for gabi_nested_check what the state itself says of the virtual processor: mode, control registers,
- * capability MSRs. The kernel and what the guest's CPUID says are the caller's to add. */
+ * capability MSRs but for those that KVM lists as no state (0x487, 0x489). The kernel, these, and what the guest's CPUID says are the
+ * caller's to add. */
 GABI_API void gabi_state_nested_target(const struct gabi_state *state, unsigned vp, struct gabi_nested_target *target);
 
 /* Offsets in the kernel's structs that gabi itself looks at. */
