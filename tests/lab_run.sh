@@ -326,7 +326,7 @@ while ((${#waiting[@]})); do
 	boot || status=$?
 	((${#waiting[@]} < left)) && continue
 	what=$host
-	((status != 77)) || { tail -n 1 err; exit 77; }
+	((status != 77 || failed)) || { tail -n 1 err; exit 77; }
 	verdict FAILED "it runs ${waiting[*]}" "status $status: $(tail -n 5 err)"
 	break
 done
