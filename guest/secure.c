@@ -213,6 +213,7 @@ static volatile uint64_t refusals;
 /* An MSR, or an instruction, that is not there: it is passed over, and counted. */
 static volatile bool faults_wanted;
 static volatile uint64_t faults;
+static volatile unsigned refused_bytes = 2; /* of one that is a general-protection fault: RDMSR, WRMSR */
 
 void guest_interrupt(struct guest_frame *frame)
 {
@@ -223,12 +224,12 @@ void guest_interrupt(struct guest_frame *frame)
 	}
 	if (faults_wanted && frame->vector == 13) {
 		faults++;
-		frame->rip += 2; /* WRMSR */
+		frame->rip += refused_bytes;
 		return;
 	}
 	if (faults_wanted && frame->vector == 6) {
 		faults++;
-		frame->rip += 3; /* VMMCALL, VMRUN */
+		frame->rip += 3; /* VMMCALL, VMRUN, VMCALL, VMLAUNCH, VMXOFF */
 		return;
 	}
 	if (waiting && frame->vector != VECTOR_INTERCEPT && frame->vector >= 32) {
@@ -966,6 +967,90 @@ static void look_for_shim(void)
 	check("SVM's instructions: are undefined", faults - faulted, 5);
 }
 
+static uint64_t get_cr0(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%cr0, %0" : "=r"(value));
+	return value;
+}
+
+static uint64_t get_cr4(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("mov %%cr4, %0" : "=r"(value));
+	return value;
+}
+
+static uint64_t change_cr2(void)
+{
+	__asm__ volatile("mov %0, %%cr2" : : "r"(get_cr4() ^ 0x5a5a000));
+	return 0;
+}
+
+/* CR0.NE is set in whatever VMX runs, and CR4.VMXE: the guest has what it wrote, also when another level has set its registers. */
+static void look_at_controls(void)
+{
+	enum { NE = 1 << 5, VMXE = 1 << 13 };
+	uint64_t cr0 = get_cr0(), cr4 = get_cr4(), faulted = faults;
+
+	check("CR4: VMX is off", cr4 & VMXE, 0);
+	refused_bytes = 3; /* MOV to CR4, XSETBV */
+	faults_wanted = true;
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | VMXE));
+	check("CR4: VMX is not there", faults - faulted, 1);
+	if (cr4 >> 18 & 1) {
+		__asm__ volatile("xsetbv" : : "a"(2), "d"(0), "c"(0));
+		__asm__ volatile("xsetbv" : : "a"(3), "d"(0), "c"(1));
+		check("XSETBV: what no processor takes is refused", faults - faulted, 3);
+	}
+	faults_wanted = false;
+	refused_bytes = 2;
+	__asm__ volatile("mov %0, %%cr0" : : "r"(cr0 & ~(uint64_t)NE));
+	check("CR0.NE: is clear", get_cr0(), cr0 & ~(uint64_t)NE);
+	ask(change_cr2);
+	check("CR0.NE: is clear when registers were carried over", get_cr0(), cr0 & ~(uint64_t)NE);
+	check("CR4: VMX is off then too", get_cr4(), cr4);
+	__asm__ volatile("mov %0, %%cr0" : : "r"(cr0 | NE));
+	check("CR0.NE: is set", get_cr0(), cr0 | NE);
+	__asm__ volatile("mov %0, %%cr0" : : "r"(cr0));
+}
+
+/* The same of VMX, of which KVM has more to hide; a processor that leaves its guest at CPUID and INVD carries them out all the same. */
+static void look_for_vmx(void)
+{
+	uint64_t faulted = faults;
+	uint32_t regs[4], last[4];
+
+	cpuid(1, 0, regs);
+	check("CPUID: VMX is not there", regs[2] >> 5 & 1, 0);
+	cpuid(0, 0, regs);
+	cpuid(regs[0], 0, last);
+	cpuid(0x3fffffff, 0, regs);
+	check("CPUID past the last leaf: is the last", regs[0] == last[0] && regs[1] == last[1] && regs[2] == last[2] && regs[3] == last[3], 1);
+	__asm__ volatile("invd" : : : "memory");
+	faults_wanted = true;
+	rdmsr(0x480);
+	wrmsr(0x491, 0);
+	wrmsr(0x3a, 5);
+	check("VMX's MSRs: are not there", faults - faulted, 3);
+	__asm__ volatile("vmcall");
+	__asm__ volatile("vmlaunch");
+	__asm__ volatile("vmxoff");
+	faults_wanted = false;
+	check("VMX's instructions: are undefined", faults - faulted, 6);
+	look_at_controls();
+}
+
+static bool is_intel(void)
+{
+	uint32_t regs[4];
+
+	cpuid(0, 0, regs);
+	return regs[1] == 0x756e6547; /* "Genu" */
+}
+
 /* Whoever does not flush is not noticed on an emulated processor, which flushes more often than it has to. */
 static void look_at_flush(void)
 {
@@ -987,6 +1072,8 @@ static void look_at_execution(void)
 	look_at_code();
 	look_at_overlay_of_data();
 	look_for_shim();
+	if (is_intel())
+		look_for_vmx();
 }
 
 /* VTL 1 does not give the page back, and passes over the instruction. */

@@ -94,11 +94,15 @@ int vtl_restored(const struct gabi_kvm_machine *machine, unsigned vtl, const str
 /* An MSR that all levels share was written: sets it in each; or one that no level has faults. False: it is none of those. */
 bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run);
 
+/* KVM has come back with an exit where it was not to run, which with one level nobody makes it: 0 or -1. */
+int vtl_leave_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
 /* Has KVM come back with an exit where it was not to run? It is to be served before the level goes on. */
 bool vtl_take_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 /* ---- msrs.c: which MSRs are the caller's ---- */
 
+bool msrs_are_left(uint32_t msr); /* of Hyper-V's, to KVM */
 bool msrs_are_common(uint32_t msr);
 bool msrs_are_kvms(uint32_t msr);
 int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,

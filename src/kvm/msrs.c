@@ -111,6 +111,13 @@ static bool has(const struct gabi_kvm_msrs *list, size_t count, uint32_t msr)
 	return false;
 }
 
+bool msrs_are_left(uint32_t msr)
+{
+	static const struct gabi_kvm_msrs left[] = { { .first = 0x40000010, .count = 1 }, { .first = 0x40000070, .count = 3 } }; /* see take_hyperv */
+
+	return has(left, GABI_COUNT_OF(left), msr);
+}
+
 bool msrs_are_common(uint32_t msr)
 {
 	return has(common, GABI_COUNT_OF(common), msr);

@@ -572,6 +572,8 @@ int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 	int ret, saved;
 
 	vtl_take_unserved(machine, vp, vtl); /* as further parts: a write is lost */
+	if (shim_finish(machine, vp, vtl))
+		return -1;
 	machine_enter(machine, vp);
 	do {
 		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
@@ -743,7 +745,25 @@ static bool gave_up_for_nothing(const struct gabi_kvm_machine *machine, unsigned
 	       !events.nmi.injected;
 }
 
-/* KVM_RUN, again as long as it comes back for what all trust levels share, or a shim does. 0 or errno, or that exit is filled. */
+/* KVM_RUN, with what a shim makes of it. 0 or errno, or that exit is filled. */
+static int run_once(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit, enum shim_result *ret_shim)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	int ret;
+
+	if (shim_finish(machine, vp, vtl))
+		return errno;
+	machine_enter(machine, vp); /* each time, for a shim looks at memory too */
+	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
+	run->kvm_dirty_regs = 0;
+	*ret_shim = shim_served(machine, vp, vtl, exit);
+	if (*ret_shim != SHIM_AS_KVM)
+		return ret;
+	*ret_shim = SHIM_NOTHING;
+	return 0;
+}
+
+/* Again as long as it comes back for what all trust levels share, or a shim does. */
 static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit, enum shim_result *ret_shim)
 {
 	struct kvm_run *run = run_of(machine, vp, vtl);
@@ -754,10 +774,7 @@ static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 	if (vtl_take_unserved(machine, vp, vtl))
 		return 0;
 	do {
-		machine_enter(machine, vp); /* again, for a shim looks at memory too */
-		ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
-		run->kvm_dirty_regs = 0;
-		*ret_shim = shim_served(machine, vp, vtl, exit);
+		ret = run_once(machine, vp, vtl, exit, ret_shim);
 		retry = !*ret_shim && !ret && !retried && gave_up_for_nothing(machine, vp, vtl);
 		retried = retry;
 	} while (retry || *ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, run) || shim_take_msr(machine, vp, vtl, run))));

@@ -13,11 +13,15 @@
  */
 #include "shim_vendor.h"
 
+#include <gabi/vmcs.h>
+
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { SLOT = MEMORY_PARTS, NO_ADDRESS_BITS = 36, RFLAGS_TF = 1 << 8 };
+enum { SLOT = MEMORY_PARTS, NO_ADDRESS_BITS = 36, RFLAGS_TF = 1 << 8, UNDEFINED = 6, REFUSED = 13 /* vectors */ };
+enum { EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NX = 1 << 11, EFER_SVME = 1 << 12 };
+#define CR0_PG ((uint64_t)1 << 31)
 
 /* What an exit goes on with: OUT, to a port that nothing of KVM's has. */
 static const unsigned char code[] = { 0xe6, 0xf1 };
@@ -62,14 +66,62 @@ static bool waits_for_startup(int vcpu)
 	       (state.mp_state == KVM_MP_STATE_UNINITIALIZED || state.mp_state == KVM_MP_STATE_INIT_RECEIVED);
 }
 
+/* KVM_RUN, as far as that KVM finishes what it left open. What it returns, or errno. */
+static int finish_open(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	int ret;
+
+	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0) ? errno : 0;
+	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	if (atomic_load(&machine->call[vp].kicked))
+		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	run->kvm_dirty_regs = 0;
+	return ret;
+}
+
+int shim_finish_out(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	return finish_open(machine, vp, vtl) == EINTR ? 0 : -1;
+}
+
+/* Out, to be entered anew; but not in the midst of an instruction, of whose length KVM would know no more. Where the next part of one comes, it is served first. */
+static int freshen(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	int ret;
+
+	shim_of(machine, vtl)->vp[vp].stale = true;
+	ret = finish_open(machine, vp, vtl);
+	if (!ret)
+		return vtl_leave_unserved(machine, vp, vtl);
+	return ret == EINTR ? shim_leave(machine, vp, vtl) : -1;
+}
+
 int shim_enter(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct shim *shim = shim_of(machine, vtl);
 
-	if (!shim || shim->vp[vp].inside || waits_for_startup(vcpu_of(machine, vp, vtl)))
+	if (!shim)
+		return 0;
+	if (shim->vp[vp].inside && shim->vendor->is_stale(machine, vp, vtl) && freshen(machine, vp, vtl))
+		return -1;
+	if (shim->vp[vp].inside || waits_for_startup(vcpu_of(machine, vp, vtl)))
 		return 0;
 	shim->vp[vp].inside = !shim->vendor->enter(machine, vp, vtl);
 	return shim->vp[vp].inside ? 0 : -1;
+}
+
+/* KVM takes those up to the first that the processor does not have. */
+void shim_save_msrs(const struct shim *shim, int vcpu, struct shim_saved *ret)
+{
+	int count;
+
+	*ret = (struct shim_saved){ .head.nmsrs = shim->vendor->saved_count };
+	for (uint32_t i = 0; i < shim->vendor->saved_count; i++)
+		ret->entry[i].index = shim->vendor->saved[i];
+	count = shim->vendor->saved_count ? kvm_ioctl(vcpu, KVM_GET_MSRS, ret) : 0;
+	ret->head.nmsrs = count > 0 ? (uint32_t)count : 0;
 }
 
 /* What leaving a nested guest loses, read before and set behind it. */
@@ -78,6 +130,7 @@ struct plain {
 	struct kvm_regs regs;
 	struct kvm_debugregs debug;
 	struct kvm_vcpu_events events;
+	struct shim_saved msrs;
 };
 
 static int get_plain(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct plain *plain)
@@ -91,6 +144,7 @@ static int get_plain(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 	if (run->kvm_dirty_regs & KVM_SYNC_X86_REGS)
 		plain->regs = run->s.regs.regs;
 	shim_show(machine, vp, vtl, &plain->sregs);
+	shim_save_msrs(shim_of(machine, vtl), vcpu, &plain->msrs);
 	return 0;
 }
 
@@ -99,6 +153,8 @@ static int set_plain(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 	int vcpu = vcpu_of(machine, vp, vtl);
 
 	if (shim_of(machine, vtl)->vendor->leave(vcpu) || shim_set_special(machine, vp, vtl, &plain->sregs) || shim_set_general(machine, vp, vtl, &plain->regs))
+		return -1;
+	if (plain->msrs.head.nmsrs && kvm_ioctl(vcpu, KVM_SET_MSRS, &plain->msrs) != (int)plain->msrs.head.nmsrs)
 		return -1;
 	return kvm_ioctl(vcpu, KVM_SET_DEBUGREGS, &plain->debug) || kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &plain->events) ? -1 : 0;
 }
@@ -114,6 +170,14 @@ static bool is_inside(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	return shim->vp[vp].inside;
 }
 
+/* VMX ends with it that a processor waits in HLT. */
+static int rest_on(int vcpu)
+{
+	struct kvm_mp_state halted = { KVM_MP_STATE_HALTED };
+
+	return kvm_ioctl(vcpu, KVM_SET_MP_STATE, &halted);
+}
+
 int shim_leave(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct plain plain;
@@ -123,7 +187,7 @@ int shim_leave(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl
 	if (get_plain(machine, vp, vtl, &plain) || set_plain(machine, vp, vtl, &plain))
 		return -1;
 	shim_of(machine, vtl)->vp[vp].inside = false;
-	return 0;
+	return machine->call[vp].rests ? rest_on(vcpu_of(machine, vp, vtl)) : 0;
 }
 
 int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
@@ -138,20 +202,6 @@ int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *machine, unsigned vp, u
 
 /* ---- what left the nested guest ---- */
 
-int shim_finish_out(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
-{
-	struct kvm_run *run = run_of(machine, vp, vtl);
-	int ret, saved;
-
-	__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	ret = ioctl(vcpu_of(machine, vp, vtl), KVM_RUN, 0);
-	saved = errno;
-	__atomic_store_n(&run->immediate_exit, 0, __ATOMIC_SEQ_CST);
-	if (atomic_load(&machine->call[vp].kicked))
-		__atomic_store_n(&run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	return ret && saved == EINTR ? 0 : -1;
-}
-
 static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct shim_left *ret_left)
 {
 	const struct shim *shim = shim_of(machine, vtl);
@@ -160,16 +210,9 @@ static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 	return shim && shim->vp[vp].inside ? shim->vendor->put_back(machine, vp, vtl, ret_left) : 0;
 }
 
-int shim_put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
-{
-	struct shim_left left;
-
-	return put_back(machine, vp, vtl, &left);
-}
-
 /* ---- instructions ---- */
 
-/* Of CPUID, with its prefixes; where it cannot be read, without them. */
+/* Of CPUID, with its prefixes, where the processor does not say; where it cannot be read, without them. */
 static unsigned cpuid_length(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	enum { LONGEST = 15, WITHOUT = 2 };
@@ -212,7 +255,8 @@ static int fault(int vcpu, uint8_t vector)
 		return -1;
 	events.exception.injected = 1;
 	events.exception.nr = vector;
-	events.exception.has_error_code = 0;
+	events.exception.has_error_code = vector == REFUSED;
+	events.exception.error_code = 0;
 	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
 }
 
@@ -228,55 +272,163 @@ static int step(int vcpu)
 	return kvm_ioctl(vcpu, KVM_SET_DEBUGREGS, &debug) || fault(vcpu, DEBUG) ? -1 : 0;
 }
 
-static int carry_out_cpuid(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+/* Past the instruction, with what it has put into the registers. */
+static int go_on(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_regs *regs, unsigned length)
+{
+	regs->rip += length;
+	if (shim_set_general(machine, vp, vtl, regs))
+		return -1;
+	return regs->rflags & RFLAGS_TF ? step(vcpu_of(machine, vp, vtl)) : 0;
+}
+
+static int carry_out_cpuid(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, unsigned length)
+{
+	struct kvm_regs regs = run_of(machine, vp, vtl)->s.regs.regs;
+
+	if (!length)
+		length = cpuid_length(machine, vp, vtl);
+	if (shim_cpuid_answer(&shim_of(machine, vtl)->cpuid, vcpu_of(machine, vp, vtl), &regs))
+		return -1;
+	return go_on(machine, vp, vtl, &regs, length);
+}
+
+/* KVM judges the value. */
+static int carry_out_xsetbv(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, unsigned length)
 {
 	struct kvm_regs regs = run_of(machine, vp, vtl)->s.regs.regs;
 	int vcpu = vcpu_of(machine, vp, vtl);
+	struct kvm_xcrs xcrs = { .nr_xcrs = 1 };
 
-	regs.rip += cpuid_length(machine, vp, vtl);
-	if (shim_cpuid_answer(&shim_of(machine, vtl)->cpuid, vcpu, &regs) || shim_set_general(machine, vp, vtl, &regs))
-		return -1;
-	return regs.rflags & RFLAGS_TF ? step(vcpu) : 0;
+	xcrs.xcrs[0].xcr = (uint32_t)regs.rcx;
+	xcrs.xcrs[0].value = (uint32_t)regs.rax | regs.rdx << 32;
+	if ((uint32_t)regs.rcx || kvm_ioctl(vcpu, KVM_SET_XCRS, &xcrs))
+		return fault(vcpu, REFUSED);
+	return go_on(machine, vp, vtl, &regs, length);
 }
 
-/* It waits in the local APIC, and with it goes a startup IPI that came behind it. */
-static int drop_init(int vcpu)
+static int skip(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, unsigned length)
+{
+	struct kvm_regs regs = run_of(machine, vp, vtl)->s.regs.regs;
+
+	return go_on(machine, vp, vtl, &regs, length);
+}
+
+/* In kvm_run as KVM has it. The rest is for shim_finish, once somebody has answered. */
+static void open_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct shim_left *left)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	const struct kvm_regs *regs = &run->s.regs.regs;
+
+	run->exit_reason = left->why == SHIM_WRMSR ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
+	run->msr.index = (uint32_t)regs->rcx;
+	run->msr.data = left->why == SHIM_WRMSR ? (uint32_t)regs->rax | regs->rdx << 32 : 0;
+	run->msr.error = 0;
+	run->msr.reason = KVM_MSR_EXIT_REASON_FILTER;
+	shim_of(machine, vtl)->vp[vp].msr_open = (uint8_t)left->length;
+}
+
+int shim_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct shim *shim = shim_of(machine, vtl);
+	const struct kvm_run *run = run_of(machine, vp, vtl);
+	struct kvm_regs regs;
+	unsigned length;
+
+	if (!shim || !shim->vp[vp].msr_open)
+		return 0;
+	length = shim->vp[vp].msr_open;
+	shim->vp[vp].msr_open = 0;
+	regs = run->s.regs.regs;
+	if (run->msr.error)
+		return shim_set_general(machine, vp, vtl, &regs) ? -1 : fault(vcpu_of(machine, vp, vtl), REFUSED);
+	if (run->exit_reason == KVM_EXIT_X86_RDMSR) {
+		regs.rax = (uint32_t)run->msr.data;
+		regs.rdx = run->msr.data >> 32;
+	}
+	return go_on(machine, vp, vtl, &regs, length);
+}
+
+static enum shim_result serve_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct shim_left *left)
+{
+	struct kvm_run *run = run_of(machine, vp, vtl);
+	uint64_t value = 0;
+
+	open_msr(machine, vp, vtl, left);
+	if (!msrs_are_left(run->msr.index))
+		return SHIM_AS_KVM;
+	run->msr.error = (left->why == SHIM_WRMSR ? gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data) :
+						    gabi_kvm_vp_get_msr(machine, vp, vtl, run->msr.index, &value)) != 0;
+	if (left->why == SHIM_RDMSR)
+		run->msr.data = value;
+	return shim_finish(machine, vp, vtl) ? SHIM_FAILED : SHIM_AGAIN;
+}
+
+/* Does it wait in the local APIC? If not, with it goes a startup IPI that came behind it. */
+static int set_init(int vcpu, bool waits)
 {
 	struct kvm_vcpu_events events;
 
 	if (kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events))
 		return -1;
 	events.flags = KVM_VCPUEVENT_VALID_SMM;
-	events.smi.latched_init = 0;
+	events.smi.latched_init = waits;
 	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
+}
+
+/* What it was left for comes once more with the next run; but Intel's INIT, which is over with the exit. */
+int shim_put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	struct shim_left left;
+
+	if (put_back(machine, vp, vtl, &left))
+		return -1;
+	return left.why == SHIM_INIT ? set_init(vcpu_of(machine, vp, vtl), true) : 0;
+}
+
+/* One that is not dropped KVM carries out outside. */
+static int take_init(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	bool drops = shim_of(machine, vtl)->vp[vp].drops_init;
+
+	if (!drops && shim_leave(machine, vp, vtl))
+		return -1;
+	return set_init(vcpu_of(machine, vp, vtl), !drops);
+}
+
+static enum shim_result tell(struct gabi_kvm_exit *exit, enum gabi_kvm_exit_kind kind, uint64_t gpa)
+{
+	*exit = (struct gabi_kvm_exit){ .kind = kind, .execute = kind == GABI_KVM_EXIT_PROTECTED, .count = 1, .address = gpa };
+	return SHIM_EXIT;
+}
+
+static int serve(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct shim_left *left)
+{
+	switch (left->why) {
+	case SHIM_CPUID: return carry_out_cpuid(machine, vp, vtl, left->length);
+	case SHIM_XSETBV: return carry_out_xsetbv(machine, vp, vtl, left->length);
+	case SHIM_SKIPPED: return skip(machine, vp, vtl, left->length);
+	case SHIM_UNDEFINED: return fault(vcpu_of(machine, vp, vtl), UNDEFINED);
+	case SHIM_REFUSED: return fault(vcpu_of(machine, vp, vtl), REFUSED);
+	case SHIM_DONE: return 0;
+	default: return -1;
+	}
 }
 
 enum shim_result shim_served(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit)
 {
-	enum { UNDEFINED = 6 };
-	int vcpu = vcpu_of(machine, vp, vtl);
 	struct shim_left left;
 
 	if (put_back(machine, vp, vtl, &left))
 		return SHIM_FAILED;
 	switch (left.why) {
-	case SHIM_STAYED:
-		return SHIM_NOTHING;
-	case SHIM_FETCH:
-		*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_PROTECTED, .execute = 1, .count = 1, .address = left.gpa };
-		return SHIM_EXIT;
+	case SHIM_STAYED: return SHIM_NOTHING;
+	case SHIM_FETCH: return tell(exit, GABI_KVM_EXIT_PROTECTED, left.gpa);
 	case SHIM_BEYOND:
-		*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_CRASHED, .count = 1, .address = left.gpa };
-		return SHIM_EXIT;
-	case SHIM_INIT:
-		*exit = (struct gabi_kvm_exit){ .kind = GABI_KVM_EXIT_KICKED };
-		return drop_init(vcpu) ? SHIM_FAILED : SHIM_EXIT;
-	case SHIM_CPUID:
-		return carry_out_cpuid(machine, vp, vtl) ? SHIM_FAILED : SHIM_AGAIN;
-	case SHIM_UNDEFINED:
-		return fault(vcpu, UNDEFINED) ? SHIM_FAILED : SHIM_AGAIN;
-	default:
-		return SHIM_FAILED;
+	case SHIM_CRASHED: return tell(exit, GABI_KVM_EXIT_CRASHED, left.gpa);
+	case SHIM_RDMSR:
+	case SHIM_WRMSR: return serve_msr(machine, vp, vtl, &left);
+	case SHIM_INIT: return take_init(machine, vp, vtl) ? SHIM_FAILED : tell(exit, GABI_KVM_EXIT_KICKED, 0);
+	default: return serve(machine, vp, vtl, &left) ? SHIM_FAILED : SHIM_AGAIN;
 	}
 }
 
@@ -328,11 +480,35 @@ uint64_t shim_efer(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_
 	return sregs.efer;
 }
 
+/* Linux arch/x86/kvm/x86.c, __kvm_valid_efer and set_efer: which a VMM's writes pass by. */
+static uint64_t efer_without(const struct gabi_contract *contract)
+{
+	static const struct {
+		uint32_t bits, leaf;
+		uint8_t part, bit;
+	} rows[] = {
+		{ EFER_LME | EFER_LMA, 0x80000001, GABI_EDX, 29 }, { EFER_NX, 0x80000001, GABI_EDX, 20 },
+		{ 1 << 14, 0x80000001, GABI_EDX, 25 }, { 1 << 21, 0x80000021, GABI_EAX, 8 },
+	};
+	uint64_t without = EFER_SVME; /* the contract has no svm */
+
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)
+		if (!(shim_cpuid_promised(contract, rows[i].leaf, rows[i].part) >> rows[i].bit & 1))
+			without |= rows[i].bits;
+	return without;
+}
+
 int shim_take_efer(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer)
 {
 	const struct shim *shim = shim_of(machine, vtl);
+	struct kvm_sregs sregs;
 
-	return shim && shim->vendor->take_efer ? shim->vendor->take_efer(machine, vp, vtl, efer) : 0;
+	if (!shim)
+		return 0;
+	if (*efer & shim->refused_efer || shim_get_special(machine, vp, vtl, &sregs) || (sregs.cr0 & CR0_PG && (*efer ^ sregs.efer) & EFER_LME))
+		return -1;
+	*efer |= sregs.efer & shim->vendor->efer;
+	return 0;
 }
 
 const struct gabi_kvm_msrs *shim_msrs(const struct shim *shim, size_t *ret_count)
@@ -355,6 +531,12 @@ bool shim_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned
 
 /* ---- making ---- */
 
+/* KVM switches its state when the nested guest is left. */
+static bool has_cet(const struct gabi_contract *contract)
+{
+	return shim_cpuid_promised(contract, 7, GABI_ECX) >> 7 & 1 || shim_cpuid_promised(contract, 7, GABI_EDX) >> 20 & 1;
+}
+
 int shim_new(const struct gabi_kvm_machine *machine, const struct gabi_contract *contract, struct shim **ret_shim, struct gabi_diag *diag)
 {
 	unsigned bits = (uint8_t)shim_cpuid_promised(contract, 0x80000008, GABI_EAX);
@@ -366,14 +548,18 @@ int shim_new(const struct gabi_kvm_machine *machine, const struct gabi_contract 
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	*ret_shim = shim;
 	shim->mem = machine->mem;
-	shim->vendor = &shim_svm;
+	shim->vendor = shim_cpuid_is_intel(machine->options.device, &shim->mem) ? &shim_vmx : &shim_svm;
 	shim->vp = gabi_mem_get(&shim->mem, machine->options.vps * sizeof(*shim->vp));
 	if (!shim->vp)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	if (has_cet(contract))
+		return gabi_fail(diag, GABI_ERR_CONFLICT, "the contract promises control-flow enforcement (cet-ss, cet-ibt), which the protection of execution does not keep",
+				 (char *)NULL);
 	err = shim_cpuid_new(&shim->cpuid, &shim->vendor->cpuid, contract, machine->options.device, &shim->mem, diag);
 	if (err)
 		return err;
-	shim->vendor->make(shim, contract);
+	shim->refused_efer = efer_without(contract);
+	shim->layout = gabi_vmcs_layout_by_name("kvm-6.1");
 	return shim_pages_new(&shim->pages, &shim->vendor->format, machine->options.memory, machine->options.vps, bits ? bits : NO_ADDRESS_BITS, diag);
 }
 

@@ -39,12 +39,16 @@ bool shim_execute(const struct shim *shim, uint64_t gpa, uint64_t len, bool may)
 int shim_enter(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 int shim_leave(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
+/* Before any KVM_RUN: what SHIM_AS_KVM has left open is carried out with what stands in kvm_run now. */
+int shim_finish(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+
 /* Behind any KVM_RUN that is for something else than running: if it left the nested guest, it is put back. */
 int shim_put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 /* Behind one that runs: what it left the nested guest for. */
 enum shim_result {
 	SHIM_NOTHING, /* it did not */
+	SHIM_AS_KVM,  /* an access of an MSR, which stands in kvm_run as KVM tells one */
 	SHIM_AGAIN,   /* that has been done; run it again */
 	SHIM_EXIT,    /* exit says why */
 	SHIM_FAILED,  /* KVM refused to put it back */

@@ -55,16 +55,49 @@ uint64_t shim_cpuid_promised(const struct gabi_contract *contract, uint32_t leaf
 	return word ? word->value : 0;
 }
 
+static struct kvm_cpuid2 *supported(int kvm, const struct gabi_mem *mem)
+{
+	return kvm < 0 ? NULL : get(mem, kvm, KVM_GET_SUPPORTED_CPUID);
+}
+
+bool shim_cpuid_is_intel(const char *device, const struct gabi_mem *mem)
+{
+	enum { GENU = 0x756e6547 };
+	struct gabi_diag diag = { 0 };
+	struct kvm_cpuid2 *table;
+	struct kvm_cpuid_entry2 *first;
+	int kvm = -1;
+	bool is;
+
+	kvm_open(device, &kvm, &diag);
+	table = supported(kvm, mem);
+	first = table ? find(table, 0, 0) : NULL;
+	is = first && first->ebx == GENU;
+	kvm_close(kvm);
+	gabi_mem_put(mem, table);
+	return is;
+}
+
+static bool has_msr_bits(int kvm, uint32_t msr, uint64_t bits)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = msr } };
+
+	return !msr || (kvm_ioctl(kvm, KVM_GET_MSRS, &call) == 1 && (call.entry.data & bits) == bits);
+}
+
 static bool kvm_nests(const struct shim_cpuid_terms *terms, const char *device, const struct gabi_mem *mem)
 {
 	struct gabi_diag diag = { 0 };
-	struct kvm_cpuid2 *table = NULL;
+	struct kvm_cpuid2 *table;
 	int kvm = -1;
 	bool does;
 
-	if (!kvm_open(device, &kvm, &diag))
-		table = get(mem, kvm, KVM_GET_SUPPORTED_CPUID);
-	does = table;
+	kvm_open(device, &kvm, &diag);
+	table = supported(kvm, mem);
+	does = table && has_msr_bits(kvm, terms->msr, terms->msr_bits);
 	for (size_t i = 0; does && i < terms->count; i++) {
 		struct kvm_cpuid_entry2 *entry = find(table, terms->given[i].leaf, 0);
 
@@ -117,7 +150,30 @@ int shim_cpuid_give(const struct shim_cpuid *cpuid, int vcpu)
 	return ret;
 }
 
-/* As KVM answers on AMD's processors: a leaf that is not there is all 0, but for topologies, which count on. */
+/* Linux arch/x86/kvm/cpuid.c, get_out_of_range_cpuid_entry: on Intel's processors a leaf past the last of its kind is answered as the last basic one. */
+static struct kvm_cpuid_entry2 *instead(struct kvm_cpuid2 *table, uint32_t *leaf, uint32_t sub)
+{
+	const struct kvm_cpuid_entry2 *basic = find(table, 0, 0), *kind;
+
+	if (*leaf >= 0x40000000 && *leaf <= 0x4fffffff)
+		kind = find(table, *leaf & 0xffffff00, 0);
+	else
+		kind = find(table, *leaf >= 0xc0000000 ? 0xc0000000 : *leaf & 0x80000000, 0);
+	if (!basic || (kind && *leaf <= kind->eax))
+		return NULL;
+	*leaf = basic->eax;
+	return find(table, *leaf, sub);
+}
+
+/* A guest's TSX_CTRL says whether it sees TSX. */
+static uint32_t tsx_off(int vcpu)
+{
+	enum { MSR_TSX_CTRL = 0x122, CPUID_CLEAR = 2, HLE_RTM = 1 << 4 | 1 << 11 };
+
+	return has_msr_bits(vcpu, MSR_TSX_CTRL, CPUID_CLEAR) ? HLE_RTM : 0;
+}
+
+/* As KVM answers: a leaf that is not there is all 0, but for topologies, which count on. */
 int shim_cpuid_answer(const struct shim_cpuid *cpuid, int vcpu, struct kvm_regs *regs)
 {
 	uint32_t leaf = (uint32_t)regs->rax, sub = (uint32_t)regs->rcx;
@@ -126,6 +182,8 @@ int shim_cpuid_answer(const struct shim_cpuid *cpuid, int vcpu, struct kvm_regs 
 
 	if (!table)
 		return -1;
+	if (!entry && cpuid->terms->falls_back)
+		entry = instead(table, &leaf, sub);
 	if (entry)
 		found = *entry;
 	else if ((leaf == 0xb || leaf == 0x1f) && (entry = find(table, leaf, 1)))
@@ -133,6 +191,8 @@ int shim_cpuid_answer(const struct shim_cpuid *cpuid, int vcpu, struct kvm_regs 
 	for (size_t i = 0; i < cpuid->terms->count; i++)
 		if (cpuid->terms->given[i].leaf == leaf)
 			*part_of(&found, cpuid->terms->given[i].part) &= ~cpuid->hidden[i];
+	if (leaf == 7 && !sub)
+		found.ebx &= ~tsx_off(vcpu);
 	regs->rax = found.eax;
 	regs->rbx = found.ebx;
 	regs->rcx = found.ecx;

@@ -15,6 +15,9 @@ struct shim_cpuid_terms {
 		uint8_t part;
 	} given[SHIM_GIVEN_MAX]; /* the first is that the processor can nest */
 	unsigned count;
+	uint32_t msr; /* and bits that KVM says of what it nests; 0: none */
+	uint64_t msr_bits;
+	bool falls_back; /* a leaf past the last is answered as the last basic one */
 	const char *promised, *absent; /* the refusals: the contract has that itself; KVM does not */
 };
 
@@ -26,6 +29,9 @@ struct shim_cpuid {
 
 /* A word of CPUID that the contract promises; 0: none. */
 uint64_t shim_cpuid_promised(const struct gabi_contract *contract, uint32_t leaf, unsigned part);
+
+/* Is this KVM for Intel's processors? */
+bool shim_cpuid_is_intel(const char *device, const struct gabi_mem *mem);
 
 /* Can it be done? GABI_ERR_CONFLICT: not with that contract; GABI_ERR_KVM: not here. */
 int shim_cpuid_new(struct shim_cpuid *cpuid, const struct shim_cpuid_terms *terms, const struct gabi_contract *contract, const char *device,

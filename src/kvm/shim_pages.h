@@ -39,7 +39,7 @@ void shim_pages_free(struct shim_pages *pages);
 bool shim_pages_execute(const struct shim_pages *pages, uint64_t gpa, uint64_t len, bool may);
 
 /* What lies there beside the tables, each a page; a state for each virtual processor. */
-enum { SHIM_CODE, SHIM_TOP, SHIM_MIDDLE, SHIM_LOW, SHIM_STATES };
+enum { SHIM_CODE, SHIM_TOP, SHIM_MIDDLE, SHIM_LOW, SHIM_ZEROS, SHIM_STATES };
 void *shim_page(const struct shim_pages *pages, uint32_t page);
 uint64_t shim_page_gpa(const struct shim_pages *pages, uint32_t page);
 

@@ -162,7 +162,7 @@ static struct shim_left left_for(const struct vmcb *vmcb)
 	enum { FETCH = 1 << 4 };
 
 	switch (vmcb->exit) {
-	case EXIT_NPF: return (struct shim_left){ vmcb->info1 & FETCH ? SHIM_FETCH : SHIM_BEYOND, vmcb->info2 };
+	case EXIT_NPF: return (struct shim_left){ .why = vmcb->info1 & FETCH ? SHIM_FETCH : SHIM_BEYOND, .gpa = vmcb->info2 };
 	case EXIT_INIT: return (struct shim_left){ .why = SHIM_INIT };
 	case EXIT_CPUID: return (struct shim_left){ .why = SHIM_CPUID };
 	case EXIT_INVLPGA: return (struct shim_left){ .why = SHIM_UNDEFINED };
@@ -206,6 +206,14 @@ static bool is_inside(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 	return kvm_ioctl(vcpu_of(machine, vp, vtl), KVM_GET_SREGS, &sregs) || sregs.efer & EFER_NESTS;
 }
 
+static bool is_stale(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+{
+	(void)machine;
+	(void)vp;
+	(void)vtl;
+	return false;
+}
+
 static int drop_init(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	struct kvm_vcpu_events events;
@@ -227,34 +235,6 @@ static void hide(struct shim *shim, unsigned vp, const struct kvm_sregs *before,
 	(void)shim;
 	(void)vp;
 	sregs->efer |= before->efer & EFER_NESTS;
-}
-
-/* What of it the guest's WRMSR must not set. Linux arch/x86/kvm/x86.c, __kvm_valid_efer: which a VMM's writes pass by. */
-static void make(struct shim *shim, const struct gabi_contract *contract)
-{
-	static const struct {
-		uint32_t bits, leaf;
-		uint8_t part, bit;
-	} rows[] = {
-		{ EFER_LME | EFER_LMA, 0x80000001, GABI_EDX, 29 }, { EFER_NX, 0x80000001, GABI_EDX, 20 },
-		{ 1 << 14, 0x80000001, GABI_EDX, 25 }, { 1 << 21, 0x80000021, GABI_EAX, 8 },
-	};
-
-	shim->refused_efer = EFER_NESTS;
-	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)
-		if (!(shim_cpuid_promised(contract, rows[i].leaf, rows[i].part) >> rows[i].bit & 1))
-			shim->refused_efer |= rows[i].bits;
-}
-
-static int take_efer(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer)
-{
-	struct kvm_sregs sregs;
-
-	if (*efer & shim_of(machine, vtl)->refused_efer || shim_get_special(machine, vp, vtl, &sregs) ||
-	    (sregs.cr0 & CR0_PG && (*efer ^ sregs.efer) & EFER_LME))
-		return -1;
-	*efer |= sregs.efer & EFER_NESTS;
-	return 0;
 }
 
 static bool take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run)
@@ -287,6 +267,7 @@ const struct shim_vendor shim_svm = {
 	/* AMD64 APM volume 2, nested paging: each access is one of a user. KVM would note accesses and writes, were they not noted already. */
 	.format = { .table = 0x27, .executes = 0x67, .only_data = 0x67 | (uint64_t)1 << 63 },
 	.msrs = msrs, .msr_count = GABI_COUNT_OF(msrs),
-	.make = make, .enter = enter, .leave = leave, .is_inside = is_inside, .drop_init = drop_init, .put_back = put_back,
-	.show = show, .hide = hide, .take_efer = take_efer, .take_msr = take_msr,
+	.efer = EFER_NESTS,
+	.enter = enter, .leave = leave, .is_inside = is_inside, .is_stale = is_stale, .drop_init = drop_init, .put_back = put_back,
+	.show = show, .hide = hide, .take_msr = take_msr,
 };

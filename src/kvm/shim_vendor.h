@@ -14,10 +14,14 @@ struct shim {
 	const struct shim_vendor *vendor;
 	struct shim_pages pages;
 	struct shim_cpuid cpuid;
-	uint64_t refused_efer; /* bits that the guest's processor does not have */
+	uint64_t refused_efer;                 /* bits that the guest's processor does not have */
+	const struct gabi_vmcs_layout *layout; /* Intel: of KVM's VMCS */
 	struct shim_vp {
 		bool inside; /* it is a nested guest, unless INIT has ended that */
 		bool drops_init;
+		bool numeric_error; /* Intel: CR0.NE, which KVM has set, as the guest has it */
+		bool stale;         /* Intel: special registers were set inside */
+		uint8_t msr_open;   /* bytes of an instruction whose access of an MSR has been told and not been carried out; 0: none */
 	} *vp;
 };
 
@@ -33,12 +37,27 @@ enum shim_why {
 	SHIM_BEYOND, /* an access past all that the nested tables reach */
 	SHIM_INIT,
 	SHIM_CPUID,
-	SHIM_UNDEFINED, /* an instruction that the guest does not have */
+	SHIM_XSETBV,
+	SHIM_RDMSR, /* of an MSR that is not KVM's */
+	SHIM_WRMSR,
+	SHIM_SKIPPED,   /* an instruction that does nothing */
+	SHIM_UNDEFINED, /* one that the guest does not have */
+	SHIM_REFUSED,   /* one that is a general-protection fault */
+	SHIM_DONE,      /* nothing is left to do */
+	SHIM_CRASHED,
 	SHIM_UNKNOWN,
 };
 struct shim_left {
 	enum shim_why why;
+	unsigned length; /* of the instruction; 0: not told */
 	uint64_t gpa;
+};
+
+/* MSRs that leaving loses, as many as the processor has. */
+enum { SHIM_SAVED_MAX = 5 };
+struct shim_saved {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry[SHIM_SAVED_MAX];
 };
 
 /* Those that return int: 0 or -1. At all times but within put_back the processor's registers are as the guest has them, or what show makes that of. */
@@ -47,15 +66,17 @@ struct shim_vendor {
 	struct shim_format format;
 	const struct gabi_kvm_msrs *msrs; /* whose accesses are exits, for take_msr */
 	size_t msr_count;
-
-	void (*make)(struct shim *shim, const struct gabi_contract *contract);
+	uint64_t efer;         /* bits that are set in a nested guest's */
+	const uint32_t *saved; /* MSRs that leaving loses; those that not each processor has come last */
+	uint32_t saved_count;
 
 	/* Makes it a nested guest, and ends that. What leaving loses of its registers and events is no concern of leave's. */
 	int (*enter)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 	int (*leave)(int vcpu);
 
-	/* False: INIT has ended it. */
+	/* False: INIT has ended it. And true: it has to be left and entered again. */
 	bool (*is_inside)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+	bool (*is_stale)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 	/* From now on INIT is to be dropped. */
 	int (*drop_init)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
@@ -67,12 +88,10 @@ struct shim_vendor {
 	void (*show)(const struct shim *shim, unsigned vp, struct kvm_sregs *sregs);
 	void (*hide)(struct shim *shim, unsigned vp, const struct kvm_sregs *before, struct kvm_sregs *sregs);
 
-	/* NULL: EFER is the guest's own. */
-	int (*take_efer)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer);
 	bool (*take_msr)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run);
 };
 
-extern const struct shim_vendor shim_svm;
+extern const struct shim_vendor shim_svm, shim_vmx;
 
 /* ---- shim.c: a processor's registers, as KVM has them or will have with the next run ---- */
 
@@ -80,7 +99,9 @@ int shim_get_special(const struct gabi_kvm_machine *machine, unsigned vp, unsign
 int shim_set_special(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_sregs *sregs);
 int shim_set_general(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_regs *regs);
 
+void shim_save_msrs(const struct shim *shim, int vcpu, struct shim_saved *ret);
+
 /* What runs outside of the nested guest is one OUT. It is carried out first, or KVM would go on to the next instruction later, wherever that is then. */
-int shim_finish_out(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
+int shim_finish_out(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
 #endif

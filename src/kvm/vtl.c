@@ -384,8 +384,7 @@ static bool would_deliver(const struct kvm_lapic_state *apic)
 	return wanted >= 0 && wanted >> 4 > priority >> 4;
 }
 
-/* With one level nobody enters where it is not to run. */
-static int leave_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
+int vtl_leave_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
 {
 	if (!machine->level[vtl].shared) {
 		errno = EBUSY;
@@ -415,6 +414,8 @@ static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	int vcpu = vcpu_of(machine, vp, vtl), ret, saved;
 	sigset_t kick, old;
 
+	if (shim_finish(machine, vp, vtl))
+		return -1;
 	memcpy(mask.head.sigset, &all_but_kick, sizeof(all_but_kick));
 	sigemptyset(&kick);
 	sigaddset(&kick, machine->options.kick);
@@ -432,18 +433,18 @@ static int enter_with_signal(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	ioctl(vcpu, KVM_SET_SIGNAL_MASK, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (!ret)
-		return leave_unserved(machine, vp, vtl);
+		return vtl_leave_unserved(machine, vp, vtl);
 	ret = saved != EINTR && saved != EAGAIN ? -1 : shim_put_back(machine, vp, vtl);
 	errno = saved;
 	return ret;
 }
 
 /* Is it certain that the level's guest does not run a guest of its own with VMX? In there CR4.VMXE is set too. */
-static bool has_no_vmx_guest(const struct kvm_run *run)
+static bool has_no_vmx_guest(const struct level *level, const struct kvm_run *run)
 {
 	enum { CR4_VMXE = 1 << 13 };
 
-	return run->kvm_valid_regs & KVM_SYNC_X86_SREGS && !(run->s.regs.sregs.cr4 & CR4_VMXE);
+	return level->shim || (run->kvm_valid_regs & KVM_SYNC_X86_SREGS && !(run->s.regs.sregs.cr4 & CR4_VMXE));
 }
 
 /*
@@ -461,7 +462,7 @@ static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned
 		return 0; /* it has to run first */
 	if (kvm_ioctl(vcpu, KVM_GET_MP_STATE, &state))
 		return -1;
-	waits = state.mp_state == KVM_MP_STATE_RUNNABLE && has_no_vmx_guest(run_of(machine, vp, vtl));
+	waits = state.mp_state == KVM_MP_STATE_RUNNABLE && has_no_vmx_guest(&machine->level[vtl], run_of(machine, vp, vtl));
 	if (!waits)
 		return enter_with_signal(machine, vp, vtl);
 	state.mp_state = KVM_MP_STATE_HALTED;

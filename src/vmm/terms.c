@@ -123,17 +123,17 @@ static const char *const beyond[] = {
 };
 enum { ONLY_WITH_VSM = 3 };
 static const char *const no_hyperv[] = { "hyperv" };
+static const char *const shims[] = { "svm", "vmx", "cet-ss", "cet-ibt" }; /* what the shim takes for itself, and what it does not keep */
 
 static int pin(struct vmm_terms *terms, const struct vmm_wishes *wishes, struct gabi_diag *diag)
 {
-	const char *minus[GABI_COUNT_OF(beyond) + 1];
+	const char *minus[GABI_COUNT_OF(beyond) + GABI_COUNT_OF(shims)];
 	struct gabi_pin_options options = { .size = sizeof(options), .minus = wishes->hyperv ? minus : no_hyperv };
 
 	options.minus_count = wishes->hyperv ? GABI_COUNT_OF(beyond) - (wishes->vsm ? ONLY_WITH_VSM : 0) : GABI_COUNT_OF(no_hyperv);
 	memcpy(minus, beyond, sizeof(beyond));
-	if (wishes->hyperv && wishes->shim)
-		minus[options.minus_count++] = "svm";
-
+	for (size_t i = 0; wishes->hyperv && wishes->shim && i < GABI_COUNT_OF(shims); i++)
+		minus[options.minus_count++] = shims[i];
 	return gabi_contract_pin(terms->host, &options, NULL, &terms->contract, diag);
 }
 

@@ -68,8 +68,8 @@ no_evmcs() {
 # Where KVM nests it is tests/lab_run.sh's.
 execute_protection() {
 	fails 2 'no way to protect' --vsm --vsm-execute=x "$guest" && fails 2 'without --vsm' --vsm-execute=shim "$guest" || return 1
-	[[ $(cat /sys/module/kvm_amd/parameters/nested 2>/dev/null) == [1Y] ]] ||
-		fails 4 "only where KVM nests AMD's virtualization" --vsm --vsm-execute=shim "$guest"
+	[[ $(cat /sys/module/kvm_{amd,intel}/parameters/nested 2>/dev/null) == [1Y] ]] ||
+		fails 4 'only where KVM nests' --vsm --vsm-execute=shim "$guest"
 }
 without_hyperv() { ! run --cpus 2 --append 'cpus=2' "$hyperv" && grep -q '^not ok CPUID: vendor' out; }
 

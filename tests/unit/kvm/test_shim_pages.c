@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The shim's nested page tables, walked as AMD's processors do. */
+/* The shim's nested page tables, walked as AMD's and Intel's processors do. */
 #include "kvm/shim_vendor.h"
 
 #include <gabi/kvm_machine.h>
@@ -28,8 +28,16 @@ struct walk {
 	bool executes;
 };
 
-/* Each level has to allow what the last one does, and to be a user's. */
-static struct walk walk(const struct shim_pages *pages, uint64_t gpa)
+/* AMD64 APM volume 2, nested paging; SDM volume 3, EPT. Each level has to allow what the last one does. */
+static const struct vendor {
+	const struct shim_format *format;
+	uint64_t in_all, in_last, refuses, allows; /* bits that are set; and that keep a page from being executed, or let it be */
+} vendors[] = {
+	{ &shim_svm.format, 0x27 /* present, writable, a user's, accessed */, 0x40 /* dirty */, 1ull << 63, 0 },
+	{ &shim_vmx.format, 0x3 /* readable, writable */, 0x30 /* write-back */, 0, 4 },
+};
+
+static struct walk walk(const struct vendor *vendor, const struct shim_pages *pages, uint64_t gpa)
 {
 	uint64_t table = pages->root;
 	struct walk result = { 0, true };
@@ -39,15 +47,16 @@ static struct walk walk(const struct shim_pages *pages, uint64_t gpa)
 
 		assert_true(table >= pages->gpa && table - pages->gpa < pages->len);
 		entry = ((const uint64_t *)(pages->at + (table - pages->gpa)))[gpa >> shift & 511];
-		assert_int_equal(entry & 0x27, 0x27); /* present, writable, a user's, accessed */
-		result.executes = result.executes && !(entry >> 63);
+		assert_int_equal(entry & vendor->in_all, vendor->in_all);
+		result.executes = result.executes && !(entry & vendor->refuses) && (entry & vendor->allows) == vendor->allows;
 		if (shift == 12 || entry & 0x80) {
 			uint64_t mask = (1ull << shift) - 1;
 
-			assert_int_equal(entry & 0x40, 0x40); /* dirty */
+			assert_int_equal(entry & vendor->in_last, vendor->in_last);
 			result.to = (entry & 0x000ffffffffff000ull & ~mask) | (gpa & mask);
 			return result;
 		}
+		assert_int_equal(entry & 0xf8 & ~vendor->in_all, 0); /* reserved in EPT's tables */
 		table = entry & 0x000ffffffffff000ull;
 	}
 }
@@ -59,14 +68,15 @@ static bool is_ram(const struct machine *machine, uint64_t gpa)
 	return gpa < low || (gpa >= GABI_KVM_HIGH_RAM && gpa - GABI_KVM_HIGH_RAM < machine->ram - low);
 }
 
-static void make(const struct machine *machine, struct shim_pages *pages)
+static void make(const struct vendor *vendor, const struct machine *machine, struct shim_pages *pages)
 {
-	assert_int_equal(shim_pages_new(pages, &shim_svm.format, machine->ram, machine->vps, machine->bits, NULL), 0);
+	assert_int_equal(shim_pages_new(pages, vendor->format, machine->ram, machine->vps, machine->bits, NULL), 0);
 }
 
 static void tables__every_address__leads_to_itself_or_to_nothing(void **state)
 {
-	(void)state;
+	const struct vendor *vendor = *state;
+
 	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
 		const struct machine *machine = &machines[i];
 		const uint64_t end = 1ull << machine->walked, places[] = {
@@ -75,9 +85,9 @@ static void tables__every_address__leads_to_itself_or_to_nothing(void **state)
 		};
 		struct shim_pages pages;
 
-		make(machine, &pages);
+		make(vendor, machine, &pages);
 		for (size_t at = 0; at < sizeof(places) / sizeof(places[0]); at++) {
-			struct walk seen = walk(&pages, places[at] + 8);
+			struct walk seen = walk(vendor, &pages, places[at] + 8);
 
 			assert_true(seen.executes);
 			if (places[at] < MIB)
@@ -93,13 +103,14 @@ static void tables__every_address__leads_to_itself_or_to_nothing(void **state)
 
 static void tables__the_shims_own_memory__is_reached_from_nowhere(void **state)
 {
-	(void)state;
+	const struct vendor *vendor = *state;
+
 	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
 		struct shim_pages pages;
 
-		make(&machines[i], &pages);
+		make(vendor, &machines[i], &pages);
 		for (uint64_t at = pages.gpa; at < 1ull << machines[i].walked; at += GIB / 2)
-			assert_true(walk(&pages, at).to < pages.gpa);
+			assert_true(walk(vendor, &pages, at).to < pages.gpa);
 		assert_true(pages.gpa >= machines[i].ram && pages.first_at >= pages.gpa + pages.len);
 		shim_pages_free(&pages);
 	}
@@ -110,10 +121,10 @@ static void execute__forbidden_and_allowed__is_so_for_these_pages_alone(void **s
 	static const struct {
 		uint64_t gpa, pages;
 	} ranges[] = { { 0, 1 }, { MIB - PAGE, 2 }, { 2 * MIB - PAGE, 2 }, { 2 * MIB, 512 }, { 4 * GIB, 3 }, { 6 * GIB, 1 } };
+	const struct vendor *vendor = *state;
 	struct shim_pages pages;
 
-	(void)state;
-	make(&machines[3], &pages);
+	make(vendor, &machines[3], &pages);
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		uint64_t from = ranges[i].gpa, len = ranges[i].pages * PAGE;
 
@@ -121,32 +132,34 @@ static void execute__forbidden_and_allowed__is_so_for_these_pages_alone(void **s
 		assert_true(shim_pages_execute(&pages, from, len, false));
 		assert_false(shim_pages_execute(&pages, from, len, false)); /* it was so */
 		for (uint64_t at = from; at < from + len; at += PAGE)
-			assert_false(walk(&pages, at).executes);
-		assert_true(!from || walk(&pages, from - PAGE).executes);
-		assert_true(walk(&pages, from + len).executes);
+			assert_false(walk(vendor, &pages, at).executes);
+		assert_true(!from || walk(vendor, &pages, from - PAGE).executes);
+		assert_true(walk(vendor, &pages, from + len).executes);
 		assert_false(shim_pages_execute(&pages, from, len, true));
-		assert_true(walk(&pages, from).executes);
+		assert_true(walk(vendor, &pages, from).executes);
 	}
 	shim_pages_free(&pages);
 }
 
 static void new__no_room_beside_ram__is_refused(void **state)
 {
+	const struct vendor *vendor = *state;
 	struct shim_pages pages;
 
-	(void)state;
-	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, 63 * GIB, 1, 36, NULL), GABI_ERR_CONFLICT);
-	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, PAGE, 1, 40, NULL), GABI_ERR_CONFLICT);
-	assert_int_equal(shim_pages_new(&pages, &shim_svm.format, 64 * MIB, 1, 0, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, vendor->format, 63 * GIB, 1, 36, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, vendor->format, PAGE, 1, 40, NULL), GABI_ERR_CONFLICT);
+	assert_int_equal(shim_pages_new(&pages, vendor->format, 64 * MIB, 1, 0, NULL), GABI_ERR_CONFLICT);
 }
+
+#define FOR_EACH(test) cmocka_unit_test_prestate(test, (void *)(uintptr_t)&vendors[0]), cmocka_unit_test_prestate(test, (void *)(uintptr_t)&vendors[1])
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tables__every_address__leads_to_itself_or_to_nothing),
-		cmocka_unit_test(tables__the_shims_own_memory__is_reached_from_nowhere),
-		cmocka_unit_test(execute__forbidden_and_allowed__is_so_for_these_pages_alone),
-		cmocka_unit_test(new__no_room_beside_ram__is_refused),
+		FOR_EACH(tables__every_address__leads_to_itself_or_to_nothing),
+		FOR_EACH(tables__the_shims_own_memory__is_reached_from_nowhere),
+		FOR_EACH(execute__forbidden_and_allowed__is_so_for_these_pages_alone),
+		FOR_EACH(new__no_room_beside_ram__is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
