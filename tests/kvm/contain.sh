@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # contain.sh GABI GUEST: what is left to the monitor of a running guest, and what becomes of one that wants more.
 # shellcheck disable=SC2317 # the cases are called by their names
-! nm -D "$1" 2>/dev/null | grep -q __tsan_init || { echo 'skipped: the thread sanitizer has a thread of its own, which is under no filter'; exit 77; }
+! nm -D "$1" 2>/dev/null | grep __tsan_init >/dev/null || { echo 'skipped: the thread sanitizer has a thread of its own, which is under no filter'; exit 77; }
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=SCRIPTDIR/guests.sh
 . "$here/guests.sh"
@@ -24,7 +24,7 @@ no_capabilities() {
 	of_all CapEff 0000000000000000 && of_all CapPrm 0000000000000000 && { ((EUID)) || of_all CapBnd 0000000000000000; }
 }
 no_executable_guest() { # nor anything that can be written and executed, which sanitizers have none of either
-	grep -q guest-memory "/proc/$monitor/maps" && ! grep guest-memory "/proc/$monitor/maps" | grep -q '^[^ ]* ..x' &&
+	grep -q guest-memory "/proc/$monitor/maps" && ! grep guest-memory "/proc/$monitor/maps" | grep '^[^ ]* ..x' >/dev/null &&
 		! grep -q '^[^ ]* .wx' "/proc/$monitor/maps"
 }
 an_empty_root() {
@@ -75,6 +75,6 @@ a_break_out_ends_it_alone() {
 	stop other
 }
 
-sanitized=$(nm -D "$gabi" 2>/dev/null | grep -m 1 __asan_init || true)
+sanitized=$(nm -D "$gabi" 2>/dev/null | grep __asan_init || true)
 run_cases every_thread_is_filtered no_capabilities no_executable_guest an_empty_root no_core_dumps another_user no_such_user \
 	a_break_out_ends_it_alone

@@ -37,7 +37,7 @@ it_is_found() {
 		[[ $(state_of web) == running && $("$gabi" ps --list) == web ]] &&
 		[[ $(ctl web status --json | jq -r .contract) == "${contract%% *}" ]] &&
 		[[ $(ctl web status --json | jq -c '[.cpus, .memory, .hyperv]') == '[2,67108864,false]' ]] &&
-		"$gabi" ps | grep -q '^web .* running '
+		"$gabi" ps | grep '^web .* running ' >/dev/null
 }
 the_name_is_taken() {
 	local status=0
@@ -67,7 +67,7 @@ it_stands_still() {
 }
 every_processor_is_counted() {
 	[[ $(ctl web counters --json | jq -c '[.vps[] | .ports > 0 and .mmio > 0 and .hypercalls == 0]') == '[true,true]' ]] &&
-		"$gabi" top web | grep -q '^VP 1 ' && "$gabi" top | grep -q '^web '
+		"$gabi" top web | grep '^VP 1 ' >/dev/null && "$gabi" top | grep '^web ' >/dev/null
 }
 an_nmi_comes() {
 	ctl web nmi && until grep -q nmi web.out; do sleep 0.1; done
@@ -121,7 +121,7 @@ all_of_it_is_killed() { # and nobody cleans up
 	kill -KILL "$started"
 	wait "$started" 2>/dev/null
 	until [[ $(state_of web) == dead ]]; do sleep 0.1; done # all its threads must end first
-	"$gabi" ps | grep -q '^web *dead' && refused 4 'monitor is dead' web status || return 1
+	"$gabi" ps | grep '^web *dead' >/dev/null && refused 4 'monitor is dead' web status || return 1
 	start web && [[ $(state_of web) == running ]] && ctl web quit && ends "$started" 1 && nothing_left
 }
 no_place() {
