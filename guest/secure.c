@@ -1376,6 +1376,19 @@ static void look_at_many_changes(uint64_t changes, uint32_t others)
 	say(" writes\n");
 }
 
+/* A VMM may set it, and a guest may not. What KVM refuses the guest the monitor must not carry out. */
+static void look_at_refused_msr(void)
+{
+	enum { PLATFORM_INFO = 0xce };
+	uint64_t before = rdmsr(PLATFORM_INFO), faulted = faults;
+
+	faults_wanted = true;
+	wrmsr(PLATFORM_INFO, before ^ 1u << 31); /* CPUID faulting */
+	faults_wanted = false;
+	check("an MSR that is no guest's to write: refuses it", faults - faulted, 1);
+	check("an MSR that is no guest's to write: is as it was", rdmsr(PLATFORM_INFO), before);
+}
+
 static uint64_t forbid_execution(void)
 {
 	return protect(shot, 1, GABI_HV_READ);
@@ -1647,6 +1660,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	if (has_execute)
 		look_at_execution();
 	look_at_attacks();
+	look_at_refused_msr();
 	look_at_what_is_not_there();
 	if (number_of(line, "costs"))
 		look_at_costs(cpus);

@@ -176,7 +176,7 @@ struct gabi_kvm_exit {
 	uint32_t count;   /* PORT: accesses, one after the other in data; else 1 */
 	uint64_t address; /* the port, the guest-physical address, the MSR, or the hypercall's code */
 	void *data;
-	uint8_t *fault;   /* MSR: set it to 1 for #GP */
+	uint8_t *fault;   /* MSR: set it to 1 for #GP; it is 1 where KVM has refused the access, which gabi_kvm_vp_set_msr might carry out */
 	char text[112];   /* STUCK */
 };
 

@@ -655,7 +655,7 @@ static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	exit->address = run->msr.index;
 	exit->data = &run->msr.data;
 	exit->fault = &run->msr.error;
-	run->msr.error = 0;
+	run->msr.error = run->msr.reason == KVM_MSR_EXIT_REASON_INVAL;
 }
 
 _Static_assert(sizeof(struct gabi_kvm_hypercall) == sizeof(((struct kvm_hyperv_exit *)0)->u.hcall), "a hypercall is as KVM has it");

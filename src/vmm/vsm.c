@@ -887,11 +887,16 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 {
 	unsigned vtl = vmm_vsm_current(hyperv, vp);
 	uint32_t msr = (uint32_t)exit->address;
+	bool refused = *exit->fault;
 	uint64_t value;
 	int err;
 
 	memcpy(&value, exit->data, sizeof(value));
+	*exit->fault = 0;
 	if (intercepted(hyperv, vp, trap_msr(hyperv, vp, msr, exit->write, value)))
+		return true;
+	*exit->fault = refused;
+	if (refused)
 		return true;
 	err = exit->write ? gabi_kvm_vp_set_msr(hyperv->machine, vp, vtl, msr, value) :
 			    gabi_kvm_vp_get_msr(hyperv->machine, vp, vtl, msr, &value);
