@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 enum { LOOK_MS = 50, FAREWELL_MS = 2000 };
 
@@ -25,10 +26,20 @@ static bool is_set(const atomic_bool *flag)
 	return flag && atomic_load(flag);
 }
 
+static bool is_late(const struct vmm_link *link)
+{
+	struct timespec now;
+
+	if (!link->end_ms)
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >= link->end_ms;
+}
+
 /* Until the socket can be read or written, or has failed, which the next call tells. */
 static int wait_ready(const struct vmm_link *link, short events, struct gabi_diag *diag)
 {
-	for (unsigned waited = 0; waited < link->patience_ms; waited += LOOK_MS) {
+	for (unsigned waited = 0; waited < link->patience_ms && !is_late(link); waited += LOOK_MS) {
 		struct pollfd fd = { link->socket, events, 0 };
 
 		if (is_set(link->cancelled))

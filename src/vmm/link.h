@@ -14,6 +14,7 @@ struct vmm_link {
 	unsigned patience_ms;  /* so long nothing may move */
 	/* Each ends it soon when it becomes true; may be NULL. */
 	const atomic_bool *cancelled, *ended;
+	uint64_t end_ms; /* of the monotonic clock: when nothing more is waited for, though something moves. 0: never */
 };
 
 /* Errors: GABI_ERR_IO, with errno where there is one; GABI_ERR_CONFLICT: cancelled or ended. */

@@ -6,6 +6,7 @@
 #include "monitor_own.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum {
@@ -231,6 +232,7 @@ static int let_go(struct migration *m, struct vmm_migrated *ret, struct gabi_dia
 	int err = vmm_disk_release(&m->monitor->disk, diag);
 
 	m->link.cancelled = m->link.ended = NULL;
+	m->link.end_ms = now_us() / 1000 + m->link.patience_ms; /* of a whole answer: nobody can call it off, and its bytes may come one by one */
 	if (!err)
 		err = vmm_record_write(&m->stream, VMM_RECORD_GO, NULL, 0, diag);
 	m->gone = !err;
@@ -246,8 +248,12 @@ static int let_go(struct migration *m, struct vmm_migrated *ret, struct gabi_dia
 
 static int doubt(struct gabi_diag *diag)
 {
-	return gabi_fail(diag, GABI_ERR_IO, "the connection broke when the guest had been handed over: if it does not run there it can be "
-			 "resumed here, and else ended", (char *)NULL);
+	char why[sizeof(diag->text)] = "";
+
+	if (diag)
+		memcpy(why, diag->text, sizeof(why));
+	return gabi_fail(diag, GABI_ERR_IO, "the guest had been handed over, and it is not known here whether it runs there: ", why,
+			 "; look there: if it does, end it here, and if it does not, resume it here", (char *)NULL);
 }
 
 static int hand_over(struct migration *m, struct vmm_migrated *ret, struct gabi_diag *diag)

@@ -154,11 +154,29 @@ is_closed() { # is_closed PORT PID: nobody listens, and no connection is there a
 	return 1
 }
 
+is_watched() { # is_watched PORT: somebody who connects and says nothing is asked now and then whether they are still there
+	python3 - "$1" <<'END'
+import socket, sys, time
+port = int(sys.argv[1])
+connection = socket.create_connection(('127.0.0.1', port))
+mine = connection.getsockname()[1]
+for _ in range(100):
+	with open('/proc/net/tcp', encoding='ascii') as table:
+		for line in table:
+			field = line.split()
+			if field[1].endswith(f':{port:04X}') and field[2].endswith(f':{mine:04X}') and field[5].startswith('02:'):
+				sys.exit(0)
+	time.sleep(0.1)
+sys.exit('the kernel does not ask')
+END
+}
+
 mkdir keys wrong
 echo 'guests:00112233445566778899aabbccddeeff' >keys/psk
 echo 'guests:00112233445566778899aabbccddee00' >wrong/psk
 waits five tcp:127.0.0.1:0 --tls keys && fifth=$pid
 port=$(sed -n 's/.*waiting for a guest at tcp:127.0.0.1:\([0-9]*\).*/\1/p' five.err)
+is 'migrate: a host that is gone does not keep the connection' is_watched "$port"
 is 'migrate: another key is refused' status_is 4 "$gabi" migrate four "tcp:127.0.0.1:$port" --tls wrong
 is 'migrate: no TLS where it is wanted is refused' status_is 4 "$gabi" migrate four "tcp:127.0.0.1:$port"
 is 'migrate: and the guest goes on' works_on four

@@ -26,8 +26,9 @@
 /* On a link that may fall silent one waits as long as that; on a sound one as long as a busy machine may need. */
 enum { FORTH, BACK, NEVER = -1, PATIENCE_MS = 3000, PATIENT_MS = 60000, BEGINNING = 16, RECORD_HEAD = 24 };
 
-/* What a link does with the first message of a kind: how far it comes, whether it is altered, or whether the link falls silent instead. */
-enum deed { NOTHING, CUT_INSIDE, CUT_BEHIND, ALTER, SILENCE };
+/* What a link does with the first message of a kind: how far it comes, whether it is altered, whether the link falls silent instead, or lets
+ * byte after byte through, each before anybody's patience ends. */
+enum deed { NOTHING, CUT_INSIDE, CUT_BEHIND, ALTER, SILENCE, TRICKLE };
 
 struct link {
 	int near[2], far[2];   /* [0] the monitor's, [1] the link's */
@@ -41,7 +42,7 @@ struct link {
 	enum deed deed;
 	enum vmm_record kind;
 	void (*silent)(void);  /* is called when it has fallen so */
-	bool is_silent;
+	bool is_silent, trickles;
 	struct framing {
 		unsigned char head[RECORD_HEAD];
 		size_t head_len;
@@ -79,6 +80,9 @@ static void see_message(struct link *link, int way, long start, enum vmm_record 
 	case SILENCE:
 		link->is_silent = true;
 		link->silent();
+		break;
+	case TRICKLE:
+		link->trickles = true;
 		break;
 	}
 }
@@ -126,11 +130,13 @@ static bool pass(struct link *link, int way, int from, int to)
 	if (way == FORTH && link->slow_ns)
 		sleep_ns(link->slow_ns);
 	for (ssize_t at = 0; at < len;) {
-		ssize_t part = send(to, bytes + at, (size_t)(len - at), MSG_NOSIGNAL);
+		ssize_t part = send(to, bytes + at, link->trickles ? 1 : (size_t)(len - at), MSG_NOSIGNAL);
 
 		if (part < 0)
 			return false;
 		at += part;
+		if (link->trickles)
+			sleep_ns(PATIENCE_MS / 3 * 1000000L);
 	}
 	atomic_fetch_add(&link->passed[way], len);
 	return cut < 0 || done + len < cut;
@@ -662,6 +668,27 @@ static void migrate__cancelled_at_each_message__goes_on_here(void **state)
 	assert_int_equal(traveller_end(&guests[0]), 0);
 }
 
+/* All of it would come in eight times the patience. */
+static void migrate__answer_to_go_trickles__is_not_waited_for(void **state)
+{
+	struct link slow = sound;
+	struct trip trip;
+
+	(void)state;
+	begin(false, 1);
+	slow.deed = TRICKLE;
+	slow.kind = VMM_RECORD_RUNNING;
+	go(&trip, &guests[0], &guests[1], &slow, NULL);
+	assert_int_equal(trip.err, GABI_ERR_IO);
+	assert_true(trip.moved.in_doubt);
+	assert_non_null(strstr(trip.diag.text, "it is not known here whether it runs there: the other side is silent"));
+	assert_int_equal(trip.far.err, 0);
+	traveller_wait(&guests[1], "turn", 1);
+	traveller_end(&guests[1]);
+	must_be_in_one_place(&trip, "RUNNING trickles", 0);
+	assert_int_equal(traveller_end(&guests[0]), 0);
+}
+
 static void end_guest(void *ctx, const struct vmm_progress *progress)
 {
 	(void)ctx;
@@ -697,6 +724,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(migrate__link_cut_at_each_message__guest_is_in_one_place, free_guests),
 		cmocka_unit_test_teardown(migrate__each_message_altered__is_refused, free_guests),
 		cmocka_unit_test_teardown(migrate__cancelled_at_each_message__goes_on_here, free_guests),
+		cmocka_unit_test_teardown(migrate__answer_to_go_trickles__is_not_waited_for, free_guests),
 		cmocka_unit_test_teardown(migrate__guest_ends_meanwhile__says_so, free_guests),
 	};
 

@@ -90,12 +90,24 @@ static enum status resolve(const struct args *args, const struct address *addres
 
 /* ---- sockets ---- */
 
-/* Memory goes out in large pieces, and the last word at once. */
-static void hurry(int file)
+/*
+ * Memory goes out in large pieces, and the last word at once. Whoever keeps the connection waits for the other side to close it: of a
+ * host that is gone nothing comes, and the connection would stay as long as the guest.
+ */
+static void tune(int file)
 {
-	int on = 1;
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 15 /* s */ },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 15 /* s */ },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 4 },
+	};
 
-	setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		setsockopt(file, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
 static enum status connect_tcp(const struct args *args, const struct address *address, int *ret_socket)
@@ -117,7 +129,7 @@ static enum status connect_tcp(const struct args *args, const struct address *ad
 	freeaddrinfo(list);
 	if (file < 0)
 		return status ? status : failed(address, "cannot be reached");
-	hurry(file);
+	tune(file);
 	*ret_socket = file;
 	return STATUS_YES;
 }
@@ -241,7 +253,7 @@ enum status link_accept(const struct args *args, const char *text, int *ret_sock
 			break;
 		}
 		if (file >= 0 && !address.path)
-			hurry(file);
+			tune(file);
 		status = file >= 0 ? protect(args, NULL, &file) : STATUS_REFUSED;
 	} while (status == STATUS_REFUSED);
 	close(listener);
