@@ -9,7 +9,6 @@
 #include <gabi/hv_vsm.h>
 
 #include <pthread.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
 struct vmm_hyperv {
@@ -36,7 +35,7 @@ void vmm_hyperv_fail(struct vmm_hyperv *hyperv, const char *text);
 /* The registers that a hypercall, or a call between trust levels, is made of. False if KVM does not say them. */
 bool vmm_hyperv_regs(const struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_regs *ret_regs);
 
-/* ---- vsm.c: trust levels. Without them VTL 0 is the only one, and nothing is to be done. ---- */
+/* ---- vsm.c, vsm_interrupts.c, vsm_intercepts.c: trust levels. Without them VTL 0 is the only one, and nothing is to be done. ---- */
 
 int vmm_vsm_new(struct vmm_hyperv *hyperv, struct gabi_diag *diag);
 void vmm_vsm_free(struct vmm_hyperv *hyperv);
