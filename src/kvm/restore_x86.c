@@ -461,11 +461,11 @@ int restore_vp(struct moving *moving, unsigned vp)
 	int vcpu = moving->vm->vcpu[vp], err = load_sregs(moving, vp);
 
 	if (!err)
+		err = load_offset(moving, vp); /* KVM reckons by the TSC, once, when the timers that come now are due */
+	if (!err)
 		err = load_plain(moving, &lapic, vcpu, vp);
 	if (!err)
 		err = load_msrs(moving, vp);
-	if (!err)
-		err = load_offset(moving, vp);
 	if (!err)
 		err = load_plain(moving, &xcrs, vcpu, vp);
 	if (!err)
