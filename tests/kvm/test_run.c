@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What comes of an instruction that KVM gives up, on a KVM that is made up: ioctl is this file's. KVM may do so for an event that is not on its way
+ * (src/kvm/run.c); then it is run again, once. Needs no KVM.
+ */
+#include "kvm/machine.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+enum { VCPU = 100, RIP = 0x1234, FOR_EVER = 1000 };
+
+static struct kvm_run run;
+static struct kvm_vcpu_events events;
+static unsigned runs, given_up; /* KVM_RUN so far; and how often it gives up before it gets on */
+
+int __wrap_ioctl(int fd, unsigned long request, ...); /* ld's --wrap */
+
+static void enter(void)
+{
+	run.exit_reason = runs < given_up ? KVM_EXIT_INTERNAL_ERROR : KVM_EXIT_SHUTDOWN;
+	run.internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	runs++;
+	if (runs > FOR_EVER)
+		fail_msg("%s", "it is run again for ever");
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list args;
+
+	va_start(args, request);
+	if (request == KVM_RUN)
+		enter();
+	else if (request == KVM_GET_VCPU_EVENTS)
+		*va_arg(args, struct kvm_vcpu_events *) = events;
+	else
+		fail_msg("descriptor %d is asked 0x%lx", fd, request);
+	va_end(args);
+	return 0;
+}
+
+static struct gabi_kvm_exit run_with(unsigned wanted, const struct kvm_vcpu_events *on_their_way)
+{
+	static const int descriptor = VCPU;
+	static struct kvm_run *run_at = &run;
+	static struct gabi_kvm_vm vm = { .vcpu = &descriptor, .vcpus = 1 };
+	struct call call = { 0 };
+	struct gabi_kvm_machine machine = { .mem = gabi_mem_or_default(NULL), .options = { .vps = 1, .vtls = 1 }, .call = &call };
+	struct gabi_kvm_exit exit;
+
+	machine.level[0].vm = &vm;
+	machine.level[0].run = &run_at;
+	memset(&run, 0, sizeof(run));
+	run.s.regs.regs.rip = RIP;
+	events = *on_their_way;
+	runs = 0;
+	given_up = wanted;
+	assert_int_equal(gabi_kvm_vp_run(&machine, 0, 0, &exit, NULL), 0);
+	return exit;
+}
+
+static const struct kvm_vcpu_events nothing;
+
+static void run__kvm_gives_up_for_nothing_once__goes_on(void **state)
+{
+	(void)state;
+	assert_int_equal(run_with(1, &nothing).kind, GABI_KVM_EXIT_CRASHED);
+	assert_int_equal(runs, 2);
+}
+
+static void run__kvm_gives_up_for_nothing_for_ever__says_so(void **state)
+{
+	struct gabi_kvm_exit exit = run_with(UINT32_MAX, &nothing);
+
+	(void)state;
+	assert_int_equal(exit.kind, GABI_KVM_EXIT_STUCK);
+	assert_string_equal(exit.text, "KVM could not emulate an instruction, suberror 0x3, at 0x1234");
+	assert_int_equal(runs, 2);
+}
+
+/* What is on its way would come twice. */
+static void run__kvm_gives_up_for_an_event__is_not_run_again(void **state)
+{
+	const struct kvm_vcpu_events on_their_way[] = { { .exception.injected = 1 }, { .interrupt.injected = 1 }, { .nmi.injected = 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(on_their_way); i++) {
+		assert_int_equal(run_with(1, &on_their_way[i]).kind, GABI_KVM_EXIT_STUCK);
+		assert_int_equal(runs, 1);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(run__kvm_gives_up_for_nothing_once__goes_on),
+		cmocka_unit_test(run__kvm_gives_up_for_nothing_for_ever__says_so),
+		cmocka_unit_test(run__kvm_gives_up_for_an_event__is_not_run_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
