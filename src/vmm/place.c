@@ -306,18 +306,23 @@ int vmm_place_find(const char *name, struct vmm_place *ret_place, bool *ret_aliv
 	return 0;
 }
 
+/* A monitor that stands still takes no connections, and where too many wait one more would do so for ever: with the time to send, connect ends too. */
 int vmm_place_connect(const struct vmm_place *place, int *ret_socket, struct gabi_diag *diag)
 {
+	static const struct timeval patience = { .tv_sec = 5 };
 	const struct sockaddr_un address = address_of(place);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return refused(diag, address.sun_path, " cannot be connected to");
-	if (!connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+	if (!setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) && !connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
 		*ret_socket = fd;
 		return 0;
 	}
-	refused(diag, address.sun_path, " cannot be connected to");
+	if (errno == EAGAIN)
+		gabi_fail(diag, GABI_ERR_IO, address.sun_path, ": too many wait for its monitor, which seems to stand still: see whether its process is stopped", (char *)NULL);
+	else
+		refused(diag, address.sun_path, " cannot be connected to");
 	close(fd);
 	return GABI_ERR_IO;
 }

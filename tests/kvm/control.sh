@@ -111,6 +111,31 @@ it_is_ended() {
 a_signal_ends_it() {
 	start web && kill -TERM "$started" && ends "$started" 143 && nothing_left
 }
+# So many that one more has to wait come for it, and it takes none.
+its_monitor_stands_still() {
+	local monitor
+	start web || return 1
+	monitor=$(ctl web status --json | jq .pid)
+	kill -STOP "$monitor"
+	[[ $(state_of web) == silent ]] && refused 4 'web: its monitor does not answer' web status || return 1
+	python3 - "$XDG_RUNTIME_DIR/gabi/web/control" <<'END' || return 1
+import socket, sys
+kept = []
+try:
+    while len(kept) < 4096:
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        s.connect(sys.argv[1])
+        kept.append(s)
+    sys.exit("connections without end are taken")
+except BlockingIOError:
+    pass
+END
+	refused 4 'which seems to stand still' web status && [[ $(state_of web) == silent ]] || return 1
+	kill -CONT "$monitor"
+	until [[ $(state_of web) == running ]]; do sleep 0.1; done
+	ctl web quit && ends "$started" 1
+}
 its_monitor_is_killed() {
 	start web || return 1
 	kill -KILL "$(ctl web status --json | jq .pid)"
@@ -134,4 +159,4 @@ no_place() {
 }
 
 run_cases nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
-	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_is_killed all_of_it_is_killed no_place
+	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_stands_still its_monitor_is_killed all_of_it_is_killed no_place

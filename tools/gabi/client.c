@@ -9,7 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_LEN = 1 << 20, PATIENCE_MS = 5000 };
+/* Of a job that is under way a monitor tells every second. */
+enum { LINE_MAX_LEN = 1 << 20, PATIENCE_MS = 5000, SILENCE_MS = 60000 };
+
+enum heard { LINE, ENDED, SILENCE };
 
 /* ---- lines ---- */
 
@@ -37,8 +40,8 @@ static bool make_room(struct client *client)
 	return true;
 }
 
-/* A line is there whole from client->line on, and client->used bytes long; false if none comes. patience_ms -1: for ever. */
-static bool next_line(struct client *client, int patience_ms)
+/* A line is there whole from client->line on, and client->used bytes long. A part of one is silence too. */
+static enum heard next_line(struct client *client, int patience_ms)
 {
 	uint64_t start = now_ms();
 	const char *end;
@@ -53,24 +56,28 @@ static bool next_line(struct client *client, int patience_ms)
 		uint64_t gone = now_ms() - start;
 		ssize_t got;
 
-		if (patience_ms >= 0 && gone >= (uint64_t)patience_ms)
-			return false;
-		if (poll(&wait, 1, patience_ms < 0 ? -1 : patience_ms - (int)gone) <= 0)
+		if (gone >= (uint64_t)patience_ms)
+			return SILENCE;
+		if (poll(&wait, 1, patience_ms - (int)gone) <= 0)
 			continue;
 		if (!make_room(client))
-			return false;
+			return ENDED;
 		got = recv(client->socket, client->line + client->len, client->room - client->len, 0);
 		if (got <= 0)
-			return false;
+			return ENDED;
 		client->len += (size_t)got;
 	}
 	client->used = (size_t)(end - client->line) + 1;
-	return true;
+	return LINE;
 }
 
-static bool next_object(struct client *client, int patience_ms, struct gabi_value *ret_root)
+static enum heard next_object(struct client *client, int patience_ms, struct gabi_value *ret_root)
 {
-	return next_line(client, patience_ms) && !gabi_load(client->line, client->used - 1, ret_root, NULL) && *ret_root->at == GABI_TYPE_OBJECT;
+	enum heard heard = next_line(client, patience_ms);
+
+	if (heard != LINE)
+		return heard;
+	return !gabi_load(client->line, client->used - 1, ret_root, NULL) && *ret_root->at == GABI_TYPE_OBJECT ? LINE : ENDED;
 }
 
 static bool send_order(const struct client *client, const char *order, int file)
@@ -97,7 +104,7 @@ static uint64_t take_greeting(struct client *client)
 {
 	struct gabi_value root;
 
-	return next_object(client, PATIENCE_MS, &root) ? client_number(root, "gabi-control") : 0;
+	return next_object(client, PATIENCE_MS, &root) == LINE ? client_number(root, "gabi-control") : 0;
 }
 
 bool client_greeted(struct client *client)
@@ -174,12 +181,13 @@ enum status client_order(struct client *client, const char *order, int file, voi
 			 void *ctx)
 {
 	struct gabi_value root, found;
+	enum heard heard;
 
 	if (!send_order(client, order, file)) {
 		complain("%s: the guest has ended", client->name);
 		return STATUS_REFUSED;
 	}
-	while (next_object(client, -1, &root)) {
+	while ((heard = next_object(client, SILENCE_MS, &root)) == LINE) {
 		found = gabi_load_find(root, "progress");
 		if (found.at && *found.at == GABI_TYPE_OBJECT) {
 			if (progress)
@@ -193,7 +201,11 @@ enum status client_order(struct client *client, const char *order, int file, voi
 		if (client->result.at && *client->result.at == GABI_TYPE_OBJECT)
 			return STATUS_YES;
 	}
-	complain("%s: the guest ended before it answered", client->name);
+	if (heard == SILENCE)
+		complain("%s: its monitor has said nothing for %d seconds, as if it were stopped, so that it is not known whether this was done; "
+			 "'gabi ps' tells when it answers again", client->name, SILENCE_MS / 1000);
+	else
+		complain("%s: the guest ended before it answered", client->name);
 	return STATUS_REFUSED;
 }
 
@@ -201,7 +213,7 @@ bool client_ask(struct client *client, const char *order)
 {
 	struct gabi_value root;
 
-	if (!send_order(client, order, -1) || !next_object(client, PATIENCE_MS, &root))
+	if (!send_order(client, order, -1) || next_object(client, PATIENCE_MS, &root) != LINE)
 		return false;
 	client->result = gabi_load_find(root, "result");
 	return client->result.at && *client->result.at == GABI_TYPE_OBJECT;

@@ -23,7 +23,7 @@ void client_close(struct client *client);
 
 /*
  * Gives an order: a JSON object of vmm/command.def, without the line's end, and an open file with it (-1: none). Waits for the
- * result, or complains. progress is called for what is told meanwhile; it may be NULL.
+ * result, or complains; of a monitor that stands still too. progress is called for what is told meanwhile; it may be NULL.
  */
 enum status client_order(struct client *client, const char *order, int file, void (*progress)(void *ctx, struct gabi_value told),
 			 void *ctx);
