@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A guest that works on while it is saved, restored and moved, and must not notice: its memory, its clocks, its ABI, its devices and
- * its interrupts. It speaks after so many turns, and ends when a 'q' comes in. The command line: "cpus=2 pages=1024 every=4096", and
- * "hyperv=1" where Hyper-V's interface is there.
+ * its interrupts. It speaks after so many turns, and ends when a 'q' comes in. The command line: "cpus=2 pages=1024 every=4096",
+ * "hyperv=1" where Hyper-V's interface is there, and "deadline=1" for a local APIC's timer that is due when the TSC has come so far, of
+ * a guest that seems to be old.
  */
 #include "unchanged.h"
 
@@ -14,16 +15,17 @@ enum {
 	VECTOR_LINE = 0x40, VECTOR_TICK = 0x41, VECTOR_DIRECT = 0x42,
 	APIC_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0, PERIODIC = 1 << 17, TICK = 1000000,
 	PAGE = 4096, PAGES_MAX = 1 << 18, WORDS = PAGE / 8, FAST = 1 << 16,
-	STRIDE = 13,
+	STRIDE = 13, MSR_TSC = 0x10, MSR_DEADLINE = 0x6e0, BY_DEADLINE = 1 << 18,
 };
 
 #define POOL_GPA   0x1000000ull /* the pages that are worked on */
 #define ECHO_VALUE 0x5a17c0deu
+#define OLD        (1ull << 42) /* cycles: what is late by that does not come at all, to all that look for it */
 
 static uint16_t written[PAGES_MAX]; /* how often, of each page */
 static volatile uint32_t ticks, directs, line_interrupts, others, stops, stopped;
 static uint32_t cpus, pages, every;
-static bool hyperv;
+static bool hyperv, deadline;
 static uint8_t hypercall_page[PAGE] __attribute__((aligned(4096)));
 static volatile uint8_t tsc_page[PAGE] __attribute__((aligned(4096)));
 
@@ -34,10 +36,22 @@ static void must(const char *name, uint64_t seen, uint64_t wanted)
 		finish();
 }
 
+static void set_deadline(void)
+{
+	wrmsr(MSR_DEADLINE, unchanged_now() + TICK * 10);
+}
+
+static void tick(void)
+{
+	ticks++;
+	if (deadline)
+		set_deadline();
+}
+
 void guest_interrupt(struct guest_frame *frame)
 {
 	if (frame->vector == VECTOR_TICK)
-		ticks++;
+		tick();
 	else if (frame->vector == VECTOR_LINE)
 		line_interrupts++;
 	else if (frame->vector == VECTOR_DIRECT)
@@ -120,7 +134,44 @@ static void look_at_abi(void)
 		finish();
 }
 
+/* ---- registers that KVM lists as no state ---- */
+
+/* MTRRs that are not switched on, and banks of machine checks, as firmware and kernels leave them. */
+static const struct {
+	uint32_t msr;
+	uint64_t value;
+} kept[] = {
+	{ 0x200, 0x80000000 }, { 0x201, 0x80000800 }, { 0x250, 0x0606060606060606 }, { 0x26f, 0x0505050505050505 }, { 0x2ff, 6 }, { 0x400, ~0ull },
+	{ 0x404, ~0ull },
+};
+
+static void set_kept(void)
+{
+	for (uint32_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		wrmsr(kept[i].msr, kept[i].value);
+}
+
+static void look_at_kept(void)
+{
+	for (uint32_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		must("MTRRs and machine checks: are as they were set", rdmsr(kept[i].msr), kept[i].value);
+}
+
 /* ---- devices and interrupts ---- */
+
+static void set_up_timer(volatile uint32_t *apic)
+{
+	if (deadline) {
+		wrmsr(MSR_TSC, OLD);
+		apic[APIC_TIMER / 4] = BY_DEADLINE | VECTOR_TICK;
+		__asm__ volatile("mfence" ::: "memory");
+		set_deadline();
+		return;
+	}
+	apic[APIC_TIMER_DIVIDE / 4] = 11; /* by 1 */
+	apic[APIC_TIMER / 4] = PERIODIC | VECTOR_TICK;
+	apic[APIC_TIMER_COUNT / 4] = TICK * 10;
+}
 
 static void set_up(void)
 {
@@ -128,9 +179,8 @@ static void set_up(void)
 
 	set_up_interrupts();
 	apic[APIC_SPURIOUS / 4] = 0x1ff;
-	apic[APIC_TIMER_DIVIDE / 4] = 11; /* by 1 */
-	apic[APIC_TIMER / 4] = PERIODIC | VECTOR_TICK;
-	apic[APIC_TIMER_COUNT / 4] = TICK * 10;
+	set_up_timer(apic);
+	set_kept();
 	ioapic[0] = 0x10 + 2 * LINE + 1;
 	ioapic[4] = 0;
 	ioapic[0] = 0x10 + 2 * LINE;
@@ -173,6 +223,7 @@ static void look_at_all(void)
 	for (uint32_t page = 0; page < pages; page++)
 		look_at_page(page);
 	check("memory: every page is as it was written", 1, 1);
+	look_at_kept();
 	check("test device: holds its value", in32(ECHO), ECHO_VALUE);
 	check("local APIC: its timer goes on", wait_for_least(&ticks, ticks + 3), 1);
 	out8(LINES + LINE, 1);
@@ -224,8 +275,10 @@ static void work_on(void)
 
 	for (uint64_t turns = 1; !is_told_to_end(); turns++) {
 		turn(&seed, &clock);
-		if (turns % 64 == 0)
+		if (turns % 64 == 0) {
 			look_at_abi();
+			look_at_kept();
+		}
 		if (turns % every)
 			continue;
 		say("turn ");
@@ -243,6 +296,7 @@ void guest_first(uint32_t magic, const uint32_t *info)
 	pages = (uint32_t)number_of(line, "pages");
 	every = (uint32_t)number_of(line, "every");
 	hyperv = number_of(line, "hyperv");
+	deadline = number_of(line, "deadline");
 	set_up();
 	if (hyperv)
 		set_up_hyperv();

@@ -5,7 +5,7 @@
 
 enum { PM_TIMER = 0x608 };
 
-static uint64_t rdtsc(void)
+uint64_t unchanged_now(void)
 {
 	uint32_t low, high;
 
@@ -48,7 +48,7 @@ bool unchanged_abi(struct unchanged_abi *abi)
 
 bool unchanged_tsc(uint64_t *before)
 {
-	uint64_t now = rdtsc(), last = *before;
+	uint64_t now = unchanged_now(), last = *before;
 
 	*before = now;
 	return unchanged_is("TSC: never goes back", now >= last, 1);
@@ -65,7 +65,7 @@ bool unchanged_pm_timer(uint32_t *before)
 
 static uint64_t page_time(const volatile uint64_t *page)
 {
-	uint64_t ticks = rdtsc(), high;
+	uint64_t ticks = unchanged_now(), high;
 
 	__asm__("mulq %2" : "+a"(ticks), "=d"(high) : "r"(page[1]) : "cc");
 	return high + page[2];

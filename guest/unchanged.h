@@ -16,6 +16,7 @@ struct unchanged_abi {
 bool unchanged_abi(struct unchanged_abi *abi);
 
 /* Clocks go on: *before is what was seen last, 0 at first. */
+uint64_t unchanged_now(void); /* the TSC */
 bool unchanged_tsc(uint64_t *before);
 bool unchanged_pm_timer(uint32_t *before);
 

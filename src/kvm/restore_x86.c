@@ -269,6 +269,64 @@ static int load_msrs(struct moving *m, unsigned vp)
 	return err ? err : load_run(m, &run, vp);
 }
 
+/* ---- MSRs that are not listed ---- */
+
+static bool is_of_unlisted(uint64_t msr)
+{
+	size_t rows;
+	const struct state_unlisted *row = state_unlisted(&rows);
+
+	for (size_t i = 0; i < rows; i++)
+		if (msr - row[i].first < row[i].count)
+			return true;
+	return false;
+}
+
+/* The part's registers, as words; its numbers rise, so that there are no more of them than the rows have. */
+static int take_unlisted(struct moving *m, unsigned vp, struct gabi_word words[STATE_UNLISTED_MAX], struct msr_run *run)
+{
+	const struct gabi_state_part *part = part_of(m, GABI_STATE_MSRS_UNLISTED, vp);
+	const struct gabi_state_pair *pair = part ? part->data : NULL;
+	size_t count = part ? part->len / sizeof(*pair) : 0;
+
+	run->call.head = (struct kvm_msrs){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at = run->call.head.nmsrs++;
+
+		words[at] = (struct gabi_word){ .key = { .space = GABI_SPACE_MSR_STATE, .index = pair[i].number }, .value = pair[i].value, .bits = 64,
+						.vp = (uint16_t)vp };
+		if (!is_of_unlisted(pair[i].number))
+			return state_word_refused(m, &words[at], "is none of those that KVM has and does not list", 0);
+		run->word[at] = &words[at];
+		run->call.entries[at] = (struct kvm_msr_entry){ .index = (uint32_t)pair[i].number, .data = pair[i].value };
+	}
+	return 0;
+}
+
+/* Has this kernel, for such a guest, all that the state holds? */
+static int check_unlisted(struct moving *m, unsigned vp)
+{
+	struct gabi_word words[STATE_UNLISTED_MAX];
+	struct msr_run run;
+	int err = take_unlisted(m, vp, words, &run), got;
+
+	if (err || !run.call.head.nmsrs)
+		return err;
+	got = state_call(m, m->vm->vcpu[vp], KVM_GET_MSRS, &run.call);
+	if (got < 0)
+		return state_refused(m, "read MSRs", vp);
+	return (uint32_t)got < run.call.head.nmsrs ? state_word_refused(m, &words[got], "is not there for such a guest", 0) : 0;
+}
+
+static int load_unlisted(struct moving *m, unsigned vp)
+{
+	struct gabi_word words[STATE_UNLISTED_MAX];
+	struct msr_run run;
+	int err = take_unlisted(m, vp, words, &run);
+
+	return err || !run.call.head.nmsrs ? err : load_run(m, &run, vp);
+}
+
 /* ---- clocks ---- */
 
 #ifndef KVM_CLOCK_HOST_TSC
@@ -441,6 +499,8 @@ int restore_check(struct moving *moving)
 		err = take_nested(moving, vp, blob, &len);
 		if (!err)
 			err = check_xsave(moving, vp);
+		if (!err)
+			err = check_unlisted(moving, vp);
 	}
 	return err;
 }
@@ -466,6 +526,8 @@ int restore_vp(struct moving *moving, unsigned vp)
 		err = load_plain(moving, &lapic, vcpu, vp);
 	if (!err)
 		err = load_msrs(moving, vp);
+	if (!err)
+		err = load_unlisted(moving, vp);
 	if (!err)
 		err = load_plain(moving, &xcrs, vcpu, vp);
 	if (!err)

@@ -97,6 +97,72 @@ static int save_msrs(struct moving *m, unsigned vp)
 	return err;
 }
 
+/* ---- MSRs that are not listed ---- */
+
+#define SCONTROL 0x40000080u /* listed where KVM has Hyper-V */
+#define HSAVE_PA 0xc0010117u /* and where the processor has SVM */
+
+static const struct state_unlisted unlisted[] = {
+	{ 0x200, 16, 0, 0 },                   /* MTRRphysBase and MTRRphysMask: arch/x86/kvm/mtrr.c, KVM_NR_VAR_MTRR is 8 */
+	{ 0x250, 1, 0, 0 },                    /* MTRRfix64K_00000 */
+	{ 0x258, 2, 0, 0 },                    /* MTRRfix16K */
+	{ 0x268, 8, 0, 0 },                    /* MTRRfix4K */
+	{ 0x2ff, 1, 0, 0 },                    /* MTRRdefType */
+	{ 0x400, 128, 0, 0 },                  /* IA32_MCi_CTL, STATUS, ADDR and MISC: set_msr_mce, KVM_MAX_MCE_BANKS is 32 */
+	{ 0x40000082, 2, SCONTROL, 0 },        /* HV_X64_MSR_SIEFP and SIMP, of KVM's own Hyper-V: arch/x86/kvm/hyperv.c, synic_set_msr */
+	{ 0x40000090, 16, SCONTROL, 0x10000 }, /* HV_X64_MSR_SINT0 to SINT15: masked */
+	{ 0x400000b1, 7, SCONTROL, 0 },        /* HV_X64_MSR_STIMER0_COUNT to STIMER3_COUNT; the configuration of the first is listed */
+	{ 0xc0010140, 2, HSAVE_PA, 0 },        /* MSR_AMD64_OSVW_ID_LENGTH and STATUS: which errata the guest was told of */
+};
+
+const struct state_unlisted *state_unlisted(size_t *ret_rows)
+{
+	*ret_rows = GABI_COUNT_OF(unlisted);
+	return unlisted;
+}
+
+static void ask_unlisted(const struct moving *m, struct msr_call *call, size_t row)
+{
+	uint32_t count = 0;
+
+	for (; row < GABI_COUNT_OF(unlisted); row++)
+		for (uint32_t i = 0; i < unlisted[row].count && (!unlisted[row].beside || state_list_has(m->list, unlisted[row].beside)); i++)
+			call->entries[count++] = (struct kvm_msr_entry){ .index = unlisted[row].first + i };
+	call->head = (struct kvm_msrs){ .nmsrs = count };
+}
+
+static size_t row_of_unlisted(uint32_t msr)
+{
+	size_t row = 0;
+
+	while (row < GABI_COUNT_OF(unlisted) && msr - unlisted[row].first >= unlisted[row].count)
+		row++;
+	return row;
+}
+
+/* KVM reads up to the first that this guest does not have; then it has none of that row. */
+static int save_unlisted(struct moving *m, unsigned vp)
+{
+	struct gabi_state_pair pairs[STATE_UNLISTED_MAX];
+	struct msr_call call;
+	size_t count = 0;
+	uint32_t got;
+
+	ask_unlisted(m, &call, 0);
+	while (call.head.nmsrs) {
+		int ret = state_call(m, m->vm->vcpu[vp], KVM_GET_MSRS, &call);
+
+		if (ret < 0)
+			return state_refused(m, "read MSRs", vp);
+		got = (uint32_t)ret;
+		for (uint32_t i = 0; i < got; i++)
+			if (call.entries[i].data != unlisted[row_of_unlisted(call.entries[i].index)].reset)
+				pairs[count++] = (struct gabi_state_pair){ call.entries[i].index, call.entries[i].data };
+		ask_unlisted(m, &call, got < call.head.nmsrs ? row_of_unlisted(call.entries[got].index) + 1 : GABI_COUNT_OF(unlisted));
+	}
+	return count ? gabi_state_add(m->into, GABI_STATE_MSRS_UNLISTED, vp, pairs, count * sizeof(pairs[0]), m->diag) : 0;
+}
+
 /* ---- structs ---- */
 
 struct plain {
@@ -223,6 +289,8 @@ int save_vp(struct moving *moving, unsigned vp)
 		err = save_tsc(moving, vp);
 	if (!err)
 		err = save_msrs(moving, vp);
+	if (!err)
+		err = save_unlisted(moving, vp);
 	if (!err)
 		err = save_nested(moving, vp);
 	return err ? err : save_plain(moving, &vp_events, moving->vm->vcpu[vp], vp);

@@ -6,6 +6,7 @@
 #include <gabi/state.h>
 
 #include <linux/kvm.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -152,6 +153,24 @@ static void restore__of_what_was_saved__is_the_same_again(void **unused)
 }
 
 /* A copy with one more register, of a number that no kernel lists. */
+/* All but one part, and not sealed. */
+static struct gabi_state *copy_without(const struct gabi_state *state, unsigned kind, unsigned vp)
+{
+	struct gabi_state *copy = gabi_state_new(gabi_state_arch(state), gabi_state_vps(state), NULL);
+	size_t count;
+	const struct gabi_word *word = gabi_state_words(state, &count);
+	const struct gabi_state_part *part;
+
+	assert_non_null(copy);
+	for (size_t i = 0; i < count; i++)
+		REQUIRE(gabi_state_add_word(copy, &word[i], &diag));
+	part = gabi_state_parts(state, &count);
+	for (size_t i = 0; i < count; i++)
+		if (part[i].kind != kind || part[i].vp != vp)
+			REQUIRE(gabi_state_add(copy, part[i].kind, part[i].vp, part[i].data, part[i].len, &diag));
+	return copy;
+}
+
 static struct gabi_state *with_unlisted(const struct gabi_state *state)
 {
 	static const struct gabi_word more = {
@@ -161,18 +180,9 @@ static struct gabi_state *with_unlisted(const struct gabi_state *state)
 		.key = { .space = GABI_SPACE_ARM64_STATE, .index = 0x603000000013ffff }, .value = 1, .bits = 64,
 #endif
 	};
-	struct gabi_state *copy = gabi_state_new(gabi_state_arch(state), gabi_state_vps(state), NULL);
-	size_t count;
-	const struct gabi_word *word = gabi_state_words(state, &count);
-	const struct gabi_state_part *part;
+	struct gabi_state *copy = copy_without(state, GABI_STATE_KIND_END, 0);
 
-	assert_non_null(copy);
-	for (size_t i = 0; i < count; i++)
-		REQUIRE(gabi_state_add_word(copy, &word[i], &diag));
 	REQUIRE(gabi_state_add_word(copy, &more, &diag));
-	part = gabi_state_parts(state, &count);
-	for (size_t i = 0; i < count; i++)
-		REQUIRE(gabi_state_add(copy, part[i].kind, part[i].vp, part[i].data, part[i].len, &diag));
 	REQUIRE(gabi_state_seal(copy, &diag));
 	return copy;
 }
@@ -214,6 +224,107 @@ static void restore__into_a_vm_of_another_size__is_refused(void **unused)
 	gabi_kvm_vm_free(to);
 	gabi_kvm_vm_free(from);
 }
+
+/* ---- registers that KVM lists as no state ---- */
+
+#ifdef __x86_64__
+struct one_msr {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry;
+};
+
+static bool put_msr(int vcpu, uint32_t msr, uint64_t value)
+{
+	struct one_msr call = { { .nmsrs = 1 }, { .index = msr, .data = value } };
+
+	return ioctl(vcpu, KVM_SET_MSRS, &call) == 1;
+}
+
+static uint64_t msr_of(int vcpu, uint32_t msr)
+{
+	struct one_msr call = { { .nmsrs = 1 }, { .index = msr } };
+
+	assert_int_equal(ioctl(vcpu, KVM_GET_MSRS, &call), 1);
+	return call.entry.data;
+}
+
+/* What a guest's firmware or kernel writes there. */
+static const struct {
+	uint32_t msr;
+	uint64_t value;
+} unlisted[] = {
+	{ 0x200, 0x80000000 }, { 0x201, 0xff80000800 }, { 0x20f, 0xff80000800 }, { 0x250, 0x0606060606060606 }, { 0x259, 0 }, { 0x26f, 0x0505050505050505 },
+	{ 0x2ff, 0xc06 }, { 0x400, ~0ull }, { 0x404, ~0ull }, { 0x405, 0x9000000000000000 }, { 0x47c, ~0ull },
+};
+
+/* Those of Hyper-V are there where KVM has it, and the machine's KVM lets a VMM have it. */
+static const struct {
+	uint32_t msr;
+	uint64_t value;
+} hyperv[] = {
+	{ 0x40000080, 1 }, { 0x40000082, 0x5001 }, { 0x40000083, 0x6001 }, { 0x40000092, 0x30 }, { 0x400000b0, 0x20003 },
+	{ 0x400000b1, 0x123456789abc }, { 0x400000b6, 0x20009 }, { 0x400000b7, 100000 },
+};
+
+static void give_synic(const struct gabi_kvm_vm *vm, bool *has)
+{
+	struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_SYNIC2 };
+
+	*has = !ioctl(vm->vcpu[0], KVM_ENABLE_CAP, &cap);
+}
+
+static void restore__of_registers_that_no_kernel_lists__they_are_as_they_were(void **unused)
+{
+	struct gabi_kvm_vm *from = require_vm(1), *to = require_vm(1);
+	struct gabi_state *saved;
+	bool has_hyperv, also;
+
+	(void)unused;
+	give_synic(from, &has_hyperv);
+	give_synic(to, &also);
+	for (size_t i = 0; i < sizeof(unlisted) / sizeof(unlisted[0]); i++)
+		assert_true(put_msr(from->vcpu[0], unlisted[i].msr, unlisted[i].value));
+	for (size_t i = 0; has_hyperv && i < sizeof(hyperv) / sizeof(hyperv[0]); i++)
+		assert_true(put_msr(from->vcpu[0], hyperv[i].msr, hyperv[i].value));
+	saved = carried(require_state(from));
+	restore_into(to, saved);
+	for (size_t i = 0; i < sizeof(unlisted) / sizeof(unlisted[0]); i++)
+		assert_int_equal(msr_of(to->vcpu[0], unlisted[i].msr), unlisted[i].value);
+	for (size_t i = 0; has_hyperv && i < sizeof(hyperv) / sizeof(hyperv[0]); i++)
+		assert_int_equal(msr_of(to->vcpu[0], hyperv[i].msr), hyperv[i].value);
+	if (!has_hyperv)
+		print_message("this KVM has no SynIC: its registers were not tried\n");
+	gabi_state_free(saved);
+	gabi_kvm_vm_free(to);
+	gabi_kvm_vm_free(from);
+}
+
+/* Nothing but those may come that way: each other register is judged before. */
+static void restore__of_another_register_among_those__touches_nothing(void **unused)
+{
+	static const struct gabi_state_pair pairs[] = { { 0x200, 0x80000000 }, { 0xc0000082, 0x1234 } };
+	struct gabi_kvm_vm *from = require_vm(1), *to = require_vm(1);
+	struct gabi_state *saved, *more;
+	struct gabi_plan *plan = here_plan(here_contract);
+	struct gabi_diag said = { 0 };
+
+	(void)unused;
+	put_number(to->vcpu[0], 0x2222);
+	saved = require_state(from);
+	more = copy_without(saved, GABI_STATE_MSRS_UNLISTED, 0);
+	REQUIRE(gabi_state_add(more, GABI_STATE_MSRS_UNLISTED, 0, pairs, sizeof(pairs), &diag));
+	REQUIRE(gabi_state_seal(more, &diag));
+	assert_int_equal(gabi_kvm_restore(more, plan, to, NULL, NULL, &said), GABI_ERR_KVM);
+	assert_non_null(strstr(said.text, "0xc0000082"));
+	assert_int_equal(number_of(to->vcpu[0]), 0x2222);
+	assert_int_equal(msr_of(to->vcpu[0], 0x200), 0);
+	gabi_plan_free(plan);
+	gabi_state_free(more);
+	gabi_state_free(saved);
+	gabi_kvm_vm_free(to);
+	gabi_kvm_vm_free(from);
+}
+#endif
 
 /* ---- calls ---- */
 
@@ -329,6 +440,8 @@ int main(void)
 		cmocka_unit_test(restore__of_a_register_that_is_not_listed__touches_nothing),
 		cmocka_unit_test(restore__into_a_vm_of_another_size__is_refused),
 #ifdef __x86_64__
+		cmocka_unit_test(restore__of_registers_that_no_kernel_lists__they_are_as_they_were),
+		cmocka_unit_test(restore__of_another_register_among_those__touches_nothing),
 		cmocka_unit_test(save__of_one_more_virtual_processor__takes_the_fewest_calls),
 		cmocka_unit_test(restore__of_one_more_virtual_processor__takes_the_fewest_calls),
 		cmocka_unit_test(restore__where_only_one_side_has_chips__touches_nothing),

@@ -48,7 +48,7 @@ static void make(struct traveller *traveller, bool hyperv, unsigned cpus, enum k
 
 	*traveller = (struct traveller){ .hyperv = hyperv };
 	assert_int_equal(pipe2(in, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
-	snprintf(append, sizeof(append), "cpus=%u pages=512 every=64 hyperv=%d", cpus, hyperv);
+	snprintf(append, sizeof(append), "cpus=%u pages=512 every=64 hyperv=%d deadline=%d", cpus, hyperv, cpus == 1 && !hyperv);
 	assert_int_equal(vmm_terms_settle(&traveller->terms, NULL, &wishes, &traveller->diag), 0);
 	traveller->options = (struct vmm_options){
 		.terms = &traveller->terms, .append = append, .memory = 32 << 20, .cpus = cpus, .hyperv = hyperv, .forced = true,
