@@ -177,7 +177,7 @@ struct gabi_kvm_exit {
 	uint64_t address; /* the port, the guest-physical address, the MSR, or the hypercall's code */
 	void *data;
 	uint8_t *fault;   /* MSR: set it to 1 for #GP; it is 1 where KVM has refused the access, which gabi_kvm_vp_set_msr might carry out */
-	char text[112];   /* STUCK */
+	char text[160];   /* STUCK */
 };
 
 /* Runs a virtual processor in a VTL until it needs something. GABI_ERR_KVM: KVM refused. */

@@ -74,6 +74,9 @@ static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp,
 void machine_enter(struct gabi_kvm_machine *machine, unsigned vp);
 void machine_leave(struct gabi_kvm_machine *machine, unsigned vp);
 
+/* It can go no further: why, with that number, and where. */
+void machine_stuck(const struct kvm_run *run, struct gabi_kvm_exit *exit, const char *why, uint64_t number);
+
 /* Lets KVM finish what the last exit left open. 0 or -1. */
 int machine_settle(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 

@@ -613,7 +613,7 @@ int gabi_kvm_vp_again(struct gabi_kvm_machine *machine, unsigned vp, unsigned vt
 
 /* ---- running ---- */
 
-static void stuck(const struct kvm_run *run, struct gabi_kvm_exit *exit, const char *why, uint64_t number)
+void machine_stuck(const struct kvm_run *run, struct gabi_kvm_exit *exit, const char *why, uint64_t number)
 {
 	struct gabi_out out = gabi_out_to(exit->text, sizeof(exit->text));
 
@@ -702,14 +702,14 @@ static void take_exit(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 		exit->kind = GABI_KVM_EXIT_RESET;
 		break;
 	case KVM_EXIT_FAIL_ENTRY:
-		stuck(run, exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
+		machine_stuck(run, exit, "the processor refused to enter the guest, reason", run->fail_entry.hardware_entry_failure_reason);
 		break;
 	case KVM_EXIT_INTERNAL_ERROR:
 		if (!shim_started(machine, vp, vtl)) /* else it is entered again */
-			stuck(run, exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
+			machine_stuck(run, exit, "KVM could not emulate an instruction, suberror", run->internal.suberror);
 		break;
 	default:
-		stuck(run, exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
+		machine_stuck(run, exit, "KVM stopped for a reason that it should not have, exit reason", run->exit_reason);
 	}
 }
 

@@ -202,12 +202,68 @@ int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *machine, unsigned vp, u
 
 /* ---- what left the nested guest ---- */
 
+/* Without flags: an INIT or NMI that comes before they are set is not lost. */
+static int get_events(int vcpu, struct kvm_vcpu_events *events)
+{
+	if (kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, events))
+		return -1;
+	events->flags = 0;
+	return 0;
+}
+
+/* Both vendors tell an event alike: SDM volume 3, IDT-Vectoring Information; AMD64 APM volume 2, EXITINTINFO. The error code is the upper half. */
+enum { EVENT_INTERRUPT = 0 << 8, EVENT_NMI = 2 << 8, EVENT_EXCEPTION = 3 << 8, EVENT_TYPE = 7 << 8, EVENT_HAS_ERROR = 1 << 11 };
+#define EVENT_VALID ((uint64_t)1 << 31)
+
+static void put_exception(struct kvm_vcpu_events *events, uint64_t event)
+{
+	events->exception.injected = 1;
+	events->exception.nr = (uint8_t)event;
+	events->exception.has_error_code = event & EVENT_HAS_ERROR ? 1 : 0;
+	events->exception.error_code = (uint32_t)(event >> 32);
+}
+
+/* INT n, INT3 and INTO: RIP is still there, and they are executed again. AMD's processors tell the latter as exceptions. */
+static bool is_of_instruction(uint64_t event)
+{
+	enum { BREAKPOINT = 3, OVERFLOW = 4 };
+	unsigned type = event & EVENT_TYPE;
+
+	return type == EVENT_EXCEPTION ? (uint8_t)event == BREAKPOINT || (uint8_t)event == OVERFLOW : type != EVENT_INTERRUPT && type != EVENT_NMI;
+}
+
+/* An event is on its way into the guest. KVM is to keep it, and not the nested state: that is lost if the level is left before it runs. */
+static int deliver(int vcpu, uint64_t event)
+{
+	struct kvm_vcpu_events events;
+
+	if (!(event & EVENT_VALID) || is_of_instruction(event))
+		return 0;
+	if (get_events(vcpu, &events))
+		return -1;
+	switch (event & EVENT_TYPE) {
+	case EVENT_EXCEPTION:
+		put_exception(&events, event);
+		break;
+	case EVENT_NMI:
+		events.nmi.injected = 1;
+		break;
+	default:
+		events.interrupt.injected = 1;
+		events.interrupt.nr = (uint8_t)event;
+		events.interrupt.soft = 0;
+	}
+	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
+}
+
 static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct shim_left *ret_left)
 {
 	const struct shim *shim = shim_of(machine, vtl);
 
-	ret_left->why = SHIM_STAYED;
-	return shim && shim->vp[vp].inside ? shim->vendor->put_back(machine, vp, vtl, ret_left) : 0;
+	*ret_left = (struct shim_left){ .why = SHIM_STAYED };
+	if (!shim || !shim->vp[vp].inside)
+		return 0;
+	return shim->vendor->put_back(machine, vp, vtl, ret_left) ? -1 : deliver(vcpu_of(machine, vp, vtl), ret_left->event);
 }
 
 /* ---- instructions ---- */
@@ -238,26 +294,9 @@ static unsigned cpuid_length(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	return WITHOUT;
 }
 
-/* Without flags: an INIT or NMI that comes before they are set is not lost. */
-static int get_events(int vcpu, struct kvm_vcpu_events *events)
-{
-	if (kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, events))
-		return -1;
-	events->flags = 0;
-	return 0;
-}
-
 static int fault(int vcpu, uint8_t vector)
 {
-	struct kvm_vcpu_events events;
-
-	if (get_events(vcpu, &events))
-		return -1;
-	events.exception.injected = 1;
-	events.exception.nr = vector;
-	events.exception.has_error_code = vector == REFUSED;
-	events.exception.error_code = 0;
-	return kvm_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
+	return deliver(vcpu, EVENT_VALID | EVENT_EXCEPTION | vector | (vector == REFUSED ? EVENT_HAS_ERROR : 0));
 }
 
 /* A debugger inside the guest that steps over the instruction. */
@@ -401,6 +440,14 @@ static enum shim_result tell(struct gabi_kvm_exit *exit, enum gabi_kvm_exit_kind
 	return SHIM_EXIT;
 }
 
+static const char no_tasks[] = "the guest switched tasks, which cannot be done under the shim on Intel's processors: run it without --vsm-execute=shim; TSS";
+
+static enum shim_result tell_stuck(const struct kvm_run *run, struct gabi_kvm_exit *exit, const char *why, uint64_t number)
+{
+	machine_stuck(run, exit, why, number);
+	return SHIM_EXIT;
+}
+
 static int serve(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct shim_left *left)
 {
 	switch (left->why) {
@@ -416,6 +463,7 @@ static int serve(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, co
 
 enum shim_result shim_served(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct gabi_kvm_exit *exit)
 {
+	const struct kvm_run *run = run_of(machine, vp, vtl);
 	struct shim_left left;
 
 	if (put_back(machine, vp, vtl, &left))
@@ -425,6 +473,8 @@ enum shim_result shim_served(struct gabi_kvm_machine *machine, unsigned vp, unsi
 	case SHIM_FETCH: return tell(exit, GABI_KVM_EXIT_PROTECTED, left.gpa);
 	case SHIM_BEYOND:
 	case SHIM_CRASHED: return tell(exit, GABI_KVM_EXIT_CRASHED, left.gpa);
+	case SHIM_TASK: return tell_stuck(run, exit, no_tasks, left.number);
+	case SHIM_UNKNOWN: return tell_stuck(run, exit, "KVM left the nested guest for a reason that it should not have, exit reason", left.number);
 	case SHIM_RDMSR:
 	case SHIM_WRMSR: return serve_msr(machine, vp, vtl, &left);
 	case SHIM_INIT: return take_init(machine, vp, vtl) ? SHIM_FAILED : tell(exit, GABI_KVM_EXIT_KICKED, 0);

@@ -6,6 +6,7 @@
  */
 #include "shim_vendor.h"
 
+#include <asm/svm.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ struct vmcb {
 	uint8_t none0[0x58 - 0x18];
 	uint32_t asid;
 	uint8_t none1[0x68 - 0x5c];
-	uint64_t shadow, exit, info1, info2, event;
+	uint64_t shadow, exit, info1, info2, event; /* event: that was on its way in */
 	uint64_t nested;
 	uint8_t none2[0xb0 - 0x98];
 	uint64_t nested_cr3;
@@ -52,8 +53,7 @@ _Static_assert(offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, rsp
 	       "as the APM has it");
 _Static_assert(sizeof(struct vmcb) == KVM_STATE_NESTED_SVM_VMCB_SIZE, "a page");
 
-/* Exits, and the bits of `intercept` that ask for them. */
-enum { EXIT_INIT = 0x63, EXIT_CPUID = 0x72, EXIT_INVLPGA = 0x7a, EXIT_VMRUN = 0x80, EXIT_SKINIT = 0x86, EXIT_NPF = 0x400 };
+/* What of `intercept` asks for exits. */
 enum { WORD3 = 3, INIT = 1 << 3, CPUID_INVLPGA = 1 << 18 | 1 << 26, WORD4 = 4, SVM_INSTRUCTIONS = 0x7f };
 
 static struct vmcb *vmcb_of(const struct shim *shim, unsigned vp)
@@ -157,16 +157,16 @@ static int put_registers_back(const struct gabi_kvm_machine *machine, unsigned v
 	return kvm_ioctl(vcpu, KVM_SET_DEBUGREGS, &debug);
 }
 
-static struct shim_left left_for(const struct vmcb *vmcb)
+static enum shim_why why_left(const struct vmcb *vmcb)
 {
 	enum { FETCH = 1 << 4 };
 
 	switch (vmcb->exit) {
-	case EXIT_NPF: return (struct shim_left){ .why = vmcb->info1 & FETCH ? SHIM_FETCH : SHIM_BEYOND, .gpa = vmcb->info2 };
-	case EXIT_INIT: return (struct shim_left){ .why = SHIM_INIT };
-	case EXIT_CPUID: return (struct shim_left){ .why = SHIM_CPUID };
-	case EXIT_INVLPGA: return (struct shim_left){ .why = SHIM_UNDEFINED };
-	default: return (struct shim_left){ .why = vmcb->exit >= EXIT_VMRUN && vmcb->exit <= EXIT_SKINIT ? SHIM_UNDEFINED : SHIM_UNKNOWN };
+	case SVM_EXIT_NPF: return vmcb->info1 & FETCH ? SHIM_FETCH : SHIM_BEYOND;
+	case SVM_EXIT_INIT: return SHIM_INIT;
+	case SVM_EXIT_CPUID: return SHIM_CPUID;
+	case SVM_EXIT_INVLPGA: return SHIM_UNDEFINED;
+	default: return vmcb->exit >= SVM_EXIT_VMRUN && vmcb->exit <= SVM_EXIT_SKINIT ? SHIM_UNDEFINED : SHIM_UNKNOWN;
 	}
 }
 
@@ -174,10 +174,9 @@ static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 {
 	struct vmcb left = *vmcb_of(shim_of(machine, vtl), vp);
 
-	*ret_left = (struct shim_left){ .why = SHIM_STAYED };
 	if (left.exit == HERE)
 		return 0;
-	*ret_left = left_for(&left);
+	*ret_left = (struct shim_left){ .why = why_left(&left), .number = (uint32_t)left.exit, .gpa = left.info2, .event = left.event };
 	if (shim_finish_out(machine, vp, vtl) || put_registers_back(machine, vp, vtl, &left))
 		return -1;
 	return nest(machine, vp, vtl, left.shadow & 1);

@@ -44,13 +44,16 @@ enum shim_why {
 	SHIM_UNDEFINED, /* one that the guest does not have */
 	SHIM_REFUSED,   /* one that is a general-protection fault */
 	SHIM_DONE,      /* nothing is left to do */
+	SHIM_TASK,      /* a switch of tasks */
 	SHIM_CRASHED,
 	SHIM_UNKNOWN,
 };
 struct shim_left {
 	enum shim_why why;
 	unsigned length; /* of the instruction; 0: not told */
+	uint32_t number; /* SHIM_TASK: the selector of the one to go on with; SHIM_UNKNOWN: the processor's for why */
 	uint64_t gpa;
+	uint64_t event;  /* that was on its way in: see deliver */
 };
 
 /* MSRs that leaving loses, as many as the processor has. */
@@ -81,7 +84,7 @@ struct shim_vendor {
 	/* From now on INIT is to be dropped. */
 	int (*drop_init)(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);
 
-	/* Behind a KVM_RUN: if that left the nested guest, it is one again. */
+	/* Behind a KVM_RUN: if that left the nested guest, it is one again, but for the event that was on its way in. */
 	int (*put_back)(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct shim_left *ret_left);
 
 	/* From what KVM has to what the guest sees; and back, KVM having before. */

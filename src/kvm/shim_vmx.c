@@ -13,6 +13,7 @@
 
 #include <gabi/vmcs.h>
 
+#include <asm/vmx.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -24,17 +25,9 @@ enum {
 	PROC_MSR_BITMAPS = 1 << 28, PROC2_EPT = 1 << 1, PROC2_RDTSCP = 1 << 3, PROC2_UNRESTRICTED = 1 << 7, PROC2_INVPCID = 1 << 12, PROC2_XSAVES = 1 << 20,
 	PROC2_USER_WAIT = 1 << 26, EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21,
 	ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_GUEST_64 = 1 << 9, ENTRY_LOAD_EFER = 1 << 15, ENTRY_LOAD_BNDCFGS = 1 << 16,
-	BLOCKED_BY_STI = 1 << 0, BLOCKED_BY_MOV_SS = 1 << 1, BLOCKED_BY_NMI = 1 << 3, EPT_WALK_4_WB = 3 << 3 | 6, FETCH = 1 << 2,
-	UNUSABLE = 1 << 16, NMI_UNBLOCKED = 1 << 12,
+	BLOCKED_BY_STI = 1 << 0, BLOCKED_BY_MOV_SS = 1 << 1, BLOCKED_BY_NMI = 1 << 3, EPT_WALK_4_WB = 3 << 3 | 6, FETCH = 1 << 2, UNUSABLE = 1 << 16,
 };
 #define PROC_SECONDARY ((uint32_t)1 << 31)
-#define EVENT_VALID    ((uint32_t)1 << 31)
-
-/* Exit reasons: SDM volume 3, appendix C. */
-enum {
-	EXIT_TRIPLE_FAULT = 2, EXIT_INIT = 3, EXIT_TASK_SWITCH = 9, EXIT_CPUID = 10, EXIT_GETSEC = 11, EXIT_INVD = 13, EXIT_VMCALL = 18, EXIT_VMXON = 27,
-	EXIT_CR = 28, EXIT_RDMSR = 31, EXIT_WRMSR = 32, EXIT_EPT_VIOLATION = 48, EXIT_INVEPT = 50, EXIT_INVVPID = 53, EXIT_XSETBV = 55,
-};
 
 struct nested {
 	union {
@@ -64,28 +57,43 @@ static void set(const struct shim *shim, struct nested *nested, unsigned field, 
 
 /* ---- a state to enter with ---- */
 
-/* A word of controls: what KVM insists on, and of what is wanted what it has. */
-static uint64_t controls(int vcpu, uint32_t msr, uint32_t wanted)
+/* Words of controls, and what of each is wanted where KVM has it. */
+static const struct {
+	enum gabi_vmcs_word word;
+	uint32_t wanted;
+} words[] = {
+	{ GABI_VMCS_WORD_PIN, 0 },
+	{ GABI_VMCS_WORD_PROC, PROC_MSR_BITMAPS | PROC_SECONDARY },
+	{ GABI_VMCS_WORD_PROC2, PROC2_EPT | PROC2_RDTSCP | PROC2_UNRESTRICTED | PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT },
+	{ GABI_VMCS_WORD_EXIT, EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER },
+	{ GABI_VMCS_WORD_ENTRY, ENTRY_LOAD_DEBUG | ENTRY_GUEST_64 | ENTRY_LOAD_EFER | ENTRY_LOAD_BNDCFGS },
+};
+
+/* What must be 1 is the lower half of the MSR, and what may be the upper: SDM volume 3, appendix A. */
+static int put_words(const struct shim *shim, int vcpu, bool long_mode, struct nested *nested)
 {
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} call = { { .nmsrs = 1 }, { .index = msr } };
+		struct kvm_msr_entry entry[GABI_COUNT_OF(words)];
+	} may = { .head.nmsrs = GABI_COUNT_OF(words) };
 
-	if (kvm_ioctl(vcpu, KVM_GET_MSRS, &call) != 1)
-		return 0;
-	return (wanted & call.entry.data >> 32) | (msr == 0x48b ? 0 : (uint32_t)call.entry.data);
+	for (size_t i = 0; i < GABI_COUNT_OF(words); i++) {
+		const struct gabi_vmcs_control *control = gabi_vmcs_control(words[i].word);
+
+		may.entry[i].index = control->true_msr ? control->true_msr : control->msr;
+	}
+	if (kvm_ioctl(vcpu, KVM_GET_MSRS, &may) != GABI_COUNT_OF(words))
+		return -1;
+	for (size_t i = 0; i < GABI_COUNT_OF(words); i++) {
+		uint32_t wanted = words[i].wanted & ~(words[i].word == GABI_VMCS_WORD_ENTRY && !long_mode ? ENTRY_GUEST_64 : 0);
+
+		set(shim, nested, gabi_vmcs_control(words[i].word)->id, (wanted & may.entry[i].data >> 32) | (uint32_t)may.entry[i].data);
+	}
+	return 0;
 }
 
-static void put_controls(const struct shim *shim, int vcpu, bool long_mode, struct nested *nested)
+static void put_controls(const struct shim *shim, struct nested *nested)
 {
-	set(shim, nested, GABI_VMCS_PIN_BASED_VM_EXEC_CONTROL, controls(vcpu, 0x48d, 0));
-	set(shim, nested, GABI_VMCS_CPU_BASED_VM_EXEC_CONTROL, controls(vcpu, 0x48e, PROC_MSR_BITMAPS | PROC_SECONDARY));
-	set(shim, nested, GABI_VMCS_SECONDARY_VM_EXEC_CONTROL,
-	    controls(vcpu, 0x48b, PROC2_EPT | PROC2_RDTSCP | PROC2_UNRESTRICTED | PROC2_INVPCID | PROC2_XSAVES | PROC2_USER_WAIT));
-	set(shim, nested, GABI_VMCS_VM_EXIT_CONTROLS, controls(vcpu, 0x48f, EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_SAVE_EFER | EXIT_LOAD_EFER));
-	set(shim, nested, GABI_VMCS_VM_ENTRY_CONTROLS,
-	    controls(vcpu, 0x490, ENTRY_LOAD_DEBUG | ENTRY_LOAD_EFER | ENTRY_LOAD_BNDCFGS | (long_mode ? ENTRY_GUEST_64 : 0)));
 	set(shim, nested, GABI_VMCS_CR0_GUEST_HOST_MASK, CR0_NE);
 	set(shim, nested, GABI_VMCS_CR4_GUEST_HOST_MASK, CR4_VMXE);
 	set(shim, nested, GABI_VMCS_MSR_BITMAP, shim_page_gpa(&shim->pages, SHIM_ZEROS));
@@ -233,7 +241,9 @@ static int enter(const struct gabi_kvm_machine *machine, unsigned vp, unsigned v
 	    kvm_ioctl(vcpu, KVM_GET_DEBUGREGS, &debug) || kvm_ioctl(vcpu, KVM_GET_VCPU_EVENTS, &events) || mask_nmis(vcpu, events))
 		return -1;
 	gabi_vmcs_init(shim->layout, 0, vmcs_of(&nested));
-	put_controls(shim, vcpu, sregs.efer & EFER_LMA, &nested);
+	if (put_words(shim, vcpu, sregs.efer & EFER_LMA, &nested))
+		return -1;
+	put_controls(shim, &nested);
 	put_outside(shim, &nested);
 	put_segments(shim, &sregs, &nested);
 	put_special(shim, &sregs, &nested);
@@ -287,36 +297,40 @@ static enum shim_why cr_write(struct shim_vp *vp, uint64_t qualification)
 	return SHIM_DONE;
 }
 
-static enum shim_why why_left(struct shim_vp *vp, uint64_t reason, uint64_t qualification)
+static enum shim_why why_left(struct shim_vp *vp, uint32_t reason, uint64_t qualification)
 {
+	enum { GETSEC = 11 /* <asm/vmx.h> has it not */ };
+
 	switch (reason) {
-	case EXIT_EPT_VIOLATION: return qualification & FETCH ? SHIM_FETCH : SHIM_BEYOND;
-	case EXIT_INIT: return SHIM_INIT;
-	case EXIT_CPUID: return SHIM_CPUID;
-	case EXIT_XSETBV: return SHIM_XSETBV;
-	case EXIT_INVD: return SHIM_SKIPPED;
-	case EXIT_RDMSR: return SHIM_RDMSR;
-	case EXIT_WRMSR: return SHIM_WRMSR;
-	case EXIT_CR: return cr_write(vp, qualification);
-	case EXIT_TRIPLE_FAULT: /* and what only 32-bit guests do, which this is not for */
-	case EXIT_TASK_SWITCH: return SHIM_CRASHED;
-	case EXIT_GETSEC:
-	case EXIT_INVEPT:
-	case EXIT_INVVPID: return SHIM_UNDEFINED;
-	default: return reason >= EXIT_VMCALL && reason <= EXIT_VMXON ? SHIM_UNDEFINED : SHIM_UNKNOWN;
+	case EXIT_REASON_EPT_VIOLATION: return qualification & FETCH ? SHIM_FETCH : SHIM_BEYOND;
+	case EXIT_REASON_INIT_SIGNAL: return SHIM_INIT;
+	case EXIT_REASON_CPUID: return SHIM_CPUID;
+	case EXIT_REASON_XSETBV: return SHIM_XSETBV;
+	case EXIT_REASON_INVD: return SHIM_SKIPPED;
+	case EXIT_REASON_MSR_READ: return SHIM_RDMSR;
+	case EXIT_REASON_MSR_WRITE: return SHIM_WRMSR;
+	case EXIT_REASON_CR_ACCESS: return cr_write(vp, qualification);
+	case EXIT_REASON_TASK_SWITCH: return SHIM_TASK;
+	case EXIT_REASON_TRIPLE_FAULT: return SHIM_CRASHED;
+	case GETSEC:
+	case EXIT_REASON_INVEPT:
+	case EXIT_REASON_INVVPID: return SHIM_UNDEFINED;
+	default: return reason >= EXIT_REASON_VMCALL && reason <= EXIT_REASON_VMON ? SHIM_UNDEFINED : SHIM_UNKNOWN;
 	}
 }
 
-/* An event that was on its way in is so again. */
-static void deliver_again(const struct shim *shim, struct nested *nested)
+static struct shim_left left_for(const struct shim *shim, struct shim_vp *vp, struct nested *nested)
 {
-	uint64_t event = get(shim, nested, GABI_VMCS_IDT_VECTORING_INFO_FIELD);
+	uint32_t reason = (uint32_t)get(shim, nested, GABI_VMCS_VM_EXIT_REASON);
+	uint64_t qualification = get(shim, nested, GABI_VMCS_EXIT_QUALIFICATION);
 
-	if (!(event & EVENT_VALID))
-		return;
-	set(shim, nested, GABI_VMCS_VM_ENTRY_INTR_INFO_FIELD, event & ~(uint64_t)NMI_UNBLOCKED);
-	set(shim, nested, GABI_VMCS_VM_ENTRY_EXCEPTION_ERROR_CODE, get(shim, nested, GABI_VMCS_IDT_VECTORING_ERROR_CODE));
-	set(shim, nested, GABI_VMCS_VM_ENTRY_INSTRUCTION_LEN, get(shim, nested, GABI_VMCS_VM_EXIT_INSTRUCTION_LEN));
+	return (struct shim_left){
+		.why = why_left(vp, reason, qualification),
+		.length = (unsigned)get(shim, nested, GABI_VMCS_VM_EXIT_INSTRUCTION_LEN),
+		.number = reason == EXIT_REASON_TASK_SWITCH ? (uint16_t)qualification : reason,
+		.gpa = get(shim, nested, GABI_VMCS_GUEST_PHYSICAL_ADDRESS),
+		.event = get(shim, nested, GABI_VMCS_IDT_VECTORING_INFO_FIELD) | get(shim, nested, GABI_VMCS_IDT_VECTORING_ERROR_CODE) << 32,
+	};
 }
 
 /* A guest may have put its own page tables there, and run at the same address. */
@@ -331,7 +345,6 @@ static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 	int vcpu = vcpu_of(machine, vp, vtl);
 	struct nested nested;
 
-	ret_left->why = SHIM_STAYED;
 	if (!seems_outside(shim, run_of(machine, vp, vtl)))
 		return 0;
 	nested.head = (struct kvm_nested_state){ .size = sizeof(nested) };
@@ -339,12 +352,9 @@ static int put_back(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		return -1;
 	if (nested.head.flags & KVM_STATE_NESTED_GUEST_MODE)
 		return 0;
-	ret_left->why = why_left(&shim->vp[vp], get(shim, &nested, GABI_VMCS_VM_EXIT_REASON), get(shim, &nested, GABI_VMCS_EXIT_QUALIFICATION));
-	ret_left->gpa = get(shim, &nested, GABI_VMCS_GUEST_PHYSICAL_ADDRESS);
-	ret_left->length = (unsigned)get(shim, &nested, GABI_VMCS_VM_EXIT_INSTRUCTION_LEN);
+	*ret_left = left_for(shim, &shim->vp[vp], &nested);
 	set(shim, &nested, GABI_VMCS_CR0_READ_SHADOW, shim->vp[vp].numeric_error ? CR0_NE : 0);
 	set(shim, &nested, GABI_VMCS_GUEST_ACTIVITY_STATE, 0);
-	deliver_again(shim, &nested);
 	if (shim_finish_out(machine, vp, vtl) || set_nested(shim, vcpu, vp, &nested))
 		return -1;
 	return read_registers(machine, vp, vtl);
