@@ -81,7 +81,7 @@ static void send_start(uint32_t destination, uint32_t shorthand)
 	apic[APIC_SPURIOUS / 4] = 0x1ff;
 	apic[APIC_ICR_HIGH / 4] = destination << 24;
 	apic[APIC_ICR / 4] = shorthand | 0x4500; /* INIT */
-	wait_ms(1);
+	wait_ms(20);                             /* SDM volume 3, Typical BSP Initialization Sequence: 10 */
 	apic[APIC_ICR_HIGH / 4] = destination << 24;
 	apic[APIC_ICR / 4] = shorthand | 0x4600 | TRAMPOLINE >> 12;
 	wait_ms(1);
