@@ -10,7 +10,7 @@
 
 /* The setup header, by its offsets in the image, which are those in boot_params too. */
 enum {
-	SETUP_SECTORS = 0x1f1, BOOT_FLAG = 0x1fe, HEADER_LEN = 0x201, VERSION = 0x206, LOADER = 0x210,
+	SETUP_SECTORS = 0x1f1, KERNEL_PARAGRAPHS = 0x1f4, BOOT_FLAG = 0x1fe, HEADER_LEN = 0x201, VERSION = 0x206, LOADER = 0x210,
 	INITRD_AT = 0x218, INITRD_LEN = 0x21c, COMMAND_AT = 0x228, INITRD_MAX = 0x22c,
 	XLOADFLAGS = 0x236, COMMAND_MAX = 0x238, PREFERRED = 0x258, INIT_SIZE = 0x260, HEADER_END = 0x264,
 	/* boot_params alone */
@@ -67,6 +67,8 @@ static int place_kernel(const struct vmm_load *load, struct plan *plan, struct g
 	if (plan->kernel_from >= load->image.len)
 		return damaged(diag, "it ends before the kernel begins");
 	plan->kernel_len = load->image.len - plan->kernel_from;
+	if (plan->kernel_len < vmm_get(at + KERNEL_PARAGRAPHS, 4) * 16) /* what is signed is longer */
+		return damaged(diag, "it ends before the kernel does");
 	plan->kernel = vmm_get(at + PREFERRED, 8);
 	plan->kernel_room = vmm_get(at + INIT_SIZE, 4);
 	if (plan->kernel_room < plan->kernel_len)
