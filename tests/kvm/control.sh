@@ -77,6 +77,10 @@ its_state_is_dumped() {
 	ctl web dump -o state >out && [[ $(sed -n 's/^bytes: //p' out) == "$(stat -c %s state)" ]] &&
 		[[ $("$gabi" state show --json state | jq -r .contract) == "$(ctl web status --json | jq -r .contract)" ]] || return 1
 	"$gabi" ctl web dump -o nowhere/state 2>/dev/null && return 1
+	mkfifo pipe && refused 4 'pipe: cannot be written: it is no regular file' web dump -o pipe && [[ -p pipe ]] || return 1
+	refused 4 'no regular file' web save -o pipe && refused 4 'no regular file' web dump -o . && [[ -p pipe ]] || return 1
+	"$gabi" save web pipe 2>err && return 1
+	grep -q 'no regular file' err && [[ -p pipe ]] || return 1
 	[[ $(state_of web) == running && ! -e nowhere ]]
 }
 hostile_clients() {

@@ -283,8 +283,15 @@ static enum status cannot_write(const char *path)
 	return STATUS_REFUSED;
 }
 
+/* What is renamed takes the place of what was there, be it a device that all need. */
 enum status file_begin(const char *path, struct new_file *ret_file)
 {
+	struct stat stat_of;
+
+	if (!stat(path, &stat_of) && !S_ISREG(stat_of.st_mode)) {
+		complain("%s: cannot be written: it is no regular file", path);
+		return STATUS_REFUSED;
+	}
 	return begin(path, ret_file) ? cannot_write(path) : STATUS_YES;
 }
 
