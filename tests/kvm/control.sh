@@ -77,11 +77,19 @@ its_state_is_dumped() {
 	ctl web dump -o state >out && [[ $(sed -n 's/^bytes: //p' out) == "$(stat -c %s state)" ]] &&
 		[[ $("$gabi" state show --json state | jq -r .contract) == "$(ctl web status --json | jq -r .contract)" ]] || return 1
 	"$gabi" ctl web dump -o nowhere/state 2>/dev/null && return 1
+	[[ $(stat -c %a state) == 600 ]] || { echo 'others may read the guest'; return 1; }
 	mkfifo pipe && refused 4 'pipe: cannot be written: it is no regular file' web dump -o pipe && [[ -p pipe ]] || return 1
 	refused 4 'no regular file' web save -o pipe && refused 4 'no regular file' web dump -o . && [[ -p pipe ]] || return 1
 	"$gabi" save web pipe 2>err && return 1
 	grep -q 'no regular file' err && [[ -p pipe ]] || return 1
 	[[ $(state_of web) == running && ! -e nowhere ]]
+}
+its_files_may_not_grow() { # which is no matter of the guest
+	local monitor
+	monitor=$(ctl web status --json | jq .pid)
+	prlimit --pid "$monitor" --fsize=4096:unlimited || return 1
+	refused 4 'File too large' web dump -o large && [[ $(state_of web) == running && ! -e large ]] || return 1
+	prlimit --pid "$monitor" --fsize=unlimited:unlimited && ctl web dump -o large >out
 }
 hostile_clients() {
 	python3 - "$XDG_RUNTIME_DIR/gabi/web/control" <<'END' || return 1
@@ -163,4 +171,4 @@ no_place() {
 }
 
 run_cases nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
-	its_state_is_dumped hostile_clients it_is_ended a_signal_ends_it its_monitor_stands_still its_monitor_is_killed all_of_it_is_killed no_place
+	its_state_is_dumped its_files_may_not_grow hostile_clients it_is_ended a_signal_ends_it its_monitor_stands_still its_monitor_is_killed all_of_it_is_killed no_place

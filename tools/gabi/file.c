@@ -199,13 +199,15 @@ static int write_all(int fd, const char *text, size_t len)
 }
 
 /* The permissions of the file that is replaced, or those that a new file gets. */
-static mode_t mode_for(const char *path)
+static mode_t mode_for(const struct new_file *file)
 {
 	struct stat stat_of;
 	mode_t mask;
 
-	if (!stat(path, &stat_of))
+	if (!stat(file->path, &stat_of))
 		return stat_of.st_mode & 07777;
+	if (file->secret)
+		return 0600;
 	mask = umask(0);
 	umask(mask);
 	return 0666 & ~mask;
@@ -251,7 +253,7 @@ void file_drop(struct new_file *file)
 /* Synced and closed, and only then with its name. Leaves nothing behind when it fails. */
 static int keep(struct new_file *file)
 {
-	int failed = fchmod(file->fd, mode_for(file->path)) || fsync(file->fd);
+	int failed = fchmod(file->fd, mode_for(file)) || fsync(file->fd);
 
 	if (!failed) {
 		failed = close(file->fd);
@@ -292,7 +294,10 @@ enum status file_begin(const char *path, struct new_file *ret_file)
 		complain("%s: cannot be written: it is no regular file", path);
 		return STATUS_REFUSED;
 	}
-	return begin(path, ret_file) ? cannot_write(path) : STATUS_YES;
+	if (begin(path, ret_file))
+		return cannot_write(path);
+	ret_file->secret = true;
+	return STATUS_YES;
 }
 
 enum status file_keep(struct new_file *file)

@@ -29,10 +29,12 @@ void file_list_free(struct file_list *list);
  * NULL and "-" are standard output. */
 enum status file_write(const char *path, const char *text, size_t len);
 
-/* The same for what somebody else writes into the open file: it is begun, and then kept or dropped. */
+/* The same for what a guest's monitor writes into the open file: it is begun, and then kept or dropped. A new one is for its owner alone, for
+ * it holds what the guest keeps secret. */
 struct new_file {
 	char *path, *temp;
 	int fd;
+	bool secret;
 };
 enum status file_begin(const char *path, struct new_file *ret_file);
 enum status file_keep(struct new_file *file);
