@@ -291,10 +291,10 @@ static int make_all(struct vmm_monitor *monitor, struct gabi_diag *diag)
 {
 	int err = monitor->options.confined ? vmm_sandbox_new(&monitor->sandbox, diag) : 0;
 
-	if (!err && !monitor->options.incoming)
-		err = vmm_disk_lock(&monitor->disk, diag);
 	if (!err)
 		err = vmm_disk_open(&monitor->disk, monitor->options.disk, diag);
+	if (!err && !monitor->options.incoming) /* one that comes has it until it is given away there */
+		err = vmm_disk_lock(&monitor->disk, diag);
 	if (!err)
 		err = make_machine(monitor, diag);
 	if (err)

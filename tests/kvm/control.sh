@@ -44,6 +44,15 @@ the_name_is_taken() {
 	"$gabi" run --force --name web "$guest" </dev/null >out 2>err || status=$?
 	((status == 4)) && grep -q 'name web runs already' err && [[ $(state_of web) == running ]]
 }
+a_disk_is_one_guests() { # but one that nobody may write to is anybody's
+	local status=0 first web=$started
+	truncate -s 1M disk
+	start first --disk disk || return 1
+	first=$started started=$web
+	"$gabi" run --force --disk disk "$guest" </dev/null >out 2>err || status=$?
+	((status == 3)) && (($(wc -l <err) == 1)) && grep -q "the disk is another guest's already" err || { echo "status $status"; cat err; return 1; }
+	ctl first quit && ends "$first" 1
+}
 a_name_of_the_image() {
 	"$gabi" run --force --memory 64 "$guest" </dev/null >/dev/null 2>&1 &
 	local first=$!
@@ -170,5 +179,5 @@ no_place() {
 	((status == 2)) && grep -q "'a/b' is no name of a guest" err
 }
 
-run_cases nothing_runs it_is_found the_name_is_taken a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
+run_cases nothing_runs it_is_found the_name_is_taken a_disk_is_one_guests a_name_of_the_image wrong_orders it_stands_still every_processor_is_counted an_nmi_comes \
 	its_state_is_dumped its_files_may_not_grow hostile_clients it_is_ended a_signal_ends_it its_monitor_stands_still its_monitor_is_killed all_of_it_is_killed no_place
