@@ -168,7 +168,17 @@ static const struct timespec *until_next(struct vmm_monitor *monitor, struct tim
 	return ns == UINT64_MAX ? NULL : time;
 }
 
-/* Until the end. While the monitor is held there is nothing to do but to wait. */
+static bool send_output(struct vmm_monitor *monitor)
+{
+	bool more;
+
+	pthread_mutex_lock(&monitor->lock);
+	more = vmm_output_send(monitor);
+	pthread_mutex_unlock(&monitor->lock);
+	return more;
+}
+
+/* Until the end. While the monitor is held there is nothing to do but to wait, and to hand on what the guest has said. */
 static void watch(struct vmm_monitor *monitor)
 {
 	bool open = monitor->options.in >= 0;
@@ -176,7 +186,7 @@ static void watch(struct vmm_monitor *monitor)
 	uint64_t count;
 
 	while (!atomic_load(&monitor->ending)) {
-		struct pollfd fds[] = { { monitor->wake, POLLIN, 0 }, { -1, POLLIN, 0 } };
+		struct pollfd fds[] = { { monitor->wake, POLLIN, 0 }, { -1, POLLIN, 0 }, { send_output(monitor) ? monitor->output.file : -1, POLLOUT, 0 } };
 		const struct timespec *next = NULL;
 
 		if (vmm_gate_enter(monitor)) {
@@ -184,7 +194,7 @@ static void watch(struct vmm_monitor *monitor)
 			fds[1].fd = open && vmm_input_wanted(monitor) ? monitor->options.in : -1;
 			vmm_gate_leave(monitor);
 		}
-		if (ppoll(fds, 2, next, NULL) < 0)
+		if (ppoll(fds, 3, next, NULL) < 0)
 			continue;
 		if (fds[0].revents && read(monitor->wake, &count, sizeof(count)) < 0)
 			continue;
@@ -244,6 +254,7 @@ static int make_machine(struct vmm_monitor *monitor, struct gabi_diag *diag)
 	if (options->memory < VMM_MEMORY_LEAST || options->memory % 4096)
 		return gabi_fail(diag, GABI_ERR_ARG, "a guest has at least 4 MiB of memory, in whole pages", (char *)NULL);
 	sigaction(SIGRTMIN, &action, NULL);
+	sigaction(SIGPIPE, &action, NULL); /* a reader that leaves is an error of that write */
 	err = make_hyperv(monitor, &machine.overlays, diag);
 	if (!err && monitor->hyperv) {
 		machine.vtls = vmm_hyperv_vtls(monitor->hyperv);
@@ -291,6 +302,8 @@ static int make_all(struct vmm_monitor *monitor, struct gabi_diag *diag)
 {
 	int err = monitor->options.confined ? vmm_sandbox_new(&monitor->sandbox, diag) : 0;
 
+	if (!err)
+		err = vmm_output_open(monitor, diag);
 	if (!err)
 		err = vmm_disk_open(&monitor->disk, monitor->options.disk, diag);
 	if (!err && !monitor->options.incoming) /* one that comes has it until it is given away there */
@@ -345,6 +358,7 @@ int vmm_run(struct vmm_monitor *monitor, struct vmm_result *ret_result, struct g
 	if (!err)
 		watch(monitor);
 	vmm_vps_stop(monitor);
+	vmm_output_finish(monitor);
 	if (is_terminal)
 		tcsetattr(monitor->options.in, TCSADRAIN, &cooked);
 	pthread_mutex_lock(&monitor->lock); /* somebody may want to end it once more */
@@ -374,6 +388,7 @@ void vmm_free(struct vmm_monitor *monitor)
 	vmm_hyperv_free(monitor->hyperv);
 	gabi_kvm_machine_free(monitor->machine);
 	vmm_disk_close(&monitor->disk);
+	vmm_output_close(monitor);
 	close(monitor->wake);
 	pthread_cond_destroy(&monitor->gate.changed);
 	pthread_mutex_destroy(&monitor->gate.lock);

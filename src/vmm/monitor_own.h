@@ -30,6 +30,15 @@ struct vmm_console_input {
 	size_t len;
 };
 
+/* What the guest said and nobody has read yet. It is not of the guest's state: the guest has sent it. */
+struct vmm_console_output {
+	int file;
+	bool may_block; /* it was not to be had without that */
+	bool is_own;    /* and is to be closed */
+	unsigned char *bytes;
+	size_t at, len;
+};
+
 struct vmm_monitor {
 	struct vmm_options options;
 	struct vmm_sandbox *sandbox; /* its threads' filters; NULL: none */
@@ -44,6 +53,7 @@ struct vmm_monitor {
 	pthread_mutex_t lock; /* of all below; its holder is inside the devices */
 	struct vmm_pc pc;
 	struct vmm_console_input input;
+	struct vmm_console_output output;
 	struct vmm_result result;
 	uint32_t lines; /* of the first 32 interrupt lines those that KVM has high */
 
@@ -77,6 +87,18 @@ bool vmm_gate_enter(struct vmm_monitor *monitor);
 void vmm_gate_leave(struct vmm_monitor *monitor);
 
 /* ---- console.c ---- */
+
+int vmm_output_open(struct vmm_monitor *monitor, struct gabi_diag *diag);
+void vmm_output_close(struct vmm_monitor *monitor);
+
+/* Hands on what the reader takes now, and says whether there is more. The lock is held. */
+bool vmm_output_send(struct vmm_monitor *monitor);
+
+/* Waits until the reader has all, while the guest is neither held nor at its end: a guest writes no faster than it is read. Without the lock. */
+void vmm_output_wait(struct vmm_monitor *monitor);
+
+/* All that a guest said that ended by itself is to be read; but of a reader that takes nothing for seconds nothing more is expected. Without the lock. */
+void vmm_output_finish(struct vmm_monitor *monitor);
 
 /* What devices write; ctx is the monitor, whose lock is held. */
 void vmm_serial_out(void *ctx, uint8_t byte);

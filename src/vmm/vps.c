@@ -62,6 +62,7 @@ static void count(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 static void serve(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 {
 	struct vmm_monitor *monitor = vp->monitor;
+	bool unread;
 
 	count(vp, exit);
 	if (exit->kind == GABI_KVM_EXIT_KICKED || (monitor->hyperv && vmm_hyperv_serve(monitor->hyperv, vp->index, exit)))
@@ -88,7 +89,10 @@ static void serve(struct vmm_vp *vp, const struct gabi_kvm_exit *exit)
 	}
 	if (monitor->input.len)
 		vmm_input_feed(monitor);
+	unread = monitor->output.len != 0;
 	pthread_mutex_unlock(&monitor->lock);
+	if (unread)
+		vmm_output_wait(monitor);
 }
 
 /* ---- the gate ---- */

@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static struct traveller guest;
 
@@ -181,6 +183,54 @@ static void quit__while_paused__ends(void **state)
 	assert_string_equal(guest.result.text, "enough");
 }
 
+/* Its console is full before it says anything. */
+static void make_unheard(void)
+{
+	char much[4096] = { 0 };
+	int out, flags;
+
+	memset(much, 'x', sizeof(much));
+	traveller_new(&guest, false, 1, false);
+	out = guest.options.out;
+	flags = fcntl(out, F_GETFL);
+	assert_int_not_equal(fcntl(out, F_SETPIPE_SZ, (int)sizeof(much)), -1);
+	assert_int_equal(fcntl(out, F_SETFL, flags | O_NONBLOCK), 0);
+	while (write(out, much, sizeof(much)) > 0)
+		;
+	assert_int_equal(fcntl(out, F_SETFL, flags), 0);
+	traveller_run(&guest);
+	sleep_ms(200); /* it wants to say that it runs */
+}
+
+static void output__nobody_reads__guest_is_held_and_nothing_is_lost(void **state)
+{
+	(void)state;
+	make_unheard();
+	alarm(60); /* what never comes back */
+	pause_it();
+	vmm_resume(guest.monitor);
+	sleep_ms(20);
+	pause_it();
+	traveller_wait(&guest, "x", 4096); /* now somebody reads */
+	vmm_resume(guest.monitor);
+	traveller_wait(&guest, "all others run", 1);
+	traveller_wait(&guest, "turn", 2);
+	assert_int_equal(traveller_end(&guest), 0);
+	alarm(0);
+}
+
+static void output__nobody_reads__guest_can_be_ended(void **state)
+{
+	(void)state;
+	make_unheard();
+	alarm(60);
+	vmm_quit(guest.monitor, "enough");
+	pthread_join(guest.thread, NULL);
+	alarm(0);
+	guest.runs = false;
+	assert_int_equal(guest.result.end, VMM_END_QUIT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +241,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_teardown(dirty__guest_works__all_that_it_wrote_is_told, free_guest),
 		cmocka_unit_test_teardown(pause__guest_has_ended__says_so, free_guest),
 		cmocka_unit_test_teardown(quit__while_paused__ends, free_guest),
+		cmocka_unit_test_teardown(output__nobody_reads__guest_is_held_and_nothing_is_lost, free_guest),
+		cmocka_unit_test_teardown(output__nobody_reads__guest_can_be_ended, free_guest),
 	};
 
 	traveller_begin(argc > 1 ? argv[1] : "");
