@@ -247,7 +247,7 @@ check_boot() { # check_boot PROCESSORS
 does_not_complain() { ! grep -F 'guest: complains' "$out"; }
 
 # Two processors wait for each other by PAUSE, which the emulator is slowest at: so the host's scheduler looks every 0.2 ms, and not every 4. And KVM's own end of
-# interrupts by memory is left out: with it a guest of two processors, QEMU's too, comes to no end on an emulated host (docs/bench.md).
+# interrupts by memory is left out: with it the emulated processor delivers interrupts twice, where it counts instructions, and a guest waits for itself (docs/bench.md).
 prepare_linux() {
 	cat <<END
 sched=/sys/kernel/debug/sched
