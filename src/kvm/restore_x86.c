@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Loading on x86. The order is the kernel's: chips first, for setting them may send to a local APIC that is loaded after; system
+ * Loading on x86. The order is the kernel's: chips first, for setting them may send to a local APIC that is loaded after, but for the
+ * timer, which from then on sends by itself, and stands still for good if what it sends is lost (kvm_pit_ack_irq); system
  * registers before the local APIC, whose mode they hold, and before MSRs, which depend on both; nested state when all that it
  * is checked against is there; and last what makes it run.
  */
@@ -453,8 +454,8 @@ static const struct plain vm_devices[] = {
 	{ GABI_STATE_PIC_FIRST, KVM_SET_IRQCHIP, "load the first PIC" },
 	{ GABI_STATE_PIC_SECOND, KVM_SET_IRQCHIP, "load the second PIC" },
 	{ GABI_STATE_IOAPIC, KVM_SET_IRQCHIP, "load the I/O APIC" },
-	{ GABI_STATE_PIT, KVM_SET_PIT2, "load the timer" },
 };
+static const struct plain vm_timer = { GABI_STATE_PIT, KVM_SET_PIT2, "load the timer" };
 static const struct plain lapic = { GABI_STATE_LAPIC, KVM_SET_LAPIC, "load the local APIC" };
 static const struct plain xcrs = { GABI_STATE_XCRS, KVM_SET_XCRS, "load XCR0" };
 static const struct plain debugregs = { GABI_STATE_DEBUGREGS, KVM_SET_DEBUGREGS, "load the debug registers" };
@@ -541,6 +542,5 @@ int restore_vp(struct moving *moving, unsigned vp)
 
 int restore_finish(struct moving *moving)
 {
-	(void)moving;
-	return 0;
+	return load_plain(moving, &vm_timer, moving->vm->vm, GABI_VP_ALL);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Saving on x86. The order is the kernel's (Documentation/virt/kvm/api.rst; arch/x86/kvm/x86.c): KVM_GET_MP_STATE lets a local
- * APIC take what is pending, and comes first; KVM_GET_VCPU_EVENTS last, since the others may still raise something.
+ * APIC take what is pending, and comes first; then KVM_GET_VCPU_EVENTS, which puts what belongs to a pending exception into CR2
+ * and DR6 (KVM_CAP_EXCEPTION_PAYLOAD), and so comes before the registers.
  */
 #include "state_x86.h"
 
@@ -184,6 +185,7 @@ static int save_plain(struct moving *m, const struct plain *plain, int fd, unsig
 
 static const struct plain vp_first[] = {
 	{ GABI_STATE_MP_STATE, KVM_GET_MP_STATE, sizeof(struct kvm_mp_state), false, "say whether it runs" },
+	{ GABI_STATE_EVENTS, KVM_GET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events), false, "read what is pending" },
 	{ GABI_STATE_REGS, KVM_GET_REGS, sizeof(struct kvm_regs), false, "read the registers" },
 };
 static const struct plain vp_last[] = {
@@ -191,8 +193,6 @@ static const struct plain vp_last[] = {
 	{ GABI_STATE_DEBUGREGS, KVM_GET_DEBUGREGS, sizeof(struct kvm_debugregs), false, "read the debug registers" },
 	{ GABI_STATE_LAPIC, KVM_GET_LAPIC, sizeof(struct kvm_lapic_state), true, "read the local APIC" },
 };
-static const struct plain vp_events = { GABI_STATE_EVENTS, KVM_GET_VCPU_EVENTS, sizeof(struct kvm_vcpu_events), false,
-					"read what is pending" };
 static const struct plain sregs = { GABI_STATE_SREGS, KVM_GET_SREGS, sizeof(struct kvm_sregs), false,
 				    "read the system registers" };
 static const struct plain sregs2 = { GABI_STATE_SREGS2, KVM_GET_SREGS2, sizeof(struct kvm_sregs2), false,
@@ -291,9 +291,7 @@ int save_vp(struct moving *moving, unsigned vp)
 		err = save_msrs(moving, vp);
 	if (!err)
 		err = save_unlisted(moving, vp);
-	if (!err)
-		err = save_nested(moving, vp);
-	return err ? err : save_plain(moving, &vp_events, moving->vm->vcpu[vp], vp);
+	return err ? err : save_nested(moving, vp);
 }
 
 /* ---- the VM ---- */

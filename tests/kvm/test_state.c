@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 /* A register of the guest that anything can be put into. */
 #ifdef __x86_64__
@@ -299,6 +300,83 @@ static void restore__of_registers_that_no_kernel_lists__they_are_as_they_were(vo
 	gabi_kvm_vm_free(from);
 }
 
+/* ---- what is under way ---- */
+
+/* KVM keeps the address of a page fault of a nested guest apart until the fault is taken; who does not ask for it apart finds it in CR2. */
+static void save__of_a_pending_page_fault__has_its_address(void **unused)
+{
+	struct kvm_enable_cap apart = { .cap = KVM_CAP_EXCEPTION_PAYLOAD, .args = { 1 } };
+	struct kvm_vcpu_events events = { .flags = KVM_VCPUEVENT_VALID_PAYLOAD,
+		.exception = { .pending = 1, .nr = 14, .has_error_code = 1 }, .exception_has_payload = 1, .exception_payload = 0x123456000 };
+	struct gabi_kvm_vm *vm = require_vm(1);
+	const struct gabi_state_part *part;
+	struct gabi_state *saved;
+	struct kvm_sregs sregs;
+
+	(void)unused;
+	assert_int_equal(ioctl(vm->vm, KVM_ENABLE_CAP, &apart), 0);
+	assert_int_equal(ioctl(vm->vcpu[0], KVM_SET_VCPU_EVENTS, &events), 0);
+	apart.args[0] = 0;
+	assert_int_equal(ioctl(vm->vm, KVM_ENABLE_CAP, &apart), 0);
+	saved = require_state(vm);
+	part = gabi_state_find(saved, GABI_STATE_SREGS2, 0);
+	if (!part)
+		part = gabi_state_find(saved, GABI_STATE_SREGS, 0);
+	memcpy(&sregs, part->data, sizeof(sregs)); /* both forms begin alike */
+	assert_int_equal(sregs.cr2, 0x123456000);
+	gabi_state_free(saved);
+	gabi_kvm_vm_free(vm);
+}
+
+enum { LAST = 15, VECTOR = 0x60, APIC_SPURIOUS = 0xf0, APIC_REQUESTS = 0x200 };
+
+static uint32_t *apic_register(struct kvm_lapic_state *apic, unsigned at)
+{
+	return (uint32_t *)(void *)(apic->regs + at);
+}
+
+/* The timer's line as an edge to the last processor; its local APIC takes it. */
+static struct gabi_state *with_a_timer(const struct gabi_state *state)
+{
+	struct gabi_state *copy = copy_without(state, GABI_STATE_IOAPIC, GABI_VP_ALL);
+	struct kvm_irqchip chip;
+
+	memcpy(&chip, gabi_state_find(state, GABI_STATE_IOAPIC, GABI_VP_ALL)->data, sizeof(chip));
+	chip.chip.ioapic.redirtbl[0].bits = VECTOR | (uint64_t)LAST << 56;
+	REQUIRE(gabi_state_add(copy, GABI_STATE_IOAPIC, GABI_VP_ALL, &chip, sizeof(chip), &diag));
+	REQUIRE(gabi_state_seal(copy, &diag));
+	return copy;
+}
+
+/* Of its interrupts one that is lost is the last: it waits until that one is taken. */
+static void restore__of_a_timer_that_is_due__its_interrupt_is_not_lost(void **unused)
+{
+	struct kvm_pit_state2 pit = { .channels[0] = { .count = 239, .mode = 2, .rw_mode = 3, .gate = 1 } }; /* 200 us */
+	struct gabi_kvm_vm *from = require_machine(LAST + 1, 1), *to = require_machine(LAST + 1, 1);
+	struct gabi_state *saved, *due;
+	struct kvm_lapic_state apic;
+	bool taken = false;
+
+	(void)unused;
+	assert_int_equal(ioctl(from->vcpu[LAST], KVM_GET_LAPIC, &apic), 0);
+	*apic_register(&apic, APIC_SPURIOUS) = 0x1ff;
+	assert_int_equal(ioctl(from->vcpu[LAST], KVM_SET_LAPIC, &apic), 0);
+	assert_int_equal(ioctl(from->vm, KVM_SET_PIT2, &pit), 0);
+	saved = require_state(from);
+	due = with_a_timer(saved);
+	restore_into(to, due);
+	for (unsigned i = 0; !taken && i < 2000; i++) {
+		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+		assert_int_equal(ioctl(to->vcpu[LAST], KVM_GET_LAPIC, &apic), 0);
+		taken = *apic_register(&apic, APIC_REQUESTS + VECTOR / 32 * 0x10) >> VECTOR % 32 & 1;
+	}
+	assert_true(taken);
+	gabi_state_free(due);
+	gabi_state_free(saved);
+	gabi_kvm_vm_free(to);
+	gabi_kvm_vm_free(from);
+}
+
 /* Nothing but those may come that way: each other register is judged before. */
 static void restore__of_another_register_among_those__touches_nothing(void **unused)
 {
@@ -441,6 +519,8 @@ int main(void)
 		cmocka_unit_test(restore__into_a_vm_of_another_size__is_refused),
 #ifdef __x86_64__
 		cmocka_unit_test(restore__of_registers_that_no_kernel_lists__they_are_as_they_were),
+		cmocka_unit_test(save__of_a_pending_page_fault__has_its_address),
+		cmocka_unit_test(restore__of_a_timer_that_is_due__its_interrupt_is_not_lost),
 		cmocka_unit_test(restore__of_another_register_among_those__touches_nothing),
 		cmocka_unit_test(save__of_one_more_virtual_processor__takes_the_fewest_calls),
 		cmocka_unit_test(restore__of_one_more_virtual_processor__takes_the_fewest_calls),
