@@ -186,6 +186,17 @@ is 'migrate: nothing is left of the connection' is_closed "$port" "$fifth"
 is 'migrate: the monitor does not have the connection' is_off_the_network "$(monitor_of five)"
 is 'migrate: memory does not go over a network in the open' status_is 2 "$gabi" migrate five tcp:192.0.2.1:4444
 is 'migrate: no address' status_is 2 "$gabi" migrate five 192.0.2.1
+is 'migrate: no port' status_is 2 "$gabi" migrate five "tcp:127.0.0.1:$((port + 65536))"
+mkdir empty nokey && echo nonsense >nokey/psk
+is 'incoming: no keys are there' status_is 4 timeout 20 "$gabi" run --incoming tcp:127.0.0.1:0 --tls empty
+is 'incoming: a key that is none' status_is 3 timeout 20 "$gabi" run --incoming tcp:127.0.0.1:0 --tls nokey
+waits gone unix:"$work/left" && kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+is 'incoming: the address of one that was killed' [ -S left ]
+waits again unix:"$work/left"
+is 'incoming: is taken anew' kill -TERM "$pid"
+is 'incoming: a file that is none of ours stays' status_is 4 timeout 20 "$gabi" run --incoming unix:file
+is 'incoming: and is what it was' [ -f file ]
 is 'migrate: nobody there' status_is 4 "$gabi" migrate five unix:"$work/nobody"
 
 # ---- certificates ----

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,6 +28,14 @@ static enum status bad(const char *whole)
 	return STATUS_USAGE;
 }
 
+/* A number, or a service's name. Of a number the C library takes what its low bits say. */
+static bool is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return text[digits] || (digits && digits < 6 && atoi(text) <= UINT16_MAX);
+}
+
 static enum status parse(const char *whole, struct address *ret)
 {
 	char *colon;
@@ -41,7 +50,7 @@ static enum status parse(const char *whole, struct address *ret)
 		return bad(whole);
 	memcpy(ret->text, whole + 4, strlen(whole + 4) + 1);
 	colon = strrchr(ret->text, ':');
-	if (!colon || !colon[1])
+	if (!colon || !is_port(colon + 1))
 		return bad(whole);
 	*colon = '\0';
 	ret->port = colon + 1;
@@ -179,6 +188,30 @@ enum status link_connect(const struct args *args, const char *text, int *ret_soc
 
 /* ---- waiting ---- */
 
+/* Of one that was killed its socket is left, where nobody answers. */
+static bool is_left_over(const struct sockaddr_un *name)
+{
+	int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat stat;
+	bool left = file >= 0 && !lstat(name->sun_path, &stat) && S_ISSOCK(stat.st_mode) &&
+		    connect(file, (const struct sockaddr *)name, sizeof(*name)) && errno == ECONNREFUSED;
+
+	if (file >= 0)
+		close(file);
+	return left;
+}
+
+static bool bind_unix(int file, const struct sockaddr_un *name)
+{
+	if (!bind(file, (const struct sockaddr *)name, sizeof(*name)))
+		return true;
+	if (errno != EADDRINUSE)
+		return false;
+	if (is_left_over(name))
+		unlink(name->sun_path);
+	return !bind(file, (const struct sockaddr *)name, sizeof(*name));
+}
+
 /* The path is for its owner alone. */
 static enum status listen_unix(const struct address *address, int *ret_file)
 {
@@ -186,7 +219,7 @@ static enum status listen_unix(const struct address *address, int *ret_file)
 	int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), refused;
 	mode_t mask = umask(0077);
 
-	refused = file < 0 || bind(file, (const struct sockaddr *)&name, sizeof(name)) || listen(file, 1);
+	refused = file < 0 || !bind_unix(file, &name) || listen(file, 1);
 	umask(mask);
 	if (!refused) {
 		*ret_file = file;
@@ -241,6 +274,8 @@ enum status link_accept(const struct args *args, const char *text, int *ret_sock
 	enum status status = parse(text, &address);
 	int listener = -1, file;
 
+	if (!status && args->option[OPTION_TLS])
+		status = tls_check(args->option[OPTION_TLS]);
 	if (!status)
 		status = address.path ? listen_unix(&address, &listener) : listen_tcp(args, &address, &listener);
 	if (status)

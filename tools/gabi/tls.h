@@ -15,4 +15,7 @@
  */
 enum status tls_over(const char *directory, int socket, const char *host, int *ret_socket);
 
+/* Is there what one who is called needs? What is missing is complained about. */
+enum status tls_check(const char *directory);
+
 #endif
