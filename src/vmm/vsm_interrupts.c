@@ -13,7 +13,6 @@
 #define LOOK_REST_NS 4000000u /* how often it is looked at whether an interrupt has ended its rest */
 #define REST_NS  256000000u /* the longest that one rests before the guest is let go on for a moment */
 #define PROBE_NS 100000u    /* for how long, on a machine that is not slow */
-#define HELD_NS 100000      /* how often a processor that waits for a lock of TLBs is looked at */
 #define DENIED_NS 10000000  /* how often what would start a processor is dropped, where a higher level does not want it */
 
 static uint64_t now_ns(void)
@@ -176,11 +175,17 @@ void vmm_vsm_stop(struct vmm_hyperv *hyperv, unsigned vp)
 }
 
 /* It is not run now. A kick ends the moment; what it takes is none of a kick's cost. */
-static bool not_now(struct vsm_vp *me, long ns)
+static bool not_now(struct vsm_vp *me, uint64_t ns)
 {
 	me->left_at = 0;
-	nanosleep(&(struct timespec){ .tv_nsec = ns }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = (long)ns }, NULL);
 	return false;
+}
+
+/* How often a processor that waits for a lock of TLBs looks: each 100 microseconds, and less often on a slow machine, for who has the lock to get on. */
+static uint64_t held_ns(const struct vmm_hyperv *hyperv)
+{
+	return shortest(hyperv) / 10;
 }
 
 bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
@@ -192,13 +197,13 @@ bool vmm_vsm_ready(struct vmm_hyperv *hyperv, unsigned vp)
 	me = vp_of(hyperv, vp);
 	look_at_others(hyperv, vp);
 	if (is_held(hyperv, vp))
-		return not_now(me, HELD_NS);
+		return not_now(me, held_ns(hyperv));
 	while (atomic_load(&me->wanted))
 		sched_yield();
 	pthread_mutex_lock(&me->lock);
 	if (gabi_hv_tlb_is_locked(hyperv->hv, vmm_vsm_current(hyperv, vp))) {
 		pthread_mutex_unlock(&me->lock);
-		return not_now(me, HELD_NS);
+		return not_now(me, held_ns(hyperv));
 	}
 	if (!me->ran && !gabi_hv_may_run(hyperv->hv, vp)) {
 		gabi_kvm_vp_drop_startup(hyperv->machine, vp);
