@@ -428,6 +428,16 @@ static void take_msrs(const struct nested_vm *vm, struct gabi_nested_target *tar
 	}
 }
 
+static bool has_no_lbr(const struct nested_vm *vm)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} call = { { .nmsrs = 1 }, { .index = 0x345 } }; /* IA32_PERF_CAPABILITIES */
+
+	return ioctl(vm->vcpu, KVM_GET_MSRS, &call) == 1 && !(call.entry.data & 0x3f);
+}
+
 /* VMX that a guest has not been given, or Hyper-V's quirk of SVM: by what KVM was told before. */
 static bool make_situation(struct world *world, enum situation situation)
 {
@@ -451,6 +461,7 @@ static bool make_situation(struct world *world, enum situation situation)
 		leaf_of(vm, 1, 0)->ecx &= ~(uint32_t)BIT(5);
 		need(vm, KVM_SET_CPUID2, vm->cpuid, "a CPUID without VMX");
 	}
+	target->no_lbr = !world->svm && has_no_lbr(vm);
 	gabi_nested_target_cpuid(target, cpuid_of, vm);
 	if (situation == OWN_PAT && ioctl(vm->vm, KVM_ENABLE_CAP, &quirk)) {
 		nested_vm_free(vm);

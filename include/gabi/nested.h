@@ -65,6 +65,7 @@ struct gabi_nested_target {
 	uint8_t svm;                     /* 1: an AMD host */
 	uint8_t in_smm;
 	uint8_t no_vmx;                  /* the guest's CPUID lacks VMX */
+	uint8_t no_lbr;                  /* VMX: the guest's IA32_PERF_CAPABILITIES has no format of LBRs */
 	struct gabi_evmcs_guest evmcs;
 	uint8_t phys_bits, virt_bits;    /* of the guest; 0: 52 and 48 */
 	uint8_t lam;                     /* the guest has linear-address masking, which takes bits of CR3 */
@@ -75,11 +76,14 @@ struct gabi_nested_target {
 	uint8_t own_pat;                 /* SVM: KVM_X86_QUIRK_NESTED_SVM_SHARED_PAT is disabled */
 	uint64_t cr0;                    /* SVM: the vCPU's now */
 	uint64_t cr4, efer;              /* SVM: the bits that its guest may set; 0: not known */
+	/* VMX: the bits of IA32_PERF_GLOBAL_CTRL and IA32_DEBUGCTL that its guest may set, and those of which that is not known. */
+	uint8_t has_debug;               /* 0: nothing is known of the four */
+	uint64_t perf, perf_unsure, debugctl, debugctl_unsure;
 };
 
 /*
- * What follows from the guest's CPUID, for a target whose `release` and `svm` are set: no_vmx, npt_off where the kernel goes by it,
- * phys_bits, virt_bits, lam, cr4 and efer. `cpuid` gives one register (GABI_EAX to GABI_EDX) of a leaf, 0 where there is none.
+ * What follows from the guest's CPUID, for a target whose `release`, `svm` and `no_lbr` are set: no_vmx, npt_off where the kernel goes by it,
+ * phys_bits, virt_bits, lam, cr4 and efer, and what is about perf and debugctl. `cpuid` gives one register (GABI_EAX to GABI_EDX) of a leaf, 0 where there is none.
  */
 GABI_API void gabi_nested_target_cpuid(struct gabi_nested_target *target,
 				       uint32_t (*cpuid)(const void *ctx, uint32_t leaf, uint32_t sub, unsigned reg), const void *ctx);

@@ -221,16 +221,21 @@ static int judge_newer(struct loading *l)
 
 /* ---- nested state ---- */
 
-static uint64_t promised(const struct loading *l, uint64_t leaf, unsigned part, uint64_t otherwise)
+static uint32_t promised_cpuid(const void *contract, uint32_t leaf, uint32_t sub, unsigned reg)
 {
-	const struct gabi_key key = { .space = GABI_SPACE_CPUID, .part = (uint16_t)part, .index = leaf };
-	const struct gabi_word *word = gabi_contract_find(l->contract, &key, GABI_VP_ALL);
+	const struct gabi_key key = { .space = GABI_SPACE_CPUID, .part = (uint16_t)reg, .sub = sub, .index = leaf };
+	const struct gabi_word *word = gabi_contract_find(contract, &key, GABI_VP_ALL);
 
-	return word ? word->value : otherwise;
+	return word ? (uint32_t)word->value : 0;
 }
 
-#define LEAF_SIZES    0x80000008u
-#define DEFAULT_SIZES 0x3024u /* AMD APM vol. 3, appendix E.4.7: 36 bits physical, 48 linear, where the leaf is not there */
+static bool promises_no_lbr(const struct gabi_contract *contract)
+{
+	const struct gabi_key key = { .space = GABI_SPACE_MSR, .index = 0x345 };
+	const struct gabi_word *word = gabi_contract_find(contract, &key, GABI_VP_ALL);
+
+	return word && !(word->value & 0x3f); /* SDM vol. 4, IA32_PERF_CAPABILITIES: the format of LBRs */
+}
 
 /* Capability MSRs that KVM does not list as state, the fixed ones of CR0 and CR4: they follow from what was promised, and are promised. */
 static void complete_msrs(const struct loading *l, unsigned vp, struct gabi_nested_target *target)
@@ -248,13 +253,10 @@ static void complete_msrs(const struct loading *l, unsigned vp, struct gabi_nest
 
 static void complete_target(const struct loading *l, const struct gabi_nested *nested, struct gabi_nested_target *target)
 {
-	uint64_t sizes = promised(l, LEAF_SIZES, GABI_EAX, DEFAULT_SIZES);
-
 	target->release = gabi_host_release(l->host);
 	target->svm = nested->format == GABI_NESTED_SVM;
-	target->no_vmx = !target->svm && !(promised(l, 1, GABI_ECX, 0) >> 5 & 1);
-	target->phys_bits = (uint8_t)((sizes & 0xff) < 52 ? sizes & 0xff : 52);
-	target->virt_bits = (sizes >> 8 & 0xff) == 57 ? 57 : 48;
+	target->no_lbr = promises_no_lbr(l->contract);
+	gabi_nested_target_cpuid(target, promised_cpuid, l->contract);
 	gabi_evmcs_guest_of(l->contract, &target->evmcs);
 }
 

@@ -350,11 +350,22 @@ static bool fixed(struct check *c, unsigned rule, unsigned id, unsigned index0, 
 }
 #define FIXED(rule, name, index0, free) fixed(c, GABI_NESTED_##rule, GABI_VMCS_##name, index0, free)
 
-/* Which counters the guest has is not known here; none is always right. */
-static void judge_perf(struct check *c, bool on, unsigned rule, unsigned id)
+/* Bits that hang on what the guest has; none is always right. */
+static bool hangs(struct check *c, unsigned rule, unsigned id, uint64_t may, uint64_t unsure)
 {
-	if (on && field(c, id))
-		c->unknown(c, rule, id, field(c, id));
+	uint64_t value = field(c, id), rest = value & ~may;
+
+	if (!c->target->has_debug ? value : rest && !(rest & ~unsure)) {
+		if (gabi_nested_applies(c, rule))
+			c->unknown(c, rule, id, value);
+		return false;
+	}
+	return want(c, !rest, rule, id);
+}
+
+static bool check_perf(struct check *c, bool on, unsigned rule, unsigned id)
+{
+	return on && hangs(c, rule, id, c->target->perf, c->target->perf_unsure);
 }
 
 static bool check_cet(struct check *c, unsigned rule, unsigned s_cet, unsigned ssp, unsigned table)
@@ -425,9 +436,9 @@ static bool check_host(struct check *c)
 	    WANT(!(F(HOST_CR4) & CR4_CET) || F(HOST_CR0) & CR0_WP, V_HOST_CET_WP, HOST_CR4) ||
 	    WANT(canonical(c, F(HOST_IA32_SYSENTER_ESP)), V_HOST_SYSENTER, HOST_IA32_SYSENTER_ESP) ||
 	    WANT(canonical(c, F(HOST_IA32_SYSENTER_EIP)), V_HOST_SYSENTER, HOST_IA32_SYSENTER_EIP) ||
-	    WANT(!on_exit(c, EXIT_PAT) || gabi_check_pat(F(HOST_IA32_PAT)), V_HOST_PAT, HOST_IA32_PAT))
+	    WANT(!on_exit(c, EXIT_PAT) || gabi_check_pat(F(HOST_IA32_PAT)), V_HOST_PAT, HOST_IA32_PAT) ||
+	    check_perf(c, on_exit(c, EXIT_PERF), GABI_NESTED_V_HOST_PERF, GABI_VMCS_HOST_IA32_PERF_GLOBAL_CTRL))
 		return true;
-	judge_perf(c, on_exit(c, EXIT_PERF), GABI_NESTED_V_HOST_PERF, GABI_VMCS_HOST_IA32_PERF_GLOBAL_CTRL);
 	return check_host_mode(c) || check_host_selectors(c) || check_host_addresses(c) ||
 	       WANT(!on_exit(c, EXIT_EFER) || (efer_known(efer) && !(efer & EFER_LMA) == !wide && !(efer & EFER_LME) == !wide),
 		    V_HOST_EFER, HOST_IA32_EFER) ||
@@ -474,13 +485,12 @@ static bool check_guest(struct check *c)
 	if (FIXED(V_GUEST_CR0, GUEST_CR0, CR0_FIXED0, unrestricted ? CR0_PE | CR0_PG : 0) ||
 	    FIXED(V_GUEST_CR4, GUEST_CR4, CR4_FIXED0, 0) ||
 	    WANT(!(F(GUEST_CR4) & CR4_CET) || cr0 & CR0_WP, V_GUEST_CET_WP, GUEST_CR4) ||
-	    WANT(!debug || !(F(GUEST_DR7) >> 32), V_GUEST_DR7, GUEST_DR7))
+	    WANT(!debug || !(F(GUEST_DR7) >> 32), V_GUEST_DR7, GUEST_DR7) ||
+	    (debug && hangs(c, GABI_NESTED_V_GUEST_DEBUGCTL, GABI_VMCS_GUEST_IA32_DEBUGCTL, c->target->debugctl, c->target->debugctl_unsure)))
 		return true;
-	if (debug && F(GUEST_IA32_DEBUGCTL) && gabi_nested_applies(c, GABI_NESTED_V_GUEST_DEBUGCTL))
-		PASS_OVER(V_GUEST_DEBUGCTL, GUEST_IA32_DEBUGCTL);
-	if (WANT(!on_entry(c, ENTRY_PAT) || gabi_check_pat(F(GUEST_IA32_PAT)), V_GUEST_PAT, GUEST_IA32_PAT) || check_link(c))
+	if (WANT(!on_entry(c, ENTRY_PAT) || gabi_check_pat(F(GUEST_IA32_PAT)), V_GUEST_PAT, GUEST_IA32_PAT) || check_link(c) ||
+	    check_perf(c, on_entry(c, ENTRY_PERF), GABI_NESTED_V_GUEST_PERF, GABI_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL))
 		return true;
-	judge_perf(c, on_entry(c, ENTRY_PERF), GABI_NESTED_V_GUEST_PERF, GABI_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL);
 	return WANT((cr0 & (CR0_PG | CR0_PE)) != CR0_PG, V_GUEST_MODE, GUEST_CR0) ||
 	       WANT(!ia32e || F(GUEST_CR4) & CR4_PAE, V_GUEST_MODE, GUEST_CR4) ||
 	       WANT(!ia32e || cr0 & CR0_PG, V_GUEST_MODE, GUEST_CR0) || check_guest_efer(c) ||

@@ -126,6 +126,8 @@ static uint32_t promised_cpuid(const void *contract, uint32_t leaf, uint32_t sub
 /* The vCPU as the contract describes it. */
 static void target_fill(struct gabi_nested_target *target, const struct gabi_contract *contract)
 {
+	const struct gabi_word *perf;
+
 	for (unsigned i = 0; i < GABI_NESTED_MSRS; i++) {
 		const struct gabi_word *word = promised(contract, GABI_SPACE_MSR, GABI_NESTED_MSR_FIRST + i, 0);
 
@@ -134,6 +136,8 @@ static void target_fill(struct gabi_nested_target *target, const struct gabi_con
 		target->msr[i] = word->value;
 		target->msr_known |= 1u << i;
 	}
+	perf = promised(contract, GABI_SPACE_MSR, 0x345, 0);
+	target->no_lbr = perf && !(perf->value & 0x3f); /* SDM vol. 4, IA32_PERF_CAPABILITIES */
 	if (promised(contract, GABI_SPACE_CPUID, 1, GABI_ECX))
 		gabi_nested_target_cpuid(target, promised_cpuid, contract);
 	gabi_evmcs_guest_of(contract, &target->evmcs);

@@ -277,6 +277,9 @@ CHANGE(guest_cr4) { set(B, GABI_VMCS_GUEST_CR4, 0xa0); }
 CHANGE(guest_cet_wp) { set(B, GABI_VMCS_GUEST_CR4, 0x8020a0); set(B, GABI_VMCS_GUEST_CR0, 0x80040033); }
 CHANGE(guest_dr7) { set(B, GABI_VMCS_GUEST_DR7, UINT64_C(1) << 32); }
 CHANGE(guest_pat) { turn_on(B, GABI_VMCS_VM_ENTRY_CONTROLS, 1 << 14); set(B, GABI_VMCS_GUEST_IA32_PAT, 8); }
+CHANGE(host_perf) { turn_on(B, GABI_VMCS_VM_EXIT_CONTROLS, 1 << 12); set(B, GABI_VMCS_HOST_IA32_PERF_GLOBAL_CTRL, 1); T->has_debug = 1; }
+CHANGE(guest_perf) { turn_on(B, GABI_VMCS_VM_ENTRY_CONTROLS, 1 << 13); set(B, GABI_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL, 1); T->has_debug = 1; }
+CHANGE(debugctl) { set(B, GABI_VMCS_GUEST_IA32_DEBUGCTL, 4); T->has_debug = 1; }
 CHANGE(link) { set(B, GABI_VMCS_VMCS_LINK_POINTER, 0x9001); }
 CHANGE(guest_mode) { secondary(B, 1 << 7); set(B, GABI_VMCS_GUEST_CR0, 0x80050032); }
 CHANGE(guest_pae) { set(B, GABI_VMCS_GUEST_CR4, 0x2080); }
@@ -348,7 +351,7 @@ static const struct {
 	VMX(host_pae, V_HOST_LONG, 0) VMX(host_32, V_HOST_LONG, 0) VMX(host_selector, V_HOST_SELECTOR, 0) VMX(host_tr, V_HOST_SELECTOR, 0)
 	VMX(host_base, V_HOST_ADDRESS, 0) VMX(host_efer, V_HOST_EFER, 0) VMX(host_cet, V_HOST_CET, 3) VMX(guest_cr0, V_GUEST_CR0, 0)
 	VMX(guest_cr4, V_GUEST_CR4, 0) VMX(guest_cet_wp, V_GUEST_CET_WP, 2) VMX(guest_dr7, V_GUEST_DR7, 0) VMX(guest_pat, V_GUEST_PAT, 0)
-	VMX(link, V_LINK, 0) VMX(guest_mode, V_GUEST_MODE, 0) VMX(guest_pae, V_GUEST_MODE, 0) VMX(guest_efer, V_GUEST_EFER, 0)
+	VMX(host_perf, V_HOST_PERF, 0) VMX(guest_perf, V_GUEST_PERF, 0) VMX(debugctl, V_GUEST_DEBUGCTL, 1) VMX(link, V_LINK, 0) VMX(guest_mode, V_GUEST_MODE, 0) VMX(guest_pae, V_GUEST_MODE, 0) VMX(guest_efer, V_GUEST_EFER, 0)
 	VMX(guest_bndcfgs, V_GUEST_BNDCFGS, 0) VMX(guest_cet, V_GUEST_CET, 3) VMX(activity, V_ACTIVITY, 0)
 	VMX(guest_cr3, V_GUEST_CR3, 0)
 	SVM(svm_format, S_FORMAT, 0) SVM(svm_flags, S_FLAGS, 0) SVM(svme_off, S_SVME, 0) SVM(svm_smm, S_IN_SMM, 0)
@@ -434,8 +437,6 @@ static void check__names_the_rule_that_refuses(void **state)
 			check_change(by_kernel[i].name, by_kernel[i].change, k, by_kernel[i].svm, by_kernel[i].rule[k]);
 			seen[by_kernel[i].rule[k]] = 1;
 		}
-	/* Three cannot refuse by themselves: they hang on the vCPU's counters and debug features, which are not known here. */
-	seen[GABI_NESTED_V_HOST_PERF] = seen[GABI_NESTED_V_GUEST_PERF] = seen[GABI_NESTED_V_GUEST_DEBUGCTL] = 1;
 	for (unsigned rule = 0; rule < GABI_NESTED_RULE_COUNT; rule++)
 		if (!seen[rule])
 			fail_msg("no case breaks rule %s", gabi_nested_rule_number(rule));
@@ -634,6 +635,81 @@ static void check__is_unknown_where_it_cannot_know(void **state)
 	assert_true(verdict.unknown);
 }
 
+/* Counters and debug features: one with four counters and three fixed ones, RTM, and LBRs perhaps; one without; and one of old. */
+static const struct leaf counting[] = {
+	{ 0x1, 0, { 0, 0, 1u << 5 | 1u << 15, 0 } },
+	{ 0x7, 0, { 0, 1u << 11, 0, 0 } },
+	{ 0xa, 0, { 0x07300402, 0, 0, 0x603 } },
+	{ 0x80000008, 0, { 0x3028, 0, 0, 0 } },
+	{ 0, 0, { 0 } }
+}, without[] = {
+	{ 0x1, 0, { 0, 0, 1u << 5, 0 } },
+	{ 0x80000008, 0, { 0x3028, 0, 0, 0 } },
+	{ 0, 0, { 0 } }
+}, of_version_1[] = {
+	{ 0x1, 0, { 0, 0, 1u << 5, 0 } },
+	{ 0xa, 0, { 0x07300401, 0, 0, 0 } },
+	{ 0x80000008, 0, { 0x3028, 0, 0, 0 } },
+	{ 0, 0, { 0 } }
+};
+
+enum { REFUSED = 1, TAKEN, UNKNOWN };
+
+static void check__of_counters_and_debug_features_goes_by_the_guests(void **state)
+{
+	enum { HOST, GUEST, DEBUG };
+	static const struct {
+		const char *name, *release;
+		const struct leaf *cpuid; /* NULL: not known */
+		uint64_t value;
+		uint8_t what, no_lbr, wanted;
+	} rows[] = {
+		{ "counters that it has", "5.10", counting, UINT64_C(0x70000000f), HOST, 0, TAKEN },
+		{ "counters that it has", "7.2", counting, UINT64_C(0x70000000f), GUEST, 0, TAKEN },
+		{ "a counter too many", "5.10", counting, 0x10, HOST, 0, REFUSED },
+		{ "a fixed counter too many", "7.2", counting, UINT64_C(0x800000000), GUEST, 0, REFUSED },
+		{ "none in use", "7.2", without, 0, GUEST, 0, TAKEN },
+		{ "a counter, and it has none", "6.1", without, 1, GUEST, 0, REFUSED },
+		{ "a counter, and it has none", "5.15", without, 1, GUEST, 0, UNKNOWN },
+		{ "a counter of the first version", "6.12", of_version_1, 1, HOST, 0, UNKNOWN },
+		{ "a counter, of whom nothing is known", "7.2", NULL, 1, HOST, 0, UNKNOWN },
+		{ "LBRs and single-stepping of branches", "7.2", without, 3, DEBUG, 0, TAKEN },
+		{ "bus locks, which it has not", "7.2", counting, 4, DEBUG, 0, REFUSED },
+		{ "bus locks, and perhaps nobody looks", "6.12", counting, 4, DEBUG, 0, UNKNOWN },
+		{ "bus locks, and nobody looks", "5.10", counting, 4, DEBUG, 0, TAKEN },
+		{ "RTM", "7.2", counting, 0x8000, DEBUG, 0, TAKEN },
+		{ "RTM", "6.12", counting, 0x8000, DEBUG, 0, TAKEN },
+		{ "RTM, which it has not", "7.2", without, 0x8000, DEBUG, 0, REFUSED },
+		{ "LBRs that freeze", "7.2", counting, 0x800, DEBUG, 0, UNKNOWN },
+		{ "LBRs that freeze, which it has not", "7.2", counting, 0x800, DEBUG, 1, REFUSED },
+		{ "LBRs that freeze, which it has not", "7.2", without, 0x800, DEBUG, 0, REFUSED },
+		{ "freezing in SMM", "7.2", without, 0x4000, DEBUG, 0, UNKNOWN },
+		{ "freezing in SMM, and what none may", "7.2", without, 0x4000 | UINT64_C(1) << 40, DEBUG, 0, REFUSED },
+		{ "anything, of whom nothing is known", "7.2", NULL, 1, DEBUG, 0, UNKNOWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct gabi_nested_target target = make_target(rows[i].release, 0);
+		struct gabi_nested_verdict verdict;
+		uint8_t blob[GABI_NESTED_MAX];
+
+		make_vmx(blob);
+		target.no_lbr = rows[i].no_lbr;
+		if (rows[i].cpuid)
+			gabi_nested_target_cpuid(&target, leaf_reg, rows[i].cpuid);
+		if (rows[i].what == HOST)
+			turn_on(blob, GABI_VMCS_VM_EXIT_CONTROLS, 1 << 12);
+		if (rows[i].what == GUEST)
+			turn_on(blob, GABI_VMCS_VM_ENTRY_CONTROLS, 1 << 13);
+		set(blob, rows[i].what == HOST ? GABI_VMCS_HOST_IA32_PERF_GLOBAL_CTRL : rows[i].what == GUEST ? GABI_VMCS_GUEST_IA32_PERF_GLOBAL_CTRL :
+			GABI_VMCS_GUEST_IA32_DEBUGCTL, rows[i].value);
+		check(blob, sizeof(blob), &target, &verdict);
+		if ((verdict.rule ? REFUSED : verdict.unknown ? UNKNOWN : TAKEN) != rows[i].wanted)
+			fail_msg("%s, %s: rule %s, unknown %u", rows[i].name, rows[i].release, gabi_nested_rule_number(verdict.rule), verdict.unknown);
+	}
+}
+
 static void check__empty_states_are_fine(void **state)
 {
 	struct gabi_nested nested = { .format = GABI_NESTED_VMX, .vmxon_pa = GABI_NESTED_NONE, .vmcs12_pa = GABI_NESTED_NONE };
@@ -825,6 +901,7 @@ int main(void)
 		cmocka_unit_test(check__says_when_a_refusal_would_destroy),
 		cmocka_unit_test(check__warns_of_what_is_lost_in_silence),
 		cmocka_unit_test(check__is_unknown_where_it_cannot_know),
+		cmocka_unit_test(check__of_counters_and_debug_features_goes_by_the_guests),
 		cmocka_unit_test(check__empty_states_are_fine),
 		cmocka_unit_test(read__refuses_what_is_cut_short),
 		cmocka_unit_test(write__gives_back_what_was_read),
