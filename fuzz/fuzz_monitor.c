@@ -242,6 +242,11 @@ int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, uns
 	return 0;
 }
 
+int gabi_kvm_vp_carry_out_msr(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, int write, uint64_t *value)
+{
+	return write ? gabi_kvm_vp_set_msr(machine, vp, vtl, msr, *value) : gabi_kvm_vp_get_msr(machine, vp, vtl, msr, value);
+}
+
 int gabi_kvm_vp_switch(const struct gabi_kvm_machine *machine, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag)
 {
 	(void)machine, (void)diag;

@@ -3,12 +3,14 @@
 #include "vsm.h"
 
 #define MSR_LSTAR 0xc0000082u
+#define MSR_EFER  0xc0000080u
+#define MSR_APIC_BASE 0x1bu
 #define MSG_PORT 0x80010000u
 #define MSG_MSR 0x80010001u
 enum { PAYLOAD = 16, PORT = 0xe0 /* the test device's echo */ };
 
 /* Bits of HvX64RegisterCrInterceptControl. */
-enum { CR0_WRITE = 1 << 0, CR4_WRITE = 1 << 1, LSTAR_READ = 1 << 5, LSTAR_WRITE = 1 << 6, GDTR_WRITE = 1 << 15 };
+enum { CR0_WRITE = 1 << 0, CR4_WRITE = 1 << 1, LSTAR_READ = 1 << 5, LSTAR_WRITE = 1 << 6, APIC_BASE_WRITE = 1 << 12, EFER_WRITE = 1 << 14, GDTR_WRITE = 1 << 15 };
 
 static uint64_t set_traps(uint64_t traps)
 {
@@ -148,6 +150,50 @@ static const char *answered_with_fault(void)
 	return seen[0].intercepts == before + 1 && rdmsr(MSR_LSTAR) == 0x7777 ? NULL : "it is intercepted again, or written";
 }
 
+/* What a processor may not write. */
+static const struct {
+	uint32_t msr;
+	uint64_t change; /* of what it has */
+} refusals[] = {
+	{ MSR_EFER, 1ull << 63 }, { MSR_EFER, 1 << 8 /* LME, with paging on */ }, { MSR_APIC_BASE, 1 << 9 }, { MSR_APIC_BASE, 1ull << 62 },
+};
+
+/* The rows that it was not refused, or whose MSR is another afterwards. */
+static uint64_t write_refusals(uint64_t unused)
+{
+	uint64_t wrong = unused;
+
+	wrmsr(MSR_LSTAR, 0x4444);
+	for (unsigned i = 0; i < COUNT_OF(refusals); i++) {
+		uint64_t before = rdmsr(refusals[i].msr);
+
+		vsm_fault();
+		wrmsr(refusals[i].msr, before ^ refusals[i].change);
+		if (vsm_fault() != PROTECTION || rdmsr(refusals[i].msr) != before)
+			wrong |= 1u << i;
+	}
+	return wrong | (rdmsr(MSR_LSTAR) == 0x4444 ? 0 : 1u << 31);
+}
+
+/* A processor that nobody intercepts runs beside one that is: its writes are its own, and so are its faults. */
+static const char *others_fault(void)
+{
+	uint32_t before = seen[0].intercepts;
+	uint64_t wrong;
+
+	if (vsm_cpus < 3)
+		return SKIP("it takes three processors");
+	if (in_vtl1(set_traps, LSTAR_WRITE | EFER_WRITE | APIC_BASE_WRITE))
+		return SKIP("it is refused: this hypervisor cannot");
+	wrong = on_vp(1, write_refusals, 0);
+	in_vtl1(set_traps, 0);
+	if (wrong >> 31)
+		return "another processor's write is not made";
+	if (wrong)
+		return "another processor writes what none may";
+	return seen[0].intercepts == before ? NULL : "another processor's write is intercepted";
+}
+
 /* A value that each level has for itself. */
 static uint64_t set_mask(uint64_t value)
 {
@@ -242,6 +288,7 @@ const struct vsm_case vsm_intercept_cases[] = {
 	{ REGISTERS, "an intercept that is taken away is gone", msr_free_again, NULL, 0 },
 	{ REGISTERS, "the higher VTL itself is free", higher_is_free, NULL, 0 },
 	{ "vsm, Handling Secure Intercepts", "the higher VTL may answer with an exception", answered_with_fault, NULL, 0 },
+	{ REGISTERS, "another processor writes as if there were none, and faults so", others_fault, NULL, 0 },
 	{ "vsm, Mask Registers", "a higher VTL writes them, a lower one does not", masks, NULL, 0 },
 	{ REGISTERS, "reserved bits are refused", reserved_traps, NULL, 0 },
 	{ REGISTERS, "a write of CR0 is held, or refused", cr0_write, NULL, 0 },

@@ -237,6 +237,12 @@ GABI_API int gabi_kvm_vp_settle(struct gabi_kvm_machine *machine, unsigned vp, s
 GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);
 GABI_API int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value);
 
+/*
+ * After an MSR exit of what gabi_kvm_machine_take_msrs has taken and is KVM's all the same: carries the access out as KVM would have for the guest, on
+ * a machine with more than one VTL. value is what is written, or gets what is read. GABI_ERR_RANGE: KVM refuses it to guests: #GP. Its thread.
+ */
+GABI_API int gabi_kvm_vp_carry_out_msr(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, int write, uint64_t *value);
+
 /* ---- trust levels ---- */
 
 /*

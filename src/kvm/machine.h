@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "protect.h"
 #include "shim.h"
+#include "standin.h"
 #include "uapi.h"
 
 #include <stdatomic.h>
@@ -31,6 +32,7 @@ struct gabi_kvm_machine {
 	struct dirty dirty;
 	struct protect protect;
 	struct level level[GABI_KVM_VTLS_MAX];
+	struct standin *standin; /* one level: NULL */
 	struct call {
 		atomic_int inside;  /* the thread that is in gabi_kvm_vp_run, else 0 */
 		atomic_bool kicked; /* since it was last told so */
@@ -66,6 +68,9 @@ static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp,
 }
 
 /* ---- run.c ---- */
+
+/* Carries out the plan on one of the machine's VMs. */
+int machine_apply(const struct gabi_kvm_machine *machine, const struct gabi_kvm_vm *to, const struct gabi_plan *plan, struct gabi_diag *diag);
 
 /*
  * Around whatever makes KVM reach guest memory for a virtual processor, on the thread that does it, which is known by that when an
@@ -108,6 +113,7 @@ bool vtl_take_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsi
 bool msrs_are_left(uint32_t msr); /* of Hyper-V's, to KVM */
 bool msrs_are_common(uint32_t msr);
 bool msrs_are_kvms(uint32_t msr);
+uint64_t msrs_refused_efer(const struct gabi_contract *contract); /* the bits that its guest may not set */
 int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,
 	      struct gabi_diag *diag);
 

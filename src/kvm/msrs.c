@@ -4,6 +4,7 @@
  * high half, and guests of Hyper-V write it.
  */
 #include "machine.h"
+#include "shim_cpuid.h"
 
 #include <string.h>
 
@@ -126,6 +127,25 @@ bool msrs_are_common(uint32_t msr)
 bool msrs_are_kvms(uint32_t msr)
 {
 	return has(kvms, GABI_COUNT_OF(kvms), msr);
+}
+
+/* Linux arch/x86/kvm/x86.c, __kvm_valid_efer: which a VMM's writes pass by. */
+uint64_t msrs_refused_efer(const struct gabi_contract *contract)
+{
+	enum { LME_LMA = 0x500, NX = 1 << 11, SVME = 1 << 12, FFXSR = 1 << 14, AIBRSE = 1 << 21 };
+	static const struct {
+		uint32_t bits, leaf;
+		uint8_t part, bit;
+	} rows[] = {
+		{ LME_LMA, 0x80000001, GABI_EDX, 29 }, { NX, 0x80000001, GABI_EDX, 20 }, { SVME, 0x80000001, GABI_ECX, 2 },
+		{ FFXSR, 0x80000001, GABI_EDX, 25 }, { AIBRSE, 0x80000021, GABI_EAX, 8 },
+	};
+	uint64_t refused = 0;
+
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)
+		if (!(shim_cpuid_promised(contract, rows[i].leaf, rows[i].part) >> rows[i].bit & 1))
+			refused |= rows[i].bits;
+	return refused;
 }
 
 int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,

@@ -75,10 +75,9 @@ static bool is_tolerated(const struct gabi_kvm_machine *machine, int err, const 
 	return machine->options.unverified && err == GABI_ERR_KVM && !diag->sys_errno;
 }
 
-static int apply(const struct gabi_kvm_machine *machine, const struct level *level, const struct gabi_plan *plan,
-		 struct gabi_diag *diag)
+int machine_apply(const struct gabi_kvm_machine *machine, const struct gabi_kvm_vm *to, const struct gabi_plan *plan, struct gabi_diag *diag)
 {
-	struct gabi_kvm_vm vm = *level->vm;
+	struct gabi_kvm_vm vm = *to;
 	struct gabi_diag own = { 0 };
 	int err;
 
@@ -157,7 +156,7 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
 	err = gabi_kvm_vm_create(contract, &options, &machine->mem, &level->vm, diag);
 	if (!err)
-		err = apply(machine, level, plan, diag);
+		err = machine_apply(machine, level->vm, plan, diag);
 	if (!err)
 		err = give_hyperv(machine, level, contract, diag);
 	if (!err && machine->options.shim && vtl + 1 < machine->options.vtls)
@@ -201,6 +200,8 @@ static int make_all(struct gabi_kvm_machine *machine, const struct gabi_contract
 		err = make_level(machine, vtl, contract, plan, diag);
 	if (!err)
 		err = find_tsc(machine, diag);
+	if (!err && machine->options.vtls > 1)
+		err = standin_new(machine, contract, plan, &machine->standin, diag);
 	if (!err && machine->options.vtls > 1)
 		err = vtl_init(machine, contract, diag);
 	return err || machine->options.vtls < 2 ? err : protect_init(machine, diag);
@@ -252,6 +253,7 @@ void gabi_kvm_machine_free(struct gabi_kvm_machine *machine)
 	if (!machine)
 		return;
 	protect_free(machine);
+	standin_free(machine, machine->standin);
 	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
 		free_level(machine, &machine->level[vtl]);
 	memory_close(&machine->memory);

@@ -13,6 +13,7 @@
  */
 #include "shim_vendor.h"
 
+#include <gabi/hv_msr.h>
 #include <gabi/vmcs.h>
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include <sys/ioctl.h>
 
 enum { SLOT = MEMORY_PARTS, NO_ADDRESS_BITS = 36, RFLAGS_TF = 1 << 8, UNDEFINED = 6, REFUSED = 13 /* vectors */ };
-enum { EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NX = 1 << 11, EFER_SVME = 1 << 12 };
+enum { EFER_LME = 1 << 8 };
 #define CR0_PG ((uint64_t)1 << 31)
 
 /* What an exit goes on with: OUT, to a port that nothing of KVM's has. */
@@ -395,8 +396,10 @@ static enum shim_result serve_msr(const struct gabi_kvm_machine *machine, unsign
 	open_msr(machine, vp, vtl, left);
 	if (!msrs_are_left(run->msr.index))
 		return SHIM_AS_KVM;
-	run->msr.error = (left->why == SHIM_WRMSR ? gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data) :
-						    gabi_kvm_vp_get_msr(machine, vp, vtl, run->msr.index, &value)) != 0;
+	if (left->why == SHIM_WRMSR) /* no guest writes its run time, but a VMM may */
+		run->msr.error = run->msr.index == GABI_HV_MSR_VP_RUNTIME || gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data);
+	else
+		run->msr.error = gabi_kvm_vp_get_msr(machine, vp, vtl, run->msr.index, &value) != 0;
 	if (left->why == SHIM_RDMSR)
 		run->msr.data = value;
 	return shim_finish(machine, vp, vtl) ? SHIM_FAILED : SHIM_AGAIN;
@@ -530,24 +533,6 @@ uint64_t shim_efer(const struct gabi_kvm_machine *machine, unsigned vtl, uint64_
 	return sregs.efer;
 }
 
-/* Linux arch/x86/kvm/x86.c, __kvm_valid_efer and set_efer: which a VMM's writes pass by. */
-static uint64_t efer_without(const struct gabi_contract *contract)
-{
-	static const struct {
-		uint32_t bits, leaf;
-		uint8_t part, bit;
-	} rows[] = {
-		{ EFER_LME | EFER_LMA, 0x80000001, GABI_EDX, 29 }, { EFER_NX, 0x80000001, GABI_EDX, 20 },
-		{ 1 << 14, 0x80000001, GABI_EDX, 25 }, { 1 << 21, 0x80000021, GABI_EAX, 8 },
-	};
-	uint64_t without = EFER_SVME; /* the contract has no svm */
-
-	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++)
-		if (!(shim_cpuid_promised(contract, rows[i].leaf, rows[i].part) >> rows[i].bit & 1))
-			without |= rows[i].bits;
-	return without;
-}
-
 int shim_take_efer(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint64_t *efer)
 {
 	const struct shim *shim = shim_of(machine, vtl);
@@ -608,7 +593,7 @@ int shim_new(const struct gabi_kvm_machine *machine, const struct gabi_contract 
 	err = shim_cpuid_new(&shim->cpuid, &shim->vendor->cpuid, contract, machine->options.device, &shim->mem, diag);
 	if (err)
 		return err;
-	shim->refused_efer = efer_without(contract);
+	shim->refused_efer = msrs_refused_efer(contract);
 	shim->layout = gabi_vmcs_layout_by_name("kvm-6.1");
 	return shim_pages_new(&shim->pages, &shim->vendor->format, machine->options.memory, machine->options.vps, bits ? bits : NO_ADDRESS_BITS, diag);
 }

@@ -247,7 +247,6 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 	uint32_t msr = (uint32_t)exit->address;
 	bool refused = *exit->fault;
 	uint64_t value;
-	int err;
 
 	memcpy(&value, exit->data, sizeof(value));
 	*exit->fault = 0;
@@ -256,10 +255,8 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 	*exit->fault = refused;
 	if (refused)
 		return true;
-	err = exit->write ? gabi_kvm_vp_set_msr(hyperv->machine, vp, vtl, msr, value) :
-			    gabi_kvm_vp_get_msr(hyperv->machine, vp, vtl, msr, &value);
+	*exit->fault = gabi_kvm_vp_carry_out_msr(hyperv->machine, vp, vtl, msr, exit->write, &value) != 0;
 	memcpy(exit->data, &value, sizeof(value));
-	*exit->fault = err != 0;
 	return true;
 }
 
