@@ -272,6 +272,18 @@ static int load_msrs(struct moving *m, unsigned vp)
 
 /* ---- MSRs that are not listed ---- */
 
+static bool pair_of(const struct gabi_state_part *part, uint64_t number, uint64_t *ret_value)
+{
+	const struct gabi_state_pair *pair = part ? part->data : NULL;
+
+	for (size_t i = 0; part && i < part->len / sizeof(*pair); i++)
+		if (pair[i].number == number) {
+			*ret_value = pair[i].value;
+			return true;
+		}
+	return false;
+}
+
 static bool is_of_unlisted(uint64_t msr)
 {
 	size_t rows;
@@ -291,7 +303,7 @@ static int take_unlisted(struct moving *m, unsigned vp, struct gabi_word words[S
 	size_t count = part ? part->len / sizeof(*pair) : 0;
 
 	run->call.head = (struct kvm_msrs){ 0 };
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && pair[i].number != STATE_SSP; i++) {
 		uint32_t at = run->call.head.nmsrs++;
 
 		words[at] = (struct gabi_word){ .key = { .space = GABI_SPACE_MSR_STATE, .index = pair[i].number }, .value = pair[i].value, .bits = 64,
@@ -319,13 +331,25 @@ static int check_unlisted(struct moving *m, unsigned vp)
 	return (uint32_t)got < run.call.head.nmsrs ? state_word_refused(m, &words[got], "is not there for such a guest", 0) : 0;
 }
 
+static int load_ssp(struct moving *m, unsigned vp)
+{
+	uint64_t value;
+	struct kvm_one_reg reg = { .id = STATE_SSP, .addr = (uintptr_t)&value };
+
+	if (!pair_of(part_of(m, GABI_STATE_MSRS_UNLISTED, vp), STATE_SSP, &value))
+		return 0;
+	return load(m, m->vm->vcpu[vp], KVM_SET_ONE_REG, &reg) ? state_refused(m, "load the pointer to the shadow stack", vp) : 0;
+}
+
 static int load_unlisted(struct moving *m, unsigned vp)
 {
 	struct gabi_word words[STATE_UNLISTED_MAX];
 	struct msr_run run;
 	int err = take_unlisted(m, vp, words, &run);
 
-	return err || !run.call.head.nmsrs ? err : load_run(m, &run, vp);
+	if (!err && run.call.head.nmsrs)
+		err = load_run(m, &run, vp);
+	return err ? err : load_ssp(m, vp);
 }
 
 /* ---- clocks ---- */
@@ -334,18 +358,6 @@ static int load_unlisted(struct moving *m, unsigned vp)
 #define KVM_CLOCK_REALTIME (1 << 2)
 #define KVM_CLOCK_HOST_TSC (1 << 3)
 #endif
-
-static bool pair_of(const struct gabi_state_part *part, uint64_t number, uint64_t *ret_value)
-{
-	const struct gabi_state_pair *pair = part ? part->data : NULL;
-
-	for (size_t i = 0; part && i < part->len / sizeof(*pair); i++)
-		if (pair[i].number == number) {
-			*ret_value = pair[i].value;
-			return true;
-		}
-	return false;
-}
 
 static const struct kvm_clock_data *saved_clock(const struct moving *m)
 {

@@ -141,10 +141,24 @@ static size_t row_of_unlisted(uint32_t msr)
 	return row;
 }
 
+#define S_CET 0x6a2u /* listed where KVM has shadow stacks */
+
+/* A guest that has no shadow stacks has no such register. */
+static size_t take_ssp(struct moving *m, unsigned vp, struct gabi_state_pair *ret_pair)
+{
+	uint64_t value = 0;
+	struct kvm_one_reg reg = { .id = STATE_SSP, .addr = (uintptr_t)&value };
+
+	if (!state_list_has(m->list, S_CET) || state_call(m, m->vm->vcpu[vp], KVM_GET_ONE_REG, &reg) || !value)
+		return 0;
+	*ret_pair = (struct gabi_state_pair){ STATE_SSP, value };
+	return 1;
+}
+
 /* KVM reads up to the first that this guest does not have; then it has none of that row. */
 static int save_unlisted(struct moving *m, unsigned vp)
 {
-	struct gabi_state_pair pairs[STATE_UNLISTED_MAX];
+	struct gabi_state_pair pairs[STATE_UNLISTED_MAX + 1];
 	struct msr_call call;
 	size_t count = 0;
 	uint32_t got;
@@ -161,6 +175,7 @@ static int save_unlisted(struct moving *m, unsigned vp)
 				pairs[count++] = (struct gabi_state_pair){ call.entries[i].index, call.entries[i].data };
 		ask_unlisted(m, &call, got < call.head.nmsrs ? row_of_unlisted(call.entries[got].index) + 1 : GABI_COUNT_OF(unlisted));
 	}
+	count += take_ssp(m, vp, &pairs[count]);
 	return count ? gabi_state_add(m->into, GABI_STATE_MSRS_UNLISTED, vp, pairs, count * sizeof(pairs[0]), m->diag) : 0;
 }
 

@@ -31,6 +31,12 @@ enum { STATE_UNLISTED_MAX = 255 }; /* MSRs of all rows, and one call takes them 
 
 const struct state_unlisted *state_unlisted(size_t *ret_rows);
 
+/*
+ * The pointer to the shadow stack is no MSR but a register of KVM_GET_ONE_REG: Linux arch/x86/include/uapi/asm/kvm.h,
+ * KVM_X86_REG_KVM(KVM_REG_GUEST_SSP). Its number stands behind those of all MSRs.
+ */
+#define STATE_SSP 0x2030000300000000ull
+
 /* KVM_GET_DEVICE_ATTR or KVM_SET_DEVICE_ATTR of the offset that guests' TSC has to the host's. */
 int state_tsc_offset(struct moving *moving, unsigned vp, unsigned long request, uint64_t *offset);
 

@@ -12,6 +12,51 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+/* ---- a KVM with shadow stacks, which few processors have ---- */
+
+int __real_kvm_ioctl(int fd, unsigned long request, void *arg); /* ld's --wrap */
+int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg);
+
+static struct {
+	bool is_there;
+	uint64_t pointer;
+	unsigned writes;
+} shadow_stack;
+
+#ifdef __x86_64__
+enum { S_CET = 0x6a2 };
+#define SSP 0x2030000300000000ull /* KVM_X86_REG_KVM(KVM_REG_GUEST_SSP) */
+
+static int one_register(unsigned long request, const struct kvm_one_reg *reg)
+{
+	assert_true(reg->id == SSP);
+	if (request == KVM_GET_ONE_REG)
+		memcpy((void *)(uintptr_t)reg->addr, &shadow_stack.pointer, sizeof(shadow_stack.pointer));
+	else
+		memcpy(&shadow_stack.pointer, (const void *)(uintptr_t)reg->addr, sizeof(shadow_stack.pointer));
+	shadow_stack.writes += request == KVM_SET_ONE_REG;
+	return 0;
+}
+
+int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct kvm_msr_list *list = arg;
+	int ret;
+
+	if (shadow_stack.is_there && (request == KVM_GET_ONE_REG || request == KVM_SET_ONE_REG))
+		return one_register(request, arg);
+	ret = __real_kvm_ioctl(fd, request, arg);
+	if (shadow_stack.is_there && request == KVM_GET_MSR_INDEX_LIST && !ret)
+		list->indices[list->nmsrs++] = S_CET;
+	return ret;
+}
+#else
+int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
+{
+	return __real_kvm_ioctl(fd, request, arg);
+}
+#endif
+
 /* A register of the guest that anything can be put into. */
 #ifdef __x86_64__
 static void put_number(int vcpu, uint64_t number)
@@ -300,6 +345,25 @@ static void restore__of_registers_that_no_kernel_lists__they_are_as_they_were(vo
 	gabi_kvm_vm_free(from);
 }
 
+static void restore__of_a_shadow_stack__has_its_pointer(void **unused)
+{
+	struct gabi_kvm_vm *from = require_vm(1), *to = require_vm(1);
+	struct gabi_state *saved;
+
+	(void)unused;
+	shadow_stack.is_there = true;
+	shadow_stack.pointer = 0x7ffff000;
+	saved = carried(require_state(from));
+	shadow_stack.pointer = 0;
+	restore_into(to, saved);
+	shadow_stack.is_there = false;
+	assert_int_equal(shadow_stack.writes, 1);
+	assert_int_equal(shadow_stack.pointer, 0x7ffff000);
+	gabi_state_free(saved);
+	gabi_kvm_vm_free(to);
+	gabi_kvm_vm_free(from);
+}
+
 /* ---- what is under way ---- */
 
 /* KVM keeps the address of a page fault of a nested guest apart until the fault is taken; who does not ask for it apart finds it in CR2. */
@@ -408,7 +472,7 @@ static void restore__of_another_register_among_those__touches_nothing(void **unu
 
 #ifdef __x86_64__
 /* What the API cannot do with less: a call for each kind of part of a virtual processor, of which the older form of the system
- * registers is none beside the newer; one more for the TSC's second number; and for MSRs one more for each that this guest does not
+ * registers is none beside the newer; one more for the TSC's second number, and one for a shadow stack's pointer; and for MSRs one more for each that this guest does not
  * have, at which KVM stops. */
 static size_t fewest_calls(const struct gabi_state *state, unsigned vp)
 {
@@ -420,7 +484,7 @@ static size_t fewest_calls(const struct gabi_state *state, unsigned vp)
 		calls += row[i].arch == GABI_ARCH_X86 && row[i].scope == GABI_SCOPE_VP && row[i].kind != GABI_STATE_SREGS;
 	word = gabi_host_words(here_host, &count);
 	for (size_t i = 0; i < count; i++)
-		calls += word[i].key.space == GABI_SPACE_MSR_STATE;
+		calls += (word[i].key.space == GABI_SPACE_MSR_STATE) + (word[i].key.space == GABI_SPACE_MSR_STATE && word[i].key.index == S_CET);
 	word = gabi_state_words(state, &count);
 	for (size_t i = 0; i < count; i++)
 		calls -= word[i].vp == vp;
@@ -519,6 +583,7 @@ int main(void)
 		cmocka_unit_test(restore__into_a_vm_of_another_size__is_refused),
 #ifdef __x86_64__
 		cmocka_unit_test(restore__of_registers_that_no_kernel_lists__they_are_as_they_were),
+		cmocka_unit_test(restore__of_a_shadow_stack__has_its_pointer),
 		cmocka_unit_test(save__of_a_pending_page_fault__has_its_address),
 		cmocka_unit_test(restore__of_a_timer_that_is_due__its_interrupt_is_not_lost),
 		cmocka_unit_test(restore__of_another_register_among_those__touches_nothing),
