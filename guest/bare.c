@@ -66,7 +66,7 @@ void set_up_interrupts(void)
 	__asm__ volatile("lidt guest_idt_pointer");
 }
 
-static void wait_ms(unsigned ms)
+void wait_ms(unsigned ms)
 {
 	for (unsigned i = 0; i < ms * 100; i++)
 		in8(SERIAL_STATUS); /* some microseconds each */

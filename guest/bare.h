@@ -106,6 +106,8 @@ extern volatile uint32_t guest_others; /* that were started */
 void start_others(void);
 void start_other(uint32_t apic_id);
 
+void wait_ms(unsigned ms);
+
 /* Waits until *at is value, or at least that; false after some seconds. */
 bool wait_for(const volatile uint32_t *at, uint32_t value);
 bool wait_for_least(const volatile uint32_t *at, uint32_t value);

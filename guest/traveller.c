@@ -11,7 +11,7 @@
 #include <gabi/hv_msr.h>
 
 enum {
-	SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, SERIAL_FULL = 1, ECHO = 0xe0, LINES = 0x2000, LINE = 20,
+	SERIAL = 0x3f8, SERIAL_STATUS = 0x3fd, SERIAL_FULL = 1, ECHO = 0xe0, LINES = 0x2000, LINE = 20, HELD = 21, MASKED = 1 << 16, BY_LEVEL = 1 << 15,
 	VECTOR_LINE = 0x40, VECTOR_TICK = 0x41, VECTOR_DIRECT = 0x42,
 	APIC_TIMER = 0x320, APIC_TIMER_COUNT = 0x380, APIC_TIMER_DIVIDE = 0x3e0, PERIODIC = 1 << 17, TICK = 1000000,
 	PAGE = 4096, PAGES_MAX = 1 << 18, WORDS = PAGE / 8, FAST = 1 << 16,
@@ -173,18 +173,27 @@ static void set_up_timer(volatile uint32_t *apic)
 	apic[APIC_TIMER_COUNT / 4] = TICK * 10;
 }
 
+static void route(uint32_t line, uint32_t how)
+{
+	volatile uint32_t *ioapic = mmio(0xfec00000u);
+
+	ioapic[0] = 0x10 + 2 * line + 1;
+	ioapic[4] = 0;
+	ioapic[0] = 0x10 + 2 * line;
+	ioapic[4] = VECTOR_LINE | how;
+}
+
 static void set_up(void)
 {
-	volatile uint32_t *apic = mmio(APIC_GPA), *ioapic = mmio(0xfec00000u);
+	volatile uint32_t *apic = mmio(APIC_GPA);
 
 	set_up_interrupts();
 	apic[APIC_SPURIOUS / 4] = 0x1ff;
 	set_up_timer(apic);
 	set_kept();
-	ioapic[0] = 0x10 + 2 * LINE + 1;
-	ioapic[4] = 0;
-	ioapic[0] = 0x10 + 2 * LINE;
-	ioapic[4] = VECTOR_LINE;
+	route(LINE, 0);
+	route(HELD, BY_LEVEL | MASKED);
+	out8(LINES + HELD, 1);
 	out32(ECHO, ECHO_VALUE);
 	__asm__ volatile("sti");
 }
@@ -229,6 +238,10 @@ static void look_at_all(void)
 	out8(LINES + LINE, 1);
 	out8(LINES + LINE, 0);
 	check("I/O APIC: a line's interrupt comes", wait_for(&line_interrupts, had + 1), 1);
+	out8(LINES + HELD, 0);
+	route(HELD, BY_LEVEL);
+	wait_ms(5);
+	check("I/O APIC: a line that was high is low when its device says so", line_interrupts, had + 1);
 	if (!hyperv)
 		return;
 	check("STIMER1: goes on", wait_for_least(&directs, directs + 3), 1);

@@ -217,6 +217,22 @@ int vmm_rehearsal_read(const struct vmm_record_in *record, const struct vmm_moni
 
 /* ---- devices ---- */
 
+/*
+ * Lines that are high: who holds them may be no device, but the guest by way of the test device. KVM keeps what an interrupt controller made
+ * of a line, and not the line. All low are not written.
+ */
+static void walk_lines(struct vmm_monitor *monitor, struct vmm_walk *walk)
+{
+	uint32_t lines = monitor->lines;
+
+	if (walk->loads ? walk->done == walk->len : !lines)
+		return;
+	vmm_walk_u32(walk, &lines);
+	for (unsigned line = 0; walk->loads && line < 32; line++)
+		if (lines >> line & 1)
+			monitor->board.line(monitor->board.ctx, line, true);
+}
+
 static void walk_devices(struct vmm_monitor *monitor, struct vmm_walk *walk)
 {
 	struct vmm_console_input *input = &monitor->input;
@@ -233,6 +249,7 @@ static void walk_devices(struct vmm_monitor *monitor, struct vmm_walk *walk)
 	if (walk->loads)
 		vmm_set_clock(monitor, now_ns);
 	vmm_pc_walk(&monitor->pc, walk);
+	walk_lines(monitor, walk);
 }
 
 static int write_devices(struct vmm_stream *stream, struct vmm_monitor *monitor, struct gabi_diag *diag)
