@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * gabi-vsm [CPUS [VTLS]] [shim]: our suite for Virtual Secure Mode (guest/vsm) on this machine's KVM, with three trust levels or so many. Prints its
- * table. gabi-vsm secure [CPUS] [shim]: guest/secure.c, which tries each kind of access, with two. gabi-vsm tasks [shim]: guest/tasks.c, with two. shim: the
+ * table. gabi-vsm secure [CPUS] [shim]: guest/secure, which tries each kind of access, with two. gabi-vsm tasks [shim]: guest/tasks.c, with two. shim: the
  * lower levels run under the shim, which can keep readable pages from being executed. Exit status: 0 if all holds, 1 if not, 77 if this kernel or its
  * KVM cannot have trust levels.
  */

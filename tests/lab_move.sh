@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # lab_move.sh SOURCE GABI GUEST WHAT HOST HOST [TRIPS]: a guest that works is moved live from the first host to the second, of another
 # kernel, and back, over a network with TLS, under the contract of the first; then saved there, restored, and asked whether it noticed
-# anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure.c with a secret in VTL 1; "shim", the same with
+# anything. WHAT is "hyperv", and the guest guest/traveller.c; "vsm", and it is guest/secure with a secret in VTL 1; "shim", the same with
 # a page that VTL 0 may not execute; "nested", and it is guest/nested.c, a hypervisor with a guest of its own, which the second host refuses at
 # first, for its KVM is loaded without what the contract promises of nested virtualization; or "linux" with - for a GUEST, and it is the first
 # host's own kernel, whose init looks.
