@@ -233,7 +233,7 @@ GABI_API int gabi_kvm_vp_again(struct gabi_kvm_machine *machine, unsigned vp, un
  */
 GABI_API int gabi_kvm_vp_settle(struct gabi_kvm_machine *machine, unsigned vp, struct gabi_diag *diag);
 
-/* Sets an MSR for KVM itself, past the guest; and reads one. */
+/* Sets an MSR for KVM itself, past the guest, one that all VTLs share in each of them; and reads one. */
 GABI_API int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value);
 GABI_API int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value);
 

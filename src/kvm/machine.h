@@ -22,6 +22,7 @@ struct level {
 	struct kvm_run **run; /* of each virtual processor; NULL: not mapped */
 	struct shared *shared; /* of each virtual processor: what it shares with other levels, as KVM last had it; one level: NULL */
 	struct shim *shim;     /* NULL: none */
+	atomic_bool shared_wanted; /* the caller has asked for MSRs of those that all levels share, or none has */
 	atomic_uint efer_wanted; /* bit 0: the caller has asked for reads of EFER, bit 1: for writes */
 };
 
@@ -99,8 +100,8 @@ void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vt
 /* A level's state was restored: its TSC goes with those of the others, as where it was saved. */
 int vtl_restored(const struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_state *state, struct gabi_diag *diag);
 
-/* An MSR that all levels share was written: sets it in each; or one that no level has faults. False: it is none of those. */
-bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run);
+/* An MSR that all levels share was written: sets it in each; or one that no level has faults. False: it is none of those, or the caller's first. */
+bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run);
 
 /* KVM has come back with an exit where it was not to run, which with one level nobody makes it: 0 or -1. */
 int vtl_leave_unserved(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl);

@@ -148,6 +148,16 @@ uint64_t msrs_refused_efer(const struct gabi_contract *contract)
 	return refused;
 }
 
+/* Does the caller want one of those that this library sees to by itself? */
+static bool wants_shared(const struct gabi_kvm_msrs *msrs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (uint32_t msr = 0; msr < msrs[i].count; msr++)
+			if (msrs_are_common(msrs[i].first + msr) || msrs_are_kvms(msrs[i].first + msr))
+				return true;
+	return false;
+}
+
 int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const struct gabi_kvm_msrs *more, size_t count,
 	      struct gabi_diag *diag)
 {
@@ -155,6 +165,7 @@ int msrs_take(const struct gabi_kvm_machine *machine, struct level *level, const
 	struct draft draft = { .filter.flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
 	bool fits = true;
 
+	atomic_store(&level->shared_wanted, wants_shared(more, count));
 	memset(draft.bitmap, 0xff, sizeof(draft.bitmap));
 	if (machine->options.hyperv)
 		take_hyperv(&draft);

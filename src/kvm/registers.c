@@ -228,20 +228,10 @@ static uint32_t msr_of(uint32_t name)
 	return 0;
 }
 
-static int set_msr_of(const struct place *place, uint32_t msr, uint64_t value)
-{
-	unsigned first = msrs_are_common(msr) ? 0 : place->vtl, last = msrs_are_common(msr) ? place->machine->options.vtls - 1 : place->vtl;
-
-	for (unsigned vtl = first; vtl <= last; vtl++)
-		if (gabi_kvm_vp_set_msr(place->machine, place->vp, vtl, msr, value))
-			return GABI_ERR_RANGE;
-	return 0;
-}
-
 static int msr(const struct place *place, uint32_t number, struct gabi_hv_value *value, bool set)
 {
 	if (set)
-		return set_msr_of(place, number, value->low);
+		return gabi_kvm_vp_set_msr(place->machine, place->vp, place->vtl, number, value->low) ? GABI_ERR_RANGE : 0;
 	return gabi_kvm_vp_get_msr(place->machine, place->vp, place->vtl, number, &value->low) ? GABI_ERR_UNKNOWN : 0;
 }
 

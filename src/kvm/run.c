@@ -514,9 +514,15 @@ int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *machine, unsigned vp, uns
 
 int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value)
 {
+	unsigned first = msrs_are_common(msr) ? 0 : vtl, last = msrs_are_common(msr) ? machine->options.vtls - 1 : vtl;
+	int err = 0;
+
 	if (msr == MSR_EFER && shim_take_efer(machine, vp, vtl, &value))
 		return GABI_ERR_KVM;
-	return set_msr(vcpu_of(machine, vp, vtl), msr, value) ? GABI_ERR_KVM : 0;
+	for (unsigned level = first; level <= last; level++)
+		if (set_msr(vcpu_of(machine, vp, level), msr, value))
+			err = GABI_ERR_KVM;
+	return err;
 }
 
 static int inject(int vcpu, int vector)
@@ -648,7 +654,7 @@ static void take_mmio(const struct gabi_kvm_machine *machine, unsigned vtl, stru
 	exit->data = run->mmio.data;
 }
 
-static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
+static void take_msr(const struct gabi_kvm_machine *machine, struct kvm_run *run, struct gabi_kvm_exit *exit)
 {
 	exit->kind = GABI_KVM_EXIT_MSR;
 	exit->write = run->exit_reason == KVM_EXIT_X86_WRMSR;
@@ -657,7 +663,7 @@ static void take_msr(struct kvm_run *run, struct gabi_kvm_exit *exit)
 	exit->address = run->msr.index;
 	exit->data = &run->msr.data;
 	exit->fault = &run->msr.error;
-	run->msr.error = run->msr.reason == KVM_MSR_EXIT_REASON_INVAL;
+	run->msr.error = run->msr.reason == KVM_MSR_EXIT_REASON_INVAL || (machine->options.vtls > 1 && msrs_are_kvms(run->msr.index));
 }
 
 _Static_assert(sizeof(struct gabi_kvm_hypercall) == sizeof(((struct kvm_hyperv_exit *)0)->u.hcall), "a hypercall is as KVM has it");
@@ -688,7 +694,7 @@ static void take_exit(const struct gabi_kvm_machine *machine, unsigned vp, unsig
 		break;
 	case KVM_EXIT_X86_RDMSR:
 	case KVM_EXIT_X86_WRMSR:
-		take_msr(run, exit);
+		take_msr(machine, run, exit);
 		break;
 	case KVM_EXIT_HYPERV:
 		take_hyperv(run, exit);
@@ -779,7 +785,7 @@ static int run_vcpu(struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl,
 		ret = run_once(machine, vp, vtl, exit, ret_shim);
 		retry = !*ret_shim && !ret && !retried && gave_up_for_nothing(machine, vp, vtl);
 		retried = retry;
-	} while (retry || *ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, run) || shim_take_msr(machine, vp, vtl, run))));
+	} while (retry || *ret_shim == SHIM_AGAIN || (!*ret_shim && !ret && (vtl_take_msr(machine, vp, vtl, run) || shim_take_msr(machine, vp, vtl, run))));
 	return ret;
 }
 

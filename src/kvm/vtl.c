@@ -335,25 +335,24 @@ void vtl_forget(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vt
 		shared->has_debug = shared->has_xcrs = shared->has_xsave = false;
 }
 
-bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, struct kvm_run *run)
+bool vtl_take_msr(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, struct kvm_run *run)
 {
-	if (machine->options.vtls < 2 || (run->exit_reason != KVM_EXIT_X86_WRMSR && run->exit_reason != KVM_EXIT_X86_RDMSR))
+	if (machine->options.vtls < 2 || (run->exit_reason != KVM_EXIT_X86_WRMSR && run->exit_reason != KVM_EXIT_X86_RDMSR) ||
+	    atomic_load(&machine->level[vtl].shared_wanted))
 		return false;
 	run->msr.error = msrs_are_kvms(run->msr.index);
 	if (run->msr.error)
 		return true;
 	if (run->exit_reason != KVM_EXIT_X86_WRMSR || !msrs_are_common(run->msr.index))
 		return false;
-	for (unsigned vtl = 0; vtl < machine->options.vtls; vtl++)
-		if (gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data))
-			run->msr.error = 1;
+	run->msr.error = gabi_kvm_vp_set_msr(machine, vp, vtl, run->msr.index, run->msr.data) != 0;
 	return true;
 }
 
 /* ---- interrupts of a level that does not run ---- */
 
 enum { APIC_TPR = 0x80, APIC_ISR = 0x100, APIC_IRR = 0x200, APIC_LVTT = 0x320, APIC_TMCCT = 0x390, APIC_TDCR = 0x3e0 };
-enum { LVT_MASKED = 1 << 16, LVTT_MODE = 3 << 17, LVTT_DEADLINE = 2 << 17, MSR_TSC_DEADLINE = 0x6e0 };
+enum { LVT_MASKED = 1 << 16, LVTT_MODE = 3 << 17, LVTT_DEADLINE = 2 << 17, MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0 };
 
 static uint32_t apic_reg(const struct kvm_lapic_state *apic, unsigned at)
 {
@@ -473,17 +472,18 @@ static int hand_timer_on(struct gabi_kvm_machine *machine, unsigned vp, unsigned
 	return kvm_ioctl(vcpu, KVM_SET_MP_STATE, &state) ? -1 : err;
 }
 
+/* By the TSC of that level of that processor: a guest may write each. */
 static uint64_t deadline_ns(const struct gabi_kvm_machine *machine, int vcpu)
 {
 	struct {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} call = { { .nmsrs = 1 }, { .index = MSR_TSC_DEADLINE } };
-	uint64_t now = gabi_kvm_machine_tsc(machine), left;
+		struct kvm_msr_entry deadline, now;
+	} call = { { .nmsrs = 2 }, { .index = MSR_TSC_DEADLINE }, { .index = MSR_TSC } };
+	uint64_t left;
 
-	if (kvm_ioctl(vcpu, KVM_GET_MSRS, &call) != 1 || !call.entry.data)
+	if (kvm_ioctl(vcpu, KVM_GET_MSRS, &call) != 2 || !call.deadline.data)
 		return UINT64_MAX;
-	left = call.entry.data > now ? call.entry.data - now : 0;
+	left = call.deadline.data > call.now.data ? call.deadline.data - call.now.data : 0;
 	return left / machine->tsc_hz * 1000000000 + left % machine->tsc_hz * 1000000000 / machine->tsc_hz;
 }
 

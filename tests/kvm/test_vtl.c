@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum { LEGACY = 512, HEADER = 512, UPPER = 576, USED = 832, AREA = sizeof(struct kvm_xsave), FP = 1, SSE = 2, YMM = 4, MXCSR = 24, XMM = 160, FTW = 4 };
-enum { VCPU = 100 };
+enum { VCPU = 100, MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0 };
 
 /* A virtual processor of the made-up KVM. */
 static struct vcpu {
@@ -27,9 +27,11 @@ static struct vcpu {
 	uint64_t components, exits;
 	struct kvm_debugregs debug;
 	struct kvm_xcrs xcrs;
+	struct kvm_lapic_state apic;
+	uint64_t tsc, deadline;
 } vcpus[2];
 static struct {
-	unsigned get_xsave, set_xsave, set_fpu, get_debug, set_debug, get_xcrs, set_xcrs, get_sregs, set_sregs, interrupts_set, reads;
+	unsigned get_xsave, set_xsave, set_fpu, get_debug, set_debug, get_xcrs, set_xcrs, get_sregs, set_sregs, interrupts_set, reads, set_msrs;
 } calls;
 
 int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg); /* ld's --wrap */
@@ -94,6 +96,13 @@ static void set_fpu(struct vcpu *vcpu, const struct kvm_fpu *fpu)
 	memcpy(vcpu->image + XMM, fpu->xmm, 256);
 }
 
+static int get_msrs(const struct vcpu *vcpu, struct kvm_msrs *msrs)
+{
+	for (uint32_t i = 0; i < msrs->nmsrs; i++)
+		msrs->entries[i].data = msrs->entries[i].index == MSR_TSC ? vcpu->tsc : msrs->entries[i].index == MSR_TSC_DEADLINE ? vcpu->deadline : 0;
+	return (int)msrs->nmsrs;
+}
+
 int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct vcpu *vcpu = &vcpus[fd - VCPU];
@@ -134,6 +143,17 @@ int __wrap_kvm_ioctl(int fd, unsigned long request, void *arg)
 		calls.interrupts_set += ((const struct kvm_sregs *)arg)->interrupt_bitmap[1] != 0;
 		calls.set_sregs++;
 		return 0;
+	case KVM_GET_LAPIC:
+		*(struct kvm_lapic_state *)arg = vcpu->apic;
+		return 0;
+	case KVM_GET_VCPU_EVENTS:
+		*(struct kvm_vcpu_events *)arg = (struct kvm_vcpu_events){ 0 };
+		return 0;
+	case KVM_GET_MSRS:
+		return get_msrs(vcpu, arg);
+	case KVM_SET_MSRS:
+		calls.set_msrs++;
+		return 1;
 	case KVM_GET_DEVICE_ATTR: /* the TSC's offset, when a machine is made */
 	case KVM_SET_DEVICE_ATTR:
 		return 0;
@@ -384,6 +404,48 @@ static void switch__more_than_one_exit__debug_registers_and_xcr0_are_looked_at(v
 	assert_int_equal(calls.get_debug + calls.get_xcrs + calls.set_debug + calls.set_xcrs, 0);
 }
 
+/* A guest has written the TSC of that level: the deadline is by what it reads there, and by no other. */
+static void interrupt__a_deadline__is_by_the_tsc_of_its_level(void **state)
+{
+	enum { LVTT = 0x320, DEADLINE = 2 << 17 };
+	static const struct {
+		uint64_t tsc, deadline, ns;
+	} rows[] = {
+		{ 1000, 3000, 2000 }, { 1u << 30, (1u << 30) + 5000, 5000 }, { 5000, 5000, 0 }, { 5000, 4000, 0 }, { 5000, 0, UINT64_MAX },
+	};
+	const uint32_t lvtt = DEADLINE | 0x50;
+	uint64_t ns;
+	int pending;
+
+	(void)state;
+	machine.tsc_hz = 1000000000;
+	memcpy(vcpus[1].apic.regs + LVTT, &lvtt, sizeof(lvtt));
+	assert_int_equal(vtl_leave_unserved(&machine, 0, 1), 0); /* nothing is handed on */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		vcpus[1].tsc = rows[i].tsc;
+		vcpus[1].deadline = rows[i].deadline;
+		assert_int_equal(gabi_kvm_vp_interrupt(&machine, 0, 1, &pending, &ns, NULL), 0);
+		assert_int_equal(ns, rows[i].ns);
+	}
+}
+
+/* MTRRdefType: its writes are set in both levels, unless the caller wants to be told of such first; and are by its own too. */
+static void msr__that_levels_share__is_the_callers_where_it_asks(void **state)
+{
+	struct kvm_run run = { .exit_reason = KVM_EXIT_X86_WRMSR, .msr = { .index = 0x2ff, .data = 0xc06 } };
+
+	(void)state;
+	calls.set_msrs = 0;
+	assert_true(vtl_take_msr(&machine, 0, 0, &run));
+	assert_int_equal(calls.set_msrs, 2);
+	atomic_store(&machine.level[0].shared_wanted, true);
+	assert_false(vtl_take_msr(&machine, 0, 0, &run));
+	assert_int_equal(calls.set_msrs, 2);
+	assert_int_equal(gabi_kvm_vp_set_msr(&machine, 0, 0, 0x2ff, 0xc06), 0);
+	assert_int_equal(calls.set_msrs, 4);
+	assert_true(vtl_take_msr(&machine, 0, 1, &run)); /* it has asked for nothing of that level's */
+}
+
 static void used__of_a_guest_with_avx__ends_behind_the_upper_halves(void **state)
 {
 	(void)state;
@@ -402,6 +464,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(set_register__an_interrupt_of_long_ago__is_not_given_back, begin, end),
 		cmocka_unit_test_setup_teardown(switch__special_registers__are_told_from_the_first_on, begin, end),
 		cmocka_unit_test_setup_teardown(switch__more_than_one_exit__debug_registers_and_xcr0_are_looked_at, begin, end),
+		cmocka_unit_test_setup_teardown(interrupt__a_deadline__is_by_the_tsc_of_its_level, begin, end),
+		cmocka_unit_test_setup_teardown(msr__that_levels_share__is_the_callers_where_it_asks, begin, end),
 		cmocka_unit_test_setup_teardown(used__of_a_guest_with_avx__ends_behind_the_upper_halves, begin, end),
 	};
 
