@@ -328,9 +328,23 @@ static bool install(struct vtl_common *common, const struct gabi_hv_installed *w
 	return true;
 }
 
-static bool can_intercept(const struct gabi_hv *hv, const struct kind *kind)
+/* What KVM does by itself: its PICs and their triggers, its PIT, and MSRs of the x2APIC, which its filter does not reach. */
+static const struct {
+	uint8_t type;
+	uint32_t first, last;
+} kvms[] = {
+	{ GABI_HV_INTERCEPT_IO_PORT_RANGE, 0x20, 0x21 }, { GABI_HV_INTERCEPT_IO_PORT_RANGE, 0x40, 0x43 }, { GABI_HV_INTERCEPT_IO_PORT_RANGE, 0x61, 0x61 },
+	{ GABI_HV_INTERCEPT_IO_PORT_RANGE, 0xa0, 0xa1 }, { GABI_HV_INTERCEPT_IO_PORT_RANGE, 0x4d0, 0x4d1 }, { GABI_HV_INTERCEPT_MSR, 0x800, 0x8ff },
+};
+
+static bool can_intercept(const struct gabi_hv *hv, const struct gabi_hv_installed *wanted)
 {
-	return !(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || (kind->form != LEAF && kind->form != VECTOR);
+	if (!(hv->dialect & GABI_HV_DIALECT_STOCK_KVM))
+		return true;
+	for (size_t i = 0; i < GABI_COUNT_OF(kvms); i++)
+		if (wanted->type == kvms[i].type && wanted->first <= kvms[i].last && wanted->last >= kvms[i].first)
+			return false;
+	return wanted->type != GABI_HV_INTERCEPT_CPUID && wanted->type != GABI_HV_INTERCEPT_EXCEPTION;
 }
 
 unsigned gabi_hv_call_install_intercept(struct call *call)
@@ -348,7 +362,7 @@ unsigned gabi_hv_call_install_intercept(struct call *call)
 	for (size_t i = 0; i < GABI_COUNT_OF(kinds); i++)
 		if (kinds[i].number == type)
 			kind = &kinds[i];
-	if (!kind || access & ~(uint32_t)kind->access || !parameter(kind, get64(call->in + 16), &wanted) || !can_intercept(hv, kind))
+	if (!kind || access & ~(uint32_t)kind->access || !parameter(kind, get64(call->in + 16), &wanted) || !can_intercept(hv, &wanted))
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	wanted.access = (uint8_t)access;
 	take(&hv->lock);

@@ -1099,6 +1099,17 @@ static void install_intercept__each_case__gives_the_status_of_its_page(void **st
 	}
 }
 
+/* Linux arch/x86/kvm: i8259.c, kvm_pic_init; i8254.c, kvm_create_pit; Documentation/virt/kvm/api.rst, KVM_X86_SET_MSR_FILTER. */
+static const struct {
+	uint32_t type;
+	uint64_t parameter;
+	unsigned status;
+} kvms_own[] = {
+	{ 0, 0x1f, 0 }, { 0, 0x20, 5 }, { 0, 0x21, 5 }, { 0, 0x22, 0 }, { 0, 0x40, 5 }, { 0, 0x43, 5 }, { 0, 0x44, 0 }, { 0, 0x60, 0 }, { 0, 0x61, 5 },
+	{ 0, 0xa1, 5 }, { 0, 0x4d1, 5 }, { 0, 0xcf8, 0 }, { 0x11, 0x0020001f, 5 }, { 0x11, 0xffff0000, 5 }, { 0x11, 0x03ff03f8, 0 },
+	{ 1, 0x7ff, 0 }, { 1, 0x800, 5 }, { 1, 0x8ff, 5 }, { 1, 0x900, 0 },
+};
+
 /* hv_dialect.def: nothing is taken that the VMM cannot hold. */
 static void stock_kvm__what_no_kvm_stops_at__is_refused(void **state)
 {
@@ -1121,6 +1132,9 @@ static void stock_kvm__what_no_kvm_stops_at__is_refused(void **state)
 	assert_int_equal(install(rig, 4, GABI_HV_INTERCEPT_EXCEPTION, 14), GABI_HV_STATUS_INVALID_PARAMETER);
 	assert_int_equal(install(rig, 2, GABI_HV_INTERCEPT_MSR, 0xc0000103), GABI_HV_STATUS_SUCCESS);
 	assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_IO_PORT, 0x80), GABI_HV_STATUS_SUCCESS);
+	for (size_t i = 0; i < sizeof(kvms_own) / sizeof(kvms_own[0]); i++)
+		if (install(rig, 3, kvms_own[i].type, kvms_own[i].parameter) != kvms_own[i].status)
+			fail_msg("%#llx of type %u", (unsigned long long)kvms_own[i].parameter, kvms_own[i].type);
 	rig_free(rig);
 }
 
