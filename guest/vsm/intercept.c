@@ -273,6 +273,99 @@ static const char *port_free_again(void)
 	return seen[0].intercepts == before ? NULL : "it still is";
 }
 
+/* One that each level has for itself, and one that all share. Its read is not intercepted. */
+static const uint32_t installed_msrs[] = { 0x176 /* SYSENTER_EIP */, 0x250 /* MTRRfix64K_00000 */ };
+
+static uint64_t install_msr(uint64_t what)
+{
+	enum { BY_MSR = 1 };
+	const uint64_t in[] = { PARTITION, what >> 32 | (uint64_t)BY_MSR << 32, (uint32_t)what };
+
+	return vsm_status(GABI_HV_CALL_InstallIntercept, in, sizeof(in));
+}
+
+static uint64_t read_msr(uint64_t msr)
+{
+	return rdmsr((uint32_t)msr);
+}
+
+static const char *msr_installed(unsigned row)
+{
+	uint32_t msr = installed_msrs[row], before = seen[0].intercepts;
+	uint64_t was = rdmsr(msr), other = was ^ 0x0606, kept;
+
+	if (in_vtl1(install_msr, 2ull << 32 | msr))
+		return SKIP("it is refused: this hypervisor cannot");
+	seen[0].skips = true;
+	seen[0].skipped_rax = 0;
+	wrmsr(msr, other);
+	seen[0].skips = false;
+	kept = rdmsr(msr);
+	in_vtl1(install_msr, msr);
+	if (seen[0].intercepts != before + 1)
+		return "it is not intercepted, or a read is";
+	if (message_u32(&seen[0], 0) != MSG_MSR || message_u32(&seen[0], PAYLOAD + 40) != msr || seen[0].message[PAYLOAD + 5] != 1)
+		return "the message tells of something else";
+	if (kept != was)
+		return "it is written";
+	wrmsr(msr, other);
+	if (rdmsr(msr) != other || (row && in_vtl1(read_msr, msr) != other))
+		return "afterwards it is not written, or not in both levels";
+	wrmsr(msr, was);
+	return seen[0].intercepts == before + 1 ? NULL : "taken away it still is intercepted";
+}
+
+/* While one of the shared ones is intercepted, writes of the others still are for all levels; KVM's own are still none. */
+static const char *msr_beside(void)
+{
+	enum { INTERCEPTED = 0x250, BESIDE = 0x258, NONE = 0x4b564d00 };
+	uint64_t was = rdmsr(BESIDE), other = was ^ 0x0606;
+	uint32_t before = seen[0].intercepts;
+	bool same;
+
+	if (in_vtl1(install_msr, 2ull << 32 | INTERCEPTED))
+		return SKIP("it is refused: this hypervisor cannot");
+	wrmsr(BESIDE, other);
+	same = rdmsr(BESIDE) == other && in_vtl1(read_msr, BESIDE) == other;
+	wrmsr(BESIDE, was);
+	vsm_fault();
+	rdmsr(NONE);
+	in_vtl1(install_msr, INTERCEPTED);
+	if (seen[0].intercepts != before)
+		return "it is intercepted too";
+	if (vsm_fault() != PROTECTION)
+		return "an MSR that is not there is read";
+	return same ? NULL : "it is not written, or not in both levels";
+}
+
+static uint64_t take_back_port(uint64_t port)
+{
+	const uint64_t in[] = { PARTITION, 0, port };
+
+	return vsm_status(GABI_HV_CALL_InstallIntercept, in, sizeof(in));
+}
+
+static uint64_t install_port(uint64_t port)
+{
+	const uint64_t in[] = { PARTITION, 1, port };
+
+	return vsm_status(GABI_HV_CALL_InstallIntercept, in, sizeof(in));
+}
+
+static const char *port_of_the_pit(void)
+{
+	enum { PIT = 0x42 };
+	uint32_t before = seen[0].intercepts;
+
+	if (in_vtl1(install_port, PIT))
+		return NULL;
+	seen[0].skips = true;
+	in8(PIT);
+	seen[0].skips = false;
+	in_vtl1(take_back_port, PIT);
+	return seen[0].intercepts == before + 1 ? NULL : "it is taken, and not held";
+}
+
 static const char *lower_installs(void)
 {
 	return install(3) ? NULL : "it is taken";
@@ -297,6 +390,10 @@ const struct vsm_case vsm_intercept_cases[] = {
 	{ "HvCallInstallIntercept", "a port's writes", port_write, NULL, 0 },
 	{ "HvCallInstallIntercept", "a port's reads, which the higher VTL answers", port_read, NULL, 0 },
 	{ "HvCallInstallIntercept", "an intercept that is taken away is gone", port_free_again, NULL, 0 },
+	{ "HvCallInstallIntercept", "a port of the PC's timer is held, or refused", port_of_the_pit, NULL, 0 },
+	{ "HvCallInstallIntercept", "an MSR's writes", NULL, msr_installed, 0 },
+	{ "HvCallInstallIntercept", "the writes of an MSR that all VTLs share", NULL, msr_installed, 1 },
+	{ "HvCallInstallIntercept", "other MSRs that all VTLs share stay so", msr_beside, NULL, 0 },
 	{ "HvCallInstallIntercept", "the lowest VTL has none below it", lower_installs, NULL, 0 },
 	{ 0 },
 };

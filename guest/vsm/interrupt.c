@@ -311,6 +311,45 @@ static const char *vina_auto_reset(void)
 	return vsm_comes(&came0[VECTOR0], before + 1) ? NULL : "VTL 0's interrupt is lost";
 }
 
+/* One that gets no EOI: it is not in service afterwards, and interrupts of the lowest class still come. */
+static uint64_t notified_without_eoi(uint64_t vector)
+{
+	enum { ISR = 0x100, LOW = 0x30 };
+	uint32_t before = seen[0].came[LOW];
+	uint64_t bad;
+
+	vsm_ends_by_itself = (uint8_t)vector;
+	bad = notified(0) == 1 ? 0 : 1;
+	vsm_ends_by_itself = 0;
+	bad |= mmio(APIC_GPA)[(ISR + vector / 32 * 16) / 4] >> vector % 32 & 1 ? 2 : 0;
+	vsm_ipi(LOW, 0, 1);
+	__asm__ volatile("sti\n\tnop\n\tcli" : : : "memory");
+	bad |= seen[0].came[LOW] == before + 1 ? 0 : 4;
+	if (bad & 2)
+		mmio(APIC_GPA)[APIC_EOI / 4] = 0;
+	return bad;
+}
+
+static const char *vina_auto_eoi(void)
+{
+	enum { AUTO_EOI = 1 << 10 };
+	uint64_t bad = 0;
+
+	if (in_vtl1(set_vina, VINA_ENABLED | AUTO_EOI | VECTOR_VINA))
+		return "the register cannot be written";
+	for (unsigned i = 0; i < 2 && !bad; i++) {
+		uint32_t before = came0[VECTOR0];
+
+		bad = in_vtl1(notified_without_eoi, VECTOR_VINA);
+		if (!vsm_comes(&came0[VECTOR0], before + 1))
+			bad |= 8;
+	}
+	in_vtl1(set_vina, 0);
+	if (bad & 8)
+		return "VTL 0's interrupt is lost";
+	return bad & 2 ? "it stays in service" : bad & 1 ? "it does not come, or comes twice" : bad ? "others do not come after it" : NULL;
+}
+
 static uint64_t vina_below_16(uint64_t vector)
 {
 	enum { IRR = 0x200 };
@@ -477,6 +516,7 @@ const struct vsm_case vsm_interrupt_cases[] = {
 	{ ASSISTS, "while it is asserted no other is told", vina_once, NULL, 0 },
 	{ ASSISTS, "none is told where it is not enabled", vina_off, NULL, 0 },
 	{ ASSISTS, "each new one is told, once the flag is cleared", vina_each_time, NULL, 0 },
+	{ ASSISTS, "with auto-EOI it needs none, and leaves nothing in service", vina_auto_eoi, NULL, 0 },
 	{ ASSISTS, "with auto-reset the next entry clears the flag, and what waits is told again", vina_auto_reset, NULL, 0 },
 	{ ASSISTS, "a vector below 16 is none: the flag is set alone", no_vector, NULL, 0 },
 	{ MANAGES, "an NMI for VTL 0 waits while VTL 1 runs", nmi_of_vtl0, NULL, 0 },

@@ -118,6 +118,8 @@ static void take_fault(struct guest_frame *frame)
 	}
 }
 
+volatile uint8_t vsm_ends_by_itself;
+
 static void count_interrupt(const struct guest_frame *frame)
 {
 	unsigned level = level_of_stack(frame->rsp);
@@ -150,7 +152,8 @@ void guest_interrupt(struct guest_frame *frame)
 		finish();
 	}
 	count_interrupt(frame);
-	mmio(APIC_GPA)[APIC_EOI / 4] = 0;
+	if (frame->vector != vsm_ends_by_itself)
+		mmio(APIC_GPA)[APIC_EOI / 4] = 0;
 }
 
 /* ---- hypercalls ---- */

@@ -138,6 +138,7 @@ struct vsm_seen {
 extern struct vsm_seen seen_by[LEVELS][VPS_MAX];
 static struct vsm_seen *const seen = seen_by[1], *const seen2 = seen_by[2];
 extern volatile uint32_t came0[256]; /* interrupts that VTL 0 took, on all processors */
+extern volatile uint8_t vsm_ends_by_itself; /* the vector that gets no EOI; 0: none */
 
 static inline uint32_t message_u32(const struct vsm_seen *from, unsigned at)
 {

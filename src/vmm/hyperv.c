@@ -88,6 +88,7 @@ static void interrupt(struct vmm_hyperv *hyperv, unsigned self, const struct gab
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {
 		if (!is_meant(act, set, vp))
 			continue;
+		vmm_vsm_end_of(hyperv, self, act);
 		interrupt_one(hyperv, act, vp, false);
 		vmm_vsm_sent(hyperv, self, vp, act->vtl);
 		if (act->vp == GABI_HV_VP_ANY)
@@ -95,11 +96,19 @@ static void interrupt(struct vmm_hyperv *hyperv, unsigned self, const struct gab
 	}
 }
 
+/*
+ * Threads carry their turns out side by side, and what one was told may be older than what stands here: so only what is earlier counts. One that
+ * comes too early finds nothing due, and is told the next.
+ */
 static void set_timer(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
 {
-	atomic_store(&hyperv->timer_100ns[act->vp], act->at_100ns);
-	if (act->at_100ns != GABI_HV_NEVER)
-		hyperv->options.wake(hyperv->options.ctx);
+	uint64_t at = atomic_load(&hyperv->timer_100ns[act->vp]);
+
+	while (act->at_100ns < at)
+		if (atomic_compare_exchange_weak(&hyperv->timer_100ns[act->vp], &at, act->at_100ns)) {
+			hyperv->options.wake(hyperv->options.ctx);
+			return;
+		}
 }
 
 /* Without a shim a flush comes only of a guest that leaves by the port past the hypercall page, whose code leaves flushes to KVM: it keeps its own
@@ -187,8 +196,10 @@ static bool serve_msr(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_
 	*exit->fault = done != GABI_HV_DONE;
 	if (done != GABI_HV_DONE)
 		return true;
-	if (exit->write && is_mirrored(msr))
+	if (exit->write && is_mirrored(msr)) {
 		gabi_kvm_vp_set_msr(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), msr, value);
+		vmm_vsm_source_changed(hyperv, vp, msr);
+	}
 	vmm_hyperv_carry_out(hyperv, vp, turn);
 	return true;
 }

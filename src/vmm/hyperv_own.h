@@ -47,6 +47,10 @@ unsigned vmm_vsm_current(const struct vmm_hyperv *hyperv, unsigned vp);
 void vmm_vsm_act(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_act *act, const struct gabi_hv_turn *turn);
 void vmm_vsm_sent(struct vmm_hyperv *hyperv, unsigned self, unsigned vp, unsigned vtl);
 
+/* Before an interrupt of act is sent, on the thread of virtual processor self: whether its service is to end by itself. And KVM was told of a source. */
+void vmm_vsm_end_of(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act);
+void vmm_vsm_source_changed(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr);
+
 /* Brings changed protections to the page tables. */
 void vmm_vsm_protect(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn);
 

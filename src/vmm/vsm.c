@@ -248,6 +248,8 @@ void vmm_vsm_load(struct vmm_hyperv *hyperv)
 		struct vsm_vp *me = vp_of(hyperv, vp);
 
 		atomic_store(&me->vtl, gabi_hv_active_vtl(hyperv->hv, vp));
+		if (vmm_vsm_current(hyperv, vp))
+			atomic_store(&hyperv->vsm->busy, true); /* it will not be entered, and what lower ones are sent is to be heard */
 		me->told = 0;
 		me->ran = gabi_kvm_vp_is_started(hyperv->machine, vp);
 		for (unsigned vtl = 0; vtl < hyperv->config.vtl_count; vtl++)

@@ -7,6 +7,8 @@
 #include "pace.h"
 #include "vsm_own.h"
 
+#include <gabi/hv_msr.h>
+
 #include <sched.h>
 #include <time.h>
 
@@ -44,6 +46,59 @@ void vmm_vsm_sent(struct vmm_hyperv *hyperv, unsigned self, unsigned vp, unsigne
 	atomic_fetch_or(&other->look, 1u << vtl);
 	if (vp != self && atomic_load(&other->vtl) != vtl)
 		gabi_kvm_vp_kick(hyperv->machine, vp);
+}
+
+enum { SOURCES = 16, SOURCE_MASKED = 1 << 16, SOURCE_AUTO_EOI = 1 << 17 };
+
+/* KVM's source that ends that vector's service, else the last that nobody uses, else 0: the first is the intercepts'. */
+static unsigned find_source(const struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, uint64_t wanted, bool *ret_found)
+{
+	unsigned unused = 0;
+	uint64_t value;
+
+	*ret_found = false;
+	for (unsigned source = 0; source < SOURCES; source++) {
+		if (gabi_kvm_vp_get_msr(hyperv->machine, vp, vtl, GABI_HV_MSR_SINT0 + source, &value))
+			return 0;
+		*ret_found = *ret_found || value == wanted;
+		unused = value & SOURCE_MASKED ? source : unused;
+	}
+	return unused;
+}
+
+/*
+ * KVM's local APIC ends a vector's service by itself where a source of KVM's own SynIC says so, and those follow the guest's. The notification of
+ * TLFS vsm, VINA, is of no source, and may be of that kind too: KVM is told of it by a source that the guest does not use.
+ */
+void vmm_vsm_end_of(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act)
+{
+	struct vsm_vp *me = hyperv->vsm && act->vp == self ? vp_of(hyperv, self) : NULL;
+	uint8_t vector = act->interrupt.vector;
+	unsigned source;
+	bool found;
+
+	if (!me || act->interrupt.type || (me->ends[act->vtl].vector == vector) == act->interrupt.auto_eoi)
+		return;
+	if (me->ends[act->vtl].source)
+		gabi_kvm_vp_set_msr(hyperv->machine, self, act->vtl, GABI_HV_MSR_SINT0 + me->ends[act->vtl].source, SOURCE_MASKED);
+	me->ends[act->vtl].vector = me->ends[act->vtl].source = 0;
+	if (!act->interrupt.auto_eoi)
+		return;
+	source = find_source(hyperv, self, act->vtl, vector | SOURCE_AUTO_EOI, &found);
+	if (!found && source)
+		gabi_kvm_vp_set_msr(hyperv->machine, self, act->vtl, GABI_HV_MSR_SINT0 + source, vector | SOURCE_AUTO_EOI);
+	me->ends[act->vtl].vector = vector;
+	me->ends[act->vtl].source = found ? 0 : (uint8_t)source;
+}
+
+/* It may be the one that was taken, which is the guest's now, or the guest's own that was found. */
+void vmm_vsm_source_changed(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr)
+{
+	struct vsm_vp *me = hyperv->vsm ? vp_of(hyperv, vp) : NULL;
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+
+	if (me && (!me->ends[vtl].source || me->ends[vtl].source == msr - GABI_HV_MSR_SINT0))
+		me->ends[vtl].vector = me->ends[vtl].source = 0;
 }
 
 static void tell(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, bool pending)

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the monitor makes of the engine's actions, on a machine that is made up: the functions of libgabi-kvm are this file's. The engine is the
+ * true one. Needs no KVM.
+ */
+#include "../hv/hv_rig.h"
+
+#include "vmm/hyperv_own.h"
+#include "vmm/vsm_own.h"
+
+#include <time.h>
+
+#define MS 10000ull /* of reference time */
+
+enum { VPS = 2, SOURCES = 16, SOURCE_MASKED = 1 << 16, SOURCE_AUTO_EOI = 1 << 17, VECTOR = 0x72 };
+
+int __wrap_gabi_hv_config_from_contract(struct gabi_hv_config *config, const struct gabi_contract *contract, struct gabi_diag *diag);
+
+/* ---- the machine ---- */
+
+static struct {
+	uint8_t ram[4096], *overlays;
+	uint64_t tsc, source[VPS][2][SOURCES];
+	struct gabi_kvm_registers regs;
+	void (*at_interrupt)(void);
+	unsigned interrupts, kicks[VPS], wakes;
+} made_up;
+
+struct gabi_kvm_machine {
+	int nothing;
+};
+
+static struct gabi_kvm_machine machine;
+
+void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *m, uint64_t gpa, uint64_t len)
+{
+	(void)m;
+	return gpa < sizeof(made_up.ram) && len <= sizeof(made_up.ram) - gpa ? made_up.ram + gpa : NULL;
+}
+
+int gabi_kvm_machine_msi(const struct gabi_kvm_machine *m, unsigned vtl, uint64_t address, uint32_t data)
+{
+	(void)m, (void)vtl, (void)address, (void)data;
+	made_up.interrupts++;
+	if (made_up.at_interrupt)
+		made_up.at_interrupt();
+	return 0;
+}
+
+int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t msr, uint64_t value)
+{
+	(void)m;
+	if (msr - GABI_HV_MSR_SINT0 < SOURCES)
+		made_up.source[vp][vtl][msr - GABI_HV_MSR_SINT0] = value;
+	return 0;
+}
+
+int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value)
+{
+	(void)m;
+	*ret_value = msr - GABI_HV_MSR_SINT0 < SOURCES ? made_up.source[vp][vtl][msr - GABI_HV_MSR_SINT0] : 0;
+	return 0;
+}
+
+void gabi_kvm_vp_kick(struct gabi_kvm_machine *m, unsigned vp)
+{
+	(void)m;
+	made_up.kicks[vp]++;
+}
+
+void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *m) { (void)m; return made_up.overlays; }
+uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *m) { (void)m; return made_up.tsc; }
+uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *m) { (void)m; return 10000000; }
+void gabi_kvm_machine_wrote(struct gabi_kvm_machine *m, uint64_t gpa, uint64_t len) { (void)m, (void)gpa, (void)len; }
+void gabi_kvm_vp_changed(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; }
+void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; }
+int gabi_kvm_vp_is_started(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; return 1; }
+int gabi_kvm_vp_rested(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; return 0; }
+int gabi_kvm_vp_rest(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return 0; }
+int gabi_kvm_vp_waits(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return 0; }
+int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return 0; }
+struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return &made_up.regs; }
+
+int gabi_kvm_machine_overlay(struct gabi_kvm_machine *m, unsigned vtl, uint64_t gpa, uint32_t page)
+{
+	(void)m, (void)vtl, (void)gpa, (void)page;
+	return 0;
+}
+
+int gabi_kvm_machine_protect(struct gabi_kvm_machine *m, unsigned vtl, uint64_t gpa, uint64_t len, unsigned rights, struct gabi_diag *diag)
+{
+	(void)m, (void)vtl, (void)gpa, (void)len, (void)rights, (void)diag;
+	return 0;
+}
+
+int gabi_kvm_machine_take_msrs(struct gabi_kvm_machine *m, unsigned vtl, const struct gabi_kvm_msrs *msrs, size_t count, struct gabi_diag *diag)
+{
+	(void)m, (void)vtl, (void)msrs, (void)count, (void)diag;
+	return 0;
+}
+
+int gabi_kvm_vp_carry_out_msr(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t msr, int write, uint64_t *value)
+{
+	(void)m, (void)vp, (void)vtl, (void)msr, (void)write, (void)value;
+	return GABI_ERR_RANGE;
+}
+
+int gabi_kvm_vp_again(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, int vector, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)vtl, (void)vector, (void)diag;
+	return 0;
+}
+
+int gabi_kvm_vp_flush(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)vtl, (void)diag;
+	return 0;
+}
+
+int gabi_kvm_vp_interrupt(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, int *ret_pending, uint64_t *ret_timer_ns, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)vtl, (void)diag;
+	*ret_pending = 0;
+	*ret_timer_ns = UINT64_MAX;
+	return 0;
+}
+
+int gabi_kvm_vp_mode(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, unsigned *ret_bits, unsigned *ret_cpl, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)vtl, (void)diag;
+	*ret_bits = 64;
+	*ret_cpl = 0;
+	return 0;
+}
+
+int gabi_kvm_vp_get_register(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t name, struct gabi_hv_value *ret_value)
+{
+	(void)m, (void)vp, (void)vtl, (void)name;
+	*ret_value = (struct gabi_hv_value){ 0, 0 };
+	return 0;
+}
+
+int gabi_kvm_vp_set_register(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t name, const struct gabi_hv_value *value)
+{
+	(void)m, (void)vp, (void)vtl, (void)name, (void)value;
+	return 0;
+}
+
+int gabi_kvm_vp_translate(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint64_t gva, uint64_t *ret_gpa)
+{
+	(void)m, (void)vp, (void)vtl, (void)gva, (void)ret_gpa;
+	return GABI_ERR_RANGE;
+}
+
+int gabi_kvm_vp_start(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, const struct gabi_hv_context *context,
+		      const struct gabi_kvm_registers *registers, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)vtl, (void)context, (void)registers, (void)diag;
+	return 0;
+}
+
+int gabi_kvm_vp_switch(const struct gabi_kvm_machine *m, unsigned vp, unsigned from, unsigned to, struct gabi_diag *diag)
+{
+	(void)m, (void)vp, (void)from, (void)to, (void)diag;
+	return 0;
+}
+
+/* ---- the monitor ---- */
+
+static struct vmm_hyperv *hyperv;
+
+int __wrap_gabi_hv_config_from_contract(struct gabi_hv_config *config, const struct gabi_contract *contract, struct gabi_diag *diag)
+{
+	const struct gabi_hv_config all = rig_config();
+
+	(void)contract, (void)diag;
+	memcpy(config->leaf, all.leaf, sizeof(config->leaf));
+	config->vtl_count = 2;
+	return 0;
+}
+
+static void count_wake(void *ctx) { (void)ctx; made_up.wakes++; }
+static void nothing(void *ctx) { (void)ctx; }
+static void switched(void *ctx, unsigned vp) { (void)ctx, (void)vp; }
+static void changed(void *ctx, unsigned vp, unsigned runs) { (void)ctx, (void)vp, (void)runs; }
+static void ended(void *ctx, bool crash) { (void)ctx; fail_msg("the guest ends: %d", crash); }
+static void failed(void *ctx, const char *text) { (void)ctx; fail_msg("%s", text); }
+
+static struct vmm_hyperv *new_hyperv(void)
+{
+	const struct vmm_hyperv_options options = {
+		.contract = (const struct gabi_contract *)&machine, .cpus = VPS, .memory = 64 << 20, .vtls = 2, .shim = true, .wake = count_wake, .end = ended,
+		.fail = failed, .wait_for_devices = nothing, .switched = switched, .protected = changed,
+	};
+	struct vmm_hyperv *made;
+	unsigned overlays;
+
+	assert_int_equal(vmm_hyperv_new(&options, &made, &overlays, NULL), 0);
+	made_up.overlays = aligned_alloc(4096, (size_t)overlays * 4096);
+	assert_non_null(made_up.overlays);
+	memset(made_up.overlays, 0, (size_t)overlays * 4096);
+	assert_int_equal(vmm_hyperv_start(made, &machine, NULL), 0);
+	return made;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	memset(&made_up, 0, sizeof(made_up));
+	for (unsigned i = 0; i < VPS * 2 * SOURCES; i++)
+		made_up.source[i / 2 / SOURCES][i / SOURCES % 2][i % SOURCES] = SOURCE_MASKED;
+	hyperv = new_hyperv();
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	vmm_hyperv_free(hyperv);
+	free(made_up.overlays);
+	return 0;
+}
+
+/* The guest writes an MSR of the engine's. */
+static void write_msr(unsigned vp, uint32_t msr, uint64_t value)
+{
+	uint8_t fault = 0;
+	const struct gabi_kvm_exit exit = { .kind = GABI_KVM_EXIT_MSR, .write = 1, .size = 8, .count = 1, .address = msr, .data = &value, .fault = &fault };
+
+	assert_true(vmm_hyperv_serve(hyperv, vp, &exit));
+	assert_int_equal(fault, 0);
+}
+
+/* ---- timers ---- */
+
+enum { DIRECT = 1 << 12, AUTO_ENABLE = 8 };
+
+static void arm(unsigned timer, uint64_t at)
+{
+	write_msr(0, GABI_HV_MSR_STIMER0_CONFIG + timer * 2, AUTO_ENABLE | DIRECT | 0x50u << 4);
+	write_msr(0, GABI_HV_MSR_STIMER0_COUNT + timer * 2, at);
+}
+
+/* The guest has taken the interrupt of its first timer, and sets it anew before the thread of timers goes on. */
+static void arm_again(void)
+{
+	made_up.at_interrupt = NULL;
+	arm(0, made_up.tsc + MS);
+}
+
+static void timer__set_anew_while_another_is_told__is_not_forgotten(void **state)
+{
+	(void)state;
+	made_up.tsc = 1000 * MS;
+	arm(0, made_up.tsc + MS);
+	arm(1, made_up.tsc + 100 * MS);
+	made_up.tsc += MS;
+	made_up.at_interrupt = arm_again;
+	vmm_hyperv_next(hyperv);
+	assert_int_equal(made_up.interrupts, 1);
+	made_up.tsc += MS;
+	vmm_hyperv_next(hyperv);
+	assert_int_equal(made_up.interrupts, 2);
+	made_up.tsc += 98 * MS;
+	vmm_hyperv_next(hyperv);
+	assert_int_equal(made_up.interrupts, 3);
+}
+
+static void timer__put_off__comes_once_and_then(void **state)
+{
+	(void)state;
+	made_up.tsc = 1000 * MS;
+	arm(0, made_up.tsc + MS);
+	arm(0, made_up.tsc + 3 * MS);
+	made_up.tsc += 2 * MS;
+	vmm_hyperv_next(hyperv);
+	assert_int_equal(made_up.interrupts, 0);
+	made_up.tsc += MS;
+	vmm_hyperv_next(hyperv);
+	assert_int_equal(made_up.interrupts, 1);
+}
+
+/* ---- a level that was saved ---- */
+
+/* A hypercall of VTL 0's, its input in memory; it goes by the engine alone. */
+static void call(uint16_t code, uint32_t vp, const uint8_t *context)
+{
+	struct gabi_hv_regs regs = { .rcx = code, .rdx = 0, .r8 = 0x800, .mode = GABI_HV_MODE_64 };
+
+	memset(made_up.ram, 0, 256);
+	put(made_up.ram, UINT64_MAX, 8);
+	if (context) {
+		put(made_up.ram + 8, vp, 4);
+		made_up.ram[12] = 1;
+		memcpy(made_up.ram + 16, context, 224);
+	} else {
+		made_up.ram[8] = 1;
+	}
+	assert_int_equal(gabi_hv_hypercall(hyperv->hv, 0, &regs, 0, &hyperv->turn[0]), GABI_HV_DONE);
+	assert_int_equal(regs.rax & 0xffff, GABI_HV_STATUS_SUCCESS);
+	vmm_hyperv_carry_out(hyperv, 0, &hyperv->turn[0]);
+}
+
+/* Processor 0 goes there, and has its assist page. */
+static void enter_vtl1(void)
+{
+	uint8_t context[224];
+
+	rig_context(context);
+	write_msr(0, GABI_HV_MSR_GUEST_OS_ID, 0x8100);
+	call(GABI_HV_CALL_EnablePartitionVtl, 0, NULL);
+	call(GABI_HV_CALL_EnableVpVtl, 0, context);
+	vmm_vsm_call(hyperv, 0);
+	assert_int_equal(vmm_vsm_current(hyperv, 0), 1);
+	write_msr(0, GABI_HV_MSR_VP_ASSIST_PAGE, 0x1001);
+}
+
+static void load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent(void **state)
+{
+	void *bytes;
+	size_t len;
+
+	(void)state;
+	enter_vtl1();
+	assert_int_equal(vmm_hyperv_save(hyperv, &bytes, &len, NULL), 0);
+	end(state);
+	begin(state);
+	assert_int_equal(vmm_hyperv_load(hyperv, bytes, len, NULL), 0);
+	free(bytes);
+	assert_int_equal(vmm_vsm_current(hyperv, 0), 1);
+	made_up.kicks[0] = 0;
+	for (unsigned i = 0; i < 5000 && !made_up.kicks[0]; i++) {
+		vmm_vsm_tick(hyperv);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	assert_int_not_equal(made_up.kicks[0], 0);
+}
+
+/* ---- interrupts that end by themselves ---- */
+
+static void send(uint8_t vector, uint8_t auto_eoi)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[0];
+
+	turn->count = 1;
+	turn->changes = 0;
+	turn->act[0] = (struct gabi_hv_act){ .kind = GABI_HV_ACT_INTERRUPT, .vp = 0, .vtl = 1, .interrupt = { .vector = vector, .auto_eoi = auto_eoi } };
+	vmm_hyperv_carry_out(hyperv, 0, turn);
+}
+
+static unsigned sources_of(uint64_t value)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < SOURCES; i++)
+		count += made_up.source[0][1][i] == value;
+	return count;
+}
+
+static void interrupt__that_ends_by_itself__has_one_source_of_kvms(void **state)
+{
+	const uint64_t ends = VECTOR | SOURCE_AUTO_EOI;
+
+	(void)state;
+	enter_vtl1();
+	send(VECTOR, 1);
+	send(VECTOR, 1);
+	assert_int_equal(sources_of(ends), 1);
+	assert_int_equal(sources_of(SOURCE_MASKED), SOURCES - 1);
+	write_msr(0, GABI_HV_MSR_SINT15, 0x55); /* the guest takes that one itself */
+	assert_int_equal(made_up.source[0][1][15], 0x55);
+	send(VECTOR, 1);
+	assert_int_equal(sources_of(ends), 1);
+	assert_int_equal(made_up.source[0][1][15], 0x55);
+	send(VECTOR, 0);
+	assert_int_equal(sources_of(ends), 0);
+	assert_int_equal(made_up.source[0][1][15], 0x55);
+}
+
+static void interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other(void **state)
+{
+	(void)state;
+	enter_vtl1();
+	write_msr(0, GABI_HV_MSR_SINT0 + 3, VECTOR | SOURCE_AUTO_EOI);
+	send(VECTOR, 1);
+	assert_int_equal(sources_of(VECTOR | SOURCE_AUTO_EOI), 1);
+	send(VECTOR, 0);
+	assert_int_equal(made_up.source[0][1][3], VECTOR | SOURCE_AUTO_EOI);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(timer__set_anew_while_another_is_told__is_not_forgotten, begin, end),
+		cmocka_unit_test_setup_teardown(timer__put_off__comes_once_and_then, begin, end),
+		cmocka_unit_test_setup_teardown(load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent, begin, end),
+		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
+		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
