@@ -218,6 +218,8 @@ static bool serve_memory(struct vmm_hyperv *hyperv, unsigned vp, const struct ga
 		return false;
 	if (may(hyperv, vmm_vsm_current(hyperv, vp), exit->address, exit->write)) {
 		memcpy(exit->write ? ram : exit->data, exit->write ? exit->data : ram, exit->size);
+		if (exit->write)
+			gabi_kvm_machine_wrote(hyperv->machine, exit->address, exit->size);
 		return true;
 	}
 	if (!exit->write)

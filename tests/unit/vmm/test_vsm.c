@@ -23,6 +23,7 @@ static struct {
 	uint64_t tsc, source[VPS][2][SOURCES];
 	struct gabi_kvm_registers regs;
 	void (*at_interrupt)(void);
+	uint64_t wrote_at, wrote; /* what a migration is to copy: where last, and how much in all */
 	unsigned interrupts, kicks[VPS], wakes;
 } made_up;
 
@@ -71,7 +72,7 @@ void gabi_kvm_vp_kick(struct gabi_kvm_machine *m, unsigned vp)
 void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *m) { (void)m; return made_up.overlays; }
 uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *m) { (void)m; return made_up.tsc; }
 uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *m) { (void)m; return 10000000; }
-void gabi_kvm_machine_wrote(struct gabi_kvm_machine *m, uint64_t gpa, uint64_t len) { (void)m, (void)gpa, (void)len; }
+void gabi_kvm_machine_wrote(struct gabi_kvm_machine *m, uint64_t gpa, uint64_t len) { (void)m, made_up.wrote_at = gpa, made_up.wrote += len; }
 void gabi_kvm_vp_changed(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; }
 void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; }
 int gabi_kvm_vp_is_started(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; return 1; }
@@ -336,6 +337,25 @@ static void load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent(vo
 	assert_int_not_equal(made_up.kicks[0], 0);
 }
 
+/* ---- accesses that KVM could not carry out ---- */
+
+static void access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration(void **state)
+{
+	uint64_t value = 0x1122334455667788;
+	struct gabi_kvm_exit exit = { .kind = GABI_KVM_EXIT_MMIO, .write = 1, .size = 8, .count = 1, .address = 0x340, .data = &value };
+
+	(void)state;
+	assert_true(vmm_hyperv_serve(hyperv, 0, &exit));
+	assert_int_equal(get(made_up.ram + 0x340, 8), value);
+	assert_int_equal(made_up.wrote_at, 0x340);
+	assert_int_equal(made_up.wrote, 8);
+	exit.write = 0;
+	value = 0;
+	assert_true(vmm_hyperv_serve(hyperv, 0, &exit));
+	assert_int_equal(value, 0x1122334455667788);
+	assert_int_equal(made_up.wrote, 8);
+}
+
 /* ---- interrupts that end by themselves ---- */
 
 static void send(uint8_t vector, uint8_t auto_eoi)
@@ -394,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(timer__set_anew_while_another_is_told__is_not_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(timer__put_off__comes_once_and_then, begin, end),
 		cmocka_unit_test_setup_teardown(load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent, begin, end),
+		cmocka_unit_test_setup_teardown(access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
 	};
