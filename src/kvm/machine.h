@@ -43,7 +43,9 @@ struct gabi_kvm_machine {
 	size_t xsave_used;   /* of xsave_len: what the guest's components reach */
 	bool has_xcr0;       /* the guest has XSETBV */
 	uint64_t tsc_hz;
-	uint64_t tsc_offset; /* from this machine's TSC to the guest's */
+	uint64_t tsc_offset; /* from this machine's TSC to the guest's, behind the ratio */
+	uint64_t tsc_ratio;  /* of both where KVM scales the guest's, in 2^-tsc_shift; 0: it does not */
+	unsigned tsc_shift;
 };
 
 static inline int vcpu_of(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl)
@@ -69,6 +71,9 @@ static inline bool is_there(const struct gabi_kvm_machine *machine, unsigned vp,
 }
 
 /* ---- run.c ---- */
+
+/* How the guest's TSC is made of this machine's. */
+int machine_find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag);
 
 /* Carries out the plan on one of the machine's VMs. */
 int machine_apply(const struct gabi_kvm_machine *machine, const struct gabi_kvm_vm *to, const struct gabi_plan *plan, struct gabi_diag *diag);

@@ -5,6 +5,7 @@
 #include "machine.h"
 #include "machine_x86.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -16,6 +17,8 @@
 
 enum { MSR_PAT = 0x277 };
 #define MSR_EFER 0xc0000080u
+
+__extension__ typedef unsigned __int128 wide;
 
 /* ---- making ---- */
 
@@ -172,8 +175,31 @@ static int make_level(struct gabi_kvm_machine *machine, unsigned vtl, const stru
 	return err ? err : shim_start(machine, vtl, diag);
 }
 
-/* A guest whose TSC is scaled runs on a machine of another frequency; it has no offset that would do. */
-static int find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
+/* How many bits of the ratio are fractions: Linux arch/x86/kvm, svm.h and vmx.c, tsc_scaling_ratio_frac_bits. */
+static unsigned ratio_shift(void)
+{
+	enum { INTEL = 0x756e6547 /* "Genu" */, SHIFT_VMX = 48, SHIFT_SVM = 32 };
+	unsigned eax, ebx = 0, ecx, edx;
+
+	return __get_cpuid(0, &eax, &ebx, &ecx, &edx) && ebx == INTEL ? SHIFT_VMX : SHIFT_SVM;
+}
+
+/*
+ * A guest's TSC is scaled where it is further than that from this machine's, which a VM has until it is told another: arch/x86/kvm/x86.c,
+ * kvm_set_tsc_khz. So is the ratio. A KVM that does not say it, before 5.18, is taken for one that does not scale.
+ */
+static void find_ratio(struct gabi_kvm_machine *machine, uint64_t khz)
+{
+	enum { TOLERANCE_PPM = 250, MILLION = 1000000 };
+	int own = ioctl(machine->level[0].vm->vm, KVM_GET_TSC_KHZ, 0);
+	uint64_t low = own > 0 ? (uint64_t)own * (MILLION - TOLERANCE_PPM) / MILLION : 0;
+	uint64_t high = own > 0 ? (uint64_t)own * (MILLION + TOLERANCE_PPM) / MILLION : UINT64_MAX;
+
+	machine->tsc_shift = ratio_shift();
+	machine->tsc_ratio = khz < low || khz > high ? (uint64_t)(((wide)khz << machine->tsc_shift) / (unsigned)own) : 0;
+}
+
+int machine_find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 {
 	struct kvm_device_attr offset = {
 		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&machine->tsc_offset,
@@ -183,6 +209,7 @@ static int find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 	if (khz <= 0)
 		return kvm_refused(diag, "say how fast the guest's TSC is");
 	machine->tsc_hz = (uint64_t)khz * 1000;
+	find_ratio(machine, (uint64_t)khz);
 	if (machine->options.hyperv && kvm_ioctl(vcpu, KVM_GET_DEVICE_ATTR, &offset))
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not say how far the guest's TSC is from this machine's, which Linux ",
 				 "5.16 brought: without that there is no Hyper-V by gabi's engine", (char *)NULL);
@@ -199,7 +226,7 @@ static int make_all(struct gabi_kvm_machine *machine, const struct gabi_contract
 	for (unsigned vtl = 0; !err && vtl < machine->options.vtls; vtl++)
 		err = make_level(machine, vtl, contract, plan, diag);
 	if (!err)
-		err = find_tsc(machine, diag);
+		err = machine_find_tsc(machine, diag);
 	if (!err && machine->options.vtls > 1)
 		err = standin_new(machine, contract, plan, &machine->standin, diag);
 	if (!err && machine->options.vtls > 1)
@@ -368,7 +395,11 @@ uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine)
 
 uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
 {
-	return __builtin_ia32_rdtsc() + machine->tsc_offset;
+	uint64_t tsc = __builtin_ia32_rdtsc();
+
+	if (machine->tsc_ratio)
+		tsc = (uint64_t)((wide)tsc * machine->tsc_ratio >> machine->tsc_shift);
+	return tsc + machine->tsc_offset;
 }
 
 /* What is shared with KVM follows: a switch of trust levels looks there before the processor has run. */
@@ -396,7 +427,7 @@ int gabi_kvm_machine_restore(struct gabi_kvm_machine *machine, unsigned vtl, con
 		err = tell_restored(machine, vp, vtl, diag);
 	if (!err)
 		err = vtl_restored(machine, vtl, state, diag);
-	return err || vtl ? err : find_tsc(machine, diag);
+	return err || vtl ? err : machine_find_tsc(machine, diag);
 }
 
 /* ---- registers ---- */

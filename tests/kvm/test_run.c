@@ -12,10 +12,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { VCPU = 100, RIP = 0x1234, FOR_EVER = 1000 };
+enum { VM = 99, VCPU = 100, RIP = 0x1234, FOR_EVER = 1000 };
 
 static struct kvm_run run;
 static struct kvm_vcpu_events events;
+static int khz[2]; /* of this machine, which the VM says, and of the guest */
 static unsigned runs, given_up; /* KVM_RUN so far; and how often it gives up before it gets on */
 
 int __wrap_ioctl(int fd, unsigned long request, ...); /* ld's --wrap */
@@ -33,6 +34,10 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	va_list args;
 
+	if (request == KVM_GET_TSC_KHZ)
+		return khz[fd == VCPU];
+	if (request == KVM_GET_DEVICE_ATTR) /* the TSC's offset */
+		return 0;
 	va_start(args, request);
 	if (request == KVM_RUN)
 		enter();
@@ -95,12 +100,44 @@ static void run__kvm_gives_up_for_an_event__is_not_run_again(void **state)
 	}
 }
 
+/* The guest's TSC of this machine's: as arch/x86/kvm/x86.c, set_tsc_khz and kvm_scale_tsc. */
+static void tsc__of_a_guest_that_kvm_scales__is_scaled(void **state)
+{
+	static const struct {
+		int own, guest;
+		bool scales;
+	} rows[] = {
+		{ 2000000, 2000000, false }, { 2000000, 2000500, false }, { 2000000, 2000501, true }, { 2000000, 1999500, false }, { 2000000, 1999499, true },
+		{ 2000000, 1000000, true }, { 2000000, 3500000, true }, { -1, 1000000, false },
+	};
+	static const int descriptor = VCPU;
+	static struct gabi_kvm_vm vm = { .vm = VM, .vcpu = &descriptor, .vcpus = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++) {
+		struct gabi_kvm_machine machine = { .options = { .vps = 1, .vtls = 1, .hyperv = 1 } };
+		uint64_t before, after, value, ratio;
+
+		machine.level[0].vm = &vm;
+		khz[0] = rows[i].own;
+		khz[1] = rows[i].guest;
+		assert_int_equal(machine_find_tsc(&machine, NULL), 0);
+		assert_int_equal(machine.tsc_hz, (uint64_t)rows[i].guest * 1000);
+		ratio = rows[i].scales ? (uint64_t)rows[i].guest : 1;
+		before = __builtin_ia32_rdtsc() / (rows[i].scales ? (unsigned)rows[i].own : 1) * ratio;
+		value = gabi_kvm_machine_tsc(&machine);
+		after = (__builtin_ia32_rdtsc() / (rows[i].scales ? (unsigned)rows[i].own : 1) + 2) * ratio;
+		assert_in_range(value, before - before / 1000000, after);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(run__kvm_gives_up_for_nothing_once__goes_on),
 		cmocka_unit_test(run__kvm_gives_up_for_nothing_for_ever__says_so),
 		cmocka_unit_test(run__kvm_gives_up_for_an_event__is_not_run_again),
+		cmocka_unit_test(tsc__of_a_guest_that_kvm_scales__is_scaled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
