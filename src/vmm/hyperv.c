@@ -591,6 +591,8 @@ int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, st
 {
 	int err = gabi_hv_restore(hyperv->hv, bytes, len, diag);
 
+	if (!err) /* this machine's, and not that where it was saved */
+		err = gabi_hv_set_reference_tsc(hyperv->hv, hyperv->config.tsc_hz, 0, tsc_is_reliable());
 	if (err)
 		return err;
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)

@@ -337,6 +337,28 @@ static void load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent(vo
 	assert_int_not_equal(made_up.kicks[0], 0);
 }
 
+/* Whether the TSC is one to keep time by is this machine's to say, and not that where the guest was saved. */
+static void load__of_a_guest_from_elsewhere__says_anew_whether_its_tsc_is_reliable(void **state)
+{
+	enum { PAGE_REF_TSC = 1 };
+	bool reliable;
+	void *bytes;
+	size_t len;
+
+	(void)state;
+	write_msr(0, GABI_HV_MSR_GUEST_OS_ID, 0x8100);
+	write_msr(0, GABI_HV_MSR_REFERENCE_TSC, 0x1001);
+	reliable = get(made_up.overlays + PAGE_REF_TSC * 4096, 4) != 0;
+	assert_int_equal(gabi_hv_set_reference_tsc(hyperv->hv, 10000000, 0, !reliable), 0);
+	assert_int_equal(get(made_up.overlays + PAGE_REF_TSC * 4096, 4) != 0, !reliable);
+	assert_int_equal(vmm_hyperv_save(hyperv, &bytes, &len, NULL), 0);
+	end(state);
+	begin(state);
+	assert_int_equal(vmm_hyperv_load(hyperv, bytes, len, NULL), 0);
+	free(bytes);
+	assert_int_equal(get(made_up.overlays + PAGE_REF_TSC * 4096, 4) != 0, reliable);
+}
+
 /* ---- accesses that KVM could not carry out ---- */
 
 static void access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration(void **state)
@@ -414,6 +436,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(timer__set_anew_while_another_is_told__is_not_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(timer__put_off__comes_once_and_then, begin, end),
 		cmocka_unit_test_setup_teardown(load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent, begin, end),
+		cmocka_unit_test_setup_teardown(load__of_a_guest_from_elsewhere__says_anew_whether_its_tsc_is_reliable, begin, end),
 		cmocka_unit_test_setup_teardown(access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
