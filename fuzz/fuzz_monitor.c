@@ -148,6 +148,18 @@ uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
 	return machine->tsc;
 }
 
+int gabi_kvm_machine_tsc_moved(const struct gabi_kvm_machine *machine, uint64_t *ret_moved, struct gabi_diag *diag)
+{
+	(void)machine, (void)diag;
+	*ret_moved = 0;
+	return 0;
+}
+
+void gabi_kvm_machine_set_tsc_moved(struct gabi_kvm_machine *machine, uint64_t moved)
+{
+	(void)machine, (void)moved;
+}
+
 int gabi_kvm_vp_start(const struct gabi_kvm_machine *machine, unsigned vp, unsigned vtl, const struct gabi_hv_context *context,
 		      const struct gabi_kvm_registers *registers, struct gabi_diag *diag)
 {

@@ -134,9 +134,16 @@ struct gabi_kvm_msrs {
 GABI_API int gabi_kvm_machine_take_msrs(struct gabi_kvm_machine *machine, unsigned vtl, const struct gabi_kvm_msrs *msrs,
 					size_t count, struct gabi_diag *diag);
 
-/* The frequency of the guest's TSC, and what virtual processor 0 would read now. Any thread. */
+/* The frequency of the guest's TSC, and what virtual processor 0 would read now had the guest not written it: a clock that it cannot step. Any thread. */
 GABI_API uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *machine);
 GABI_API uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine);
+
+/*
+ * How far the guest has moved virtual processor 0's TSC in VTL 0, modulo 2^64. A state that is restored has that in its TSC and does not say it: it is
+ * asked where the state is saved, while nothing runs, and told behind gabi_kvm_machine_restore.
+ */
+GABI_API int gabi_kvm_machine_tsc_moved(const struct gabi_kvm_machine *machine, uint64_t *ret_moved, struct gabi_diag *diag);
+GABI_API void gabi_kvm_machine_set_tsc_moved(struct gabi_kvm_machine *machine, uint64_t moved);
 
 /* ---- virtual processors ---- */
 

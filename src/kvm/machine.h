@@ -43,7 +43,7 @@ struct gabi_kvm_machine {
 	size_t xsave_used;   /* of xsave_len: what the guest's components reach */
 	bool has_xcr0;       /* the guest has XSETBV */
 	uint64_t tsc_hz;
-	uint64_t tsc_offset; /* from this machine's TSC to the guest's, behind the ratio */
+	uint64_t tsc_offset; /* from this machine's TSC to the guest's, behind the ratio, without what the guest wrote */
 	uint64_t tsc_ratio;  /* of both where KVM scales the guest's, in 2^-tsc_shift; 0: it does not */
 	unsigned tsc_shift;
 };

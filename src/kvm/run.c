@@ -199,18 +199,22 @@ static void find_ratio(struct gabi_kvm_machine *machine, uint64_t khz)
 	machine->tsc_ratio = khz < low || khz > high ? (uint64_t)(((wide)khz << machine->tsc_shift) / (unsigned)own) : 0;
 }
 
+static int get_tsc_offset(const struct gabi_kvm_machine *machine, uint64_t *ret_offset)
+{
+	struct kvm_device_attr offset = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)ret_offset };
+
+	return kvm_ioctl(machine->level[0].vm->vcpu[0], KVM_GET_DEVICE_ATTR, &offset);
+}
+
 int machine_find_tsc(struct gabi_kvm_machine *machine, struct gabi_diag *diag)
 {
-	struct kvm_device_attr offset = {
-		.group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET, .addr = (uintptr_t)&machine->tsc_offset,
-	};
-	int vcpu = machine->level[0].vm->vcpu[0], khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
+	int khz = ioctl(machine->level[0].vm->vcpu[0], KVM_GET_TSC_KHZ, 0);
 
 	if (khz <= 0)
 		return kvm_refused(diag, "say how fast the guest's TSC is");
 	machine->tsc_hz = (uint64_t)khz * 1000;
 	find_ratio(machine, (uint64_t)khz);
-	if (machine->options.hyperv && kvm_ioctl(vcpu, KVM_GET_DEVICE_ATTR, &offset))
+	if (machine->options.hyperv && get_tsc_offset(machine, &machine->tsc_offset))
 		return gabi_fail(diag, GABI_ERR_UNSUPPORTED, "this KVM does not say how far the guest's TSC is from this machine's, which Linux ",
 				 "5.16 brought: without that there is no Hyper-V by gabi's engine", (char *)NULL);
 	return 0;
@@ -400,6 +404,21 @@ uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *machine)
 	if (machine->tsc_ratio)
 		tsc = (uint64_t)((wide)tsc * machine->tsc_ratio >> machine->tsc_shift);
 	return tsc + machine->tsc_offset;
+}
+
+int gabi_kvm_machine_tsc_moved(const struct gabi_kvm_machine *machine, uint64_t *ret_moved, struct gabi_diag *diag)
+{
+	uint64_t offset;
+
+	if (get_tsc_offset(machine, &offset))
+		return kvm_refused(diag, "say how far the guest's TSC is from this machine's");
+	*ret_moved = offset - machine->tsc_offset;
+	return 0;
+}
+
+void gabi_kvm_machine_set_tsc_moved(struct gabi_kvm_machine *machine, uint64_t moved)
+{
+	machine->tsc_offset -= moved;
 }
 
 /* What is shared with KVM follows: a switch of trust levels looks there before the processor has run. */

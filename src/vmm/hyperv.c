@@ -553,16 +553,56 @@ int vmm_hyperv_start(struct vmm_hyperv *hyperv, struct gabi_kvm_machine *machine
 
 /* ---- saving ---- */
 
+/*
+ * Before the engine's stream, of a guest that has moved its TSC: by how much. That is in the TSC that the machine will have, and is not to be in
+ * reference time. Others have no such part.
+ */
+struct moved {
+	char magic[8];
+	uint8_t value[8]; /* little endian */
+};
+
+static const char moved_magic[8] = "tscmoved";
+
+static void put_moved(struct moved *to, uint64_t moved)
+{
+	memcpy(to->magic, moved_magic, sizeof(to->magic));
+	for (unsigned i = 0; i < sizeof(to->value); i++)
+		to->value[i] = (uint8_t)(moved >> 8 * i);
+}
+
+/* Returns how long that part is. */
+static size_t get_moved(const void *bytes, size_t len, uint64_t *ret_moved)
+{
+	struct moved from;
+
+	*ret_moved = 0;
+	if (len < sizeof(from) || memcmp(bytes, moved_magic, sizeof(moved_magic)))
+		return 0;
+	memcpy(&from, bytes, sizeof(from));
+	for (unsigned i = 0; i < sizeof(from.value); i++)
+		*ret_moved |= (uint64_t)from.value[i] << 8 * i;
+	return sizeof(from);
+}
+
 int vmm_hyperv_save(struct vmm_hyperv *hyperv, void **ret_bytes, size_t *ret_len, struct gabi_diag *diag)
 {
-	void *bytes;
+	uint64_t moved = 0;
+	int err = gabi_kvm_machine_tsc_moved(hyperv->machine, &moved, diag);
+	size_t before = moved ? sizeof(struct moved) : 0, len;
+	uint8_t *bytes;
 
-	gabi_hv_save(hyperv->hv, NULL, 0, ret_len);
-	bytes = malloc(*ret_len);
+	if (err)
+		return err;
+	gabi_hv_save(hyperv->hv, NULL, 0, &len);
+	bytes = malloc(before + len);
 	if (!bytes)
 		return gabi_fail(diag, GABI_ERR_NOMEM, "out of memory", (char *)NULL);
+	if (before)
+		put_moved((struct moved *)bytes, moved);
 	*ret_bytes = bytes;
-	return gabi_hv_save(hyperv->hv, bytes, *ret_len, ret_len) ?
+	*ret_len = before + len;
+	return gabi_hv_save(hyperv->hv, bytes + before, len, &len) ?
 	       gabi_fail(diag, GABI_ERR_CONFLICT, "a virtual processor is inside the Hyper-V engine", (char *)NULL) : 0;
 }
 
@@ -589,12 +629,15 @@ static void resume(struct vmm_hyperv *hyperv, unsigned vp)
 /* The TSC is by now what the state of the virtual processors made it. */
 int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, struct gabi_diag *diag)
 {
-	int err = gabi_hv_restore(hyperv->hv, bytes, len, diag);
+	uint64_t moved;
+	size_t before = get_moved(bytes, len, &moved);
+	int err = gabi_hv_restore(hyperv->hv, (const uint8_t *)bytes + before, len - before, diag);
 
 	if (!err) /* this machine's, and not that where it was saved */
 		err = gabi_hv_set_reference_tsc(hyperv->hv, hyperv->config.tsc_hz, 0, tsc_is_reliable());
 	if (err)
 		return err;
+	gabi_kvm_machine_set_tsc_moved(hyperv->machine, moved);
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
 		resume(hyperv, vp);
 	vmm_vsm_load(hyperv);

@@ -25,7 +25,7 @@ enum vmm_record {
 	VMM_RECORD_PAGES,       /* memory.h */
 	VMM_RECORD_STATE,       /* u32 VTL, then the stream of docs/state.md */
 	VMM_RECORD_DEVICES,     /* vmm_walk */
-	VMM_RECORD_HYPERV,      /* gabi_hv_save */
+	VMM_RECORD_HYPERV,      /* vmm_hyperv_save */
 	VMM_RECORD_END,         /* nothing more comes */
 	/* Only between hosts (migrate.h): */
 	VMM_RECORD_REHEARSAL,   /* as STATE: could you load something like this? */

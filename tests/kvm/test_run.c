@@ -16,6 +16,7 @@ enum { VM = 99, VCPU = 100, RIP = 0x1234, FOR_EVER = 1000 };
 
 static struct kvm_run run;
 static struct kvm_vcpu_events events;
+static uint64_t tsc_offset;
 static int khz[2]; /* of this machine, which the VM says, and of the guest */
 static unsigned runs, given_up; /* KVM_RUN so far; and how often it gives up before it gets on */
 
@@ -36,11 +37,11 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 
 	if (request == KVM_GET_TSC_KHZ)
 		return khz[fd == VCPU];
-	if (request == KVM_GET_DEVICE_ATTR) /* the TSC's offset */
-		return 0;
 	va_start(args, request);
 	if (request == KVM_RUN)
 		enter();
+	else if (request == KVM_GET_DEVICE_ATTR)
+		*(uint64_t *)(uintptr_t)va_arg(args, struct kvm_device_attr *)->addr = tsc_offset;
 	else if (request == KVM_GET_VCPU_EVENTS)
 		*va_arg(args, struct kvm_vcpu_events *) = events;
 	else
@@ -131,6 +132,35 @@ static void tsc__of_a_guest_that_kvm_scales__is_scaled(void **state)
 	}
 }
 
+/* What the guest writes moves its own TSC, and not the clock that is made of it; nor does it after a restore, which finds it written. */
+static void tsc__that_the_guest_moved__is_no_step_of_the_clock(void **state)
+{
+	enum { BASE = 1 << 20, SECONDS = 1000 };
+	static const int descriptor = VCPU;
+	static struct gabi_kvm_vm vm = { .vm = VM, .vcpu = &descriptor, .vcpus = 1 };
+	const uint64_t moved = 2000000000ull * SECONDS;
+	struct gabi_kvm_machine machine = { .options = { .vps = 1, .vtls = 1, .hyperv = 1 } };
+	uint64_t seen;
+
+	(void)state;
+	machine.level[0].vm = &vm;
+	khz[0] = khz[1] = 2000000;
+	tsc_offset = BASE;
+	assert_int_equal(machine_find_tsc(&machine, NULL), 0);
+	assert_int_equal(gabi_kvm_machine_tsc_moved(&machine, &seen, NULL), 0);
+	assert_int_equal(seen, 0);
+	tsc_offset = BASE - moved;
+	assert_int_equal(gabi_kvm_machine_tsc_moved(&machine, &seen, NULL), 0);
+	assert_int_equal(seen, 0 - moved);
+	assert_int_equal(machine.tsc_offset, BASE);
+	assert_int_equal(machine_find_tsc(&machine, NULL), 0);
+	gabi_kvm_machine_set_tsc_moved(&machine, seen);
+	assert_int_equal(machine.tsc_offset, BASE);
+	assert_int_equal(gabi_kvm_machine_tsc_moved(&machine, &seen, NULL), 0);
+	assert_int_equal(seen, 0 - moved);
+	tsc_offset = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +168,7 @@ int main(void)
 		cmocka_unit_test(run__kvm_gives_up_for_nothing_for_ever__says_so),
 		cmocka_unit_test(run__kvm_gives_up_for_an_event__is_not_run_again),
 		cmocka_unit_test(tsc__of_a_guest_that_kvm_scales__is_scaled),
+		cmocka_unit_test(tsc__that_the_guest_moved__is_no_step_of_the_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
  */
 #include "../hv/hv_rig.h"
 
+#include "base/base.h"
 #include "vmm/hyperv_own.h"
 #include "vmm/vsm_own.h"
 
@@ -20,7 +21,7 @@ int __wrap_gabi_hv_config_from_contract(struct gabi_hv_config *config, const str
 
 static struct {
 	uint8_t ram[4096], *overlays;
-	uint64_t tsc, source[VPS][2][SOURCES];
+	uint64_t tsc, moved, source[VPS][2][SOURCES];
 	struct gabi_kvm_registers regs;
 	void (*at_interrupt)(void);
 	uint64_t wrote_at, wrote; /* what a migration is to copy: where last, and how much in all */
@@ -72,6 +73,7 @@ void gabi_kvm_vp_kick(struct gabi_kvm_machine *m, unsigned vp)
 void *gabi_kvm_machine_overlays(const struct gabi_kvm_machine *m) { (void)m; return made_up.overlays; }
 uint64_t gabi_kvm_machine_tsc(const struct gabi_kvm_machine *m) { (void)m; return made_up.tsc; }
 uint64_t gabi_kvm_machine_tsc_hz(const struct gabi_kvm_machine *m) { (void)m; return 10000000; }
+void gabi_kvm_machine_set_tsc_moved(struct gabi_kvm_machine *m, uint64_t moved) { (void)m; made_up.tsc -= moved, made_up.moved = moved; }
 void gabi_kvm_machine_wrote(struct gabi_kvm_machine *m, uint64_t gpa, uint64_t len) { (void)m, made_up.wrote_at = gpa, made_up.wrote += len; }
 void gabi_kvm_vp_changed(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; }
 void gabi_kvm_vp_drop_startup(const struct gabi_kvm_machine *m, unsigned vp) { (void)m, (void)vp; }
@@ -81,6 +83,13 @@ int gabi_kvm_vp_rest(struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (v
 int gabi_kvm_vp_waits(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return 0; }
 int gabi_kvm_vp_drop_init(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return 0; }
 struct gabi_kvm_registers *gabi_kvm_vp_registers(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl) { (void)m, (void)vp, (void)vtl; return &made_up.regs; }
+
+int gabi_kvm_machine_tsc_moved(const struct gabi_kvm_machine *m, uint64_t *ret_moved, struct gabi_diag *diag)
+{
+	(void)m, (void)diag;
+	*ret_moved = made_up.moved;
+	return 0;
+}
 
 int gabi_kvm_machine_overlay(struct gabi_kvm_machine *m, unsigned vtl, uint64_t gpa, uint32_t page)
 {
@@ -359,6 +368,45 @@ static void load__of_a_guest_from_elsewhere__says_anew_whether_its_tsc_is_reliab
 	assert_int_equal(get(made_up.overlays + PAGE_REF_TSC * 4096, 4) != 0, reliable);
 }
 
+static uint64_t reference_time(void)
+{
+	uint64_t value;
+	uint8_t fault = 0;
+	const struct gabi_kvm_exit exit = { .kind = GABI_KVM_EXIT_MSR, .size = 8, .count = 1, .address = GABI_HV_MSR_TIME_REF_COUNT, .data = &value, .fault = &fault };
+
+	assert_true(vmm_hyperv_serve(hyperv, 0, &exit));
+	assert_int_equal(fault, 0);
+	return value;
+}
+
+/* KVM has a restored guest's TSC as the guest wrote it; reference time has no part in that. */
+static void load__of_a_guest_that_wrote_its_tsc__has_its_reference_time(void **state)
+{
+	static const uint64_t rows[] = { 0, 500 * MS, 0 - 900 * MS };
+	uint64_t time;
+	size_t len, plain = 0;
+	void *bytes;
+
+	for (size_t i = 0; i < GABI_COUNT_OF(rows); i++) {
+		made_up.tsc = 1000 * MS;
+		made_up.moved = rows[i];
+		time = reference_time();
+		assert_int_equal(vmm_hyperv_save(hyperv, &bytes, &len, NULL), 0);
+		plain = i ? plain : len;
+		assert_int_equal(len == plain, !rows[i]); /* the others' stream is as it was */
+		end(state);
+		begin(state);
+		made_up.tsc = 1000 * MS + rows[i];
+		assert_int_equal(vmm_hyperv_load(hyperv, bytes, len, NULL), 0);
+		free(bytes);
+		assert_int_equal(reference_time(), time);
+		assert_int_equal(vmm_hyperv_save(hyperv, &bytes, &len, NULL), 0); /* and is so for the next */
+		assert_int_equal(made_up.moved, rows[i]);
+		assert_int_equal(len == plain, !rows[i]);
+		free(bytes);
+	}
+}
+
 /* ---- accesses that KVM could not carry out ---- */
 
 static void access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration(void **state)
@@ -437,6 +485,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(timer__put_off__comes_once_and_then, begin, end),
 		cmocka_unit_test_setup_teardown(load__of_one_in_a_higher_level__looks_at_what_lower_ones_are_sent, begin, end),
 		cmocka_unit_test_setup_teardown(load__of_a_guest_from_elsewhere__says_anew_whether_its_tsc_is_reliable, begin, end),
+		cmocka_unit_test_setup_teardown(load__of_a_guest_that_wrote_its_tsc__has_its_reference_time, begin, end),
 		cmocka_unit_test_setup_teardown(access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
