@@ -184,11 +184,21 @@ void gabi_hv_fill_ref_tsc_pages(struct gabi_hv *hv)
 	}
 }
 
+/* Nobody who reads the page needs to begin again. */
+static bool says_already(const struct gabi_hv *hv, uint64_t tsc_hz, int64_t offset_100ns, int reliable)
+{
+	return hv->tsc_last && hv->tsc_hz == tsc_hz && hv->tsc_offset == offset_100ns && !hv->tsc_sequence == !reliable;
+}
+
 int gabi_hv_do_set_reference_tsc(struct gabi_hv *hv, uint64_t tsc_hz, int64_t offset_100ns, int reliable)
 {
 	if (!tsc_hz)
 		return GABI_ERR_RANGE;
 	take(&hv->lock);
+	if (says_already(hv, tsc_hz, offset_100ns, reliable)) {
+		give(&hv->lock);
+		return 0;
+	}
 	hv->tsc_hz = tsc_hz;
 	hv->tsc_offset = offset_100ns;
 	/* 0 and -1 are no sequence numbers: the one means "not reliable", the other did in early versions. */

@@ -364,6 +364,8 @@ static void reference_tsc__page__gives_the_reference_time(void **state)
 	assert_int_equal(get(page, 4), 0);
 	assert_int_equal(gabi_hv_set_reference_tsc(rig->hv, 3000000000, 0, 1), 0);
 	assert_int_equal(get(page, 4), 4);
+	assert_int_equal(gabi_hv_set_reference_tsc(rig->hv, 3000000000, 0, 1), 0); /* it says so already */
+	assert_int_equal(get(page, 4), 4);
 	assert_int_equal(gabi_hv_set_reference_tsc(rig->hv, 0, 0, 1), GABI_ERR_RANGE);
 	rig_free(rig);
 }
