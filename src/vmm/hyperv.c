@@ -77,12 +77,44 @@ static bool is_meant(const struct gabi_hv_act *act, const struct gabi_hv_set *se
 	return set->valid >> vp / 64 & 1 && set->bank[vp / 64] >> vp % 64 & 1;
 }
 
+/* Intel SDM volume 3, IA32_APIC_BASE: enabled, and in x2APIC mode. A caller's mode is that of all: its own registers are no trouble to look at. */
+static bool uses_x2apic(const struct vmm_hyperv *hyperv, unsigned self, unsigned vtl)
+{
+	enum { APIC_BASE = 0x1b, X2APIC = 3 << 10 };
+	uint64_t base;
+
+	return self < hyperv->options.cpus && !gabi_kvm_vp_get_msr(hyperv->machine, self, vtl, APIC_BASE, &base) && (base & X2APIC) == X2APIC;
+}
+
+/* Intel SDM volume 3, logical x2APIC ID: the cluster is the APIC id's upper part, and the bit its lower four. All bits: everybody. */
+static bool is_in_cluster(uint32_t destination, unsigned apic_id)
+{
+	return destination == UINT32_MAX || (destination >> 16 == apic_id >> 4 && destination >> (apic_id & 15) & 1);
+}
+
+/* A message has eight bits for its destination, which a logical one in x2APIC mode has no room in. With an xAPIC the guest chooses who has which. */
+static void interrupt_logical(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act)
+{
+	enum { LOWEST_PRIORITY = 1 }; /* to one of them */
+	bool by_cluster = uses_x2apic(hyperv, self, act->vtl);
+
+	if (!by_cluster)
+		interrupt_one(hyperv, act, act->interrupt.ldr, true);
+	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {
+		if (by_cluster && !is_in_cluster(act->interrupt.ldr, vp))
+			continue;
+		if (by_cluster)
+			interrupt_one(hyperv, act, vp, false);
+		vmm_vsm_sent(hyperv, self, vp, act->vtl);
+		if (by_cluster && act->interrupt.type == LOWEST_PRIORITY)
+			return;
+	}
+}
+
 static void interrupt(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act, const struct gabi_hv_set *set)
 {
 	if (act->vp == GABI_HV_VP_LDR) {
-		interrupt_one(hyperv, act, act->interrupt.ldr, true);
-		for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
-			vmm_vsm_sent(hyperv, self, vp, act->vtl); /* whom it reaches the APICs know */
+		interrupt_logical(hyperv, self, act);
 		return;
 	}
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++) {

@@ -13,7 +13,7 @@
 
 #define MS 10000ull /* of reference time */
 
-enum { VPS = 2, SOURCES = 16, SOURCE_MASKED = 1 << 16, SOURCE_AUTO_EOI = 1 << 17, VECTOR = 0x72 };
+enum { VPS = 40, SOURCES = 16, SOURCE_MASKED = 1 << 16, SOURCE_AUTO_EOI = 1 << 17, VECTOR = 0x72 };
 
 int __wrap_gabi_hv_config_from_contract(struct gabi_hv_config *config, const struct gabi_contract *contract, struct gabi_diag *diag);
 
@@ -26,6 +26,8 @@ static struct {
 	void (*at_interrupt)(void);
 	uint64_t wrote_at, wrote; /* what a migration is to copy: where last, and how much in all */
 	unsigned interrupts, kicks[VPS], wakes;
+	uint64_t apic_base, sent_to; /* bit n: a message went to APIC n */
+	unsigned sent_logical;       /* of the last */
 } made_up;
 
 struct gabi_kvm_machine {
@@ -42,8 +44,10 @@ void *gabi_kvm_machine_ram(const struct gabi_kvm_machine *m, uint64_t gpa, uint6
 
 int gabi_kvm_machine_msi(const struct gabi_kvm_machine *m, unsigned vtl, uint64_t address, uint32_t data)
 {
-	(void)m, (void)vtl, (void)address, (void)data;
+	(void)m, (void)vtl, (void)data;
 	made_up.interrupts++;
+	made_up.sent_logical = address >> 2 & 1;
+	made_up.sent_to |= (uint64_t)!made_up.sent_logical << (address >> 12 & 0x3f);
 	if (made_up.at_interrupt)
 		made_up.at_interrupt();
 	return 0;
@@ -60,7 +64,7 @@ int gabi_kvm_vp_set_msr(const struct gabi_kvm_machine *m, unsigned vp, unsigned 
 int gabi_kvm_vp_get_msr(const struct gabi_kvm_machine *m, unsigned vp, unsigned vtl, uint32_t msr, uint64_t *ret_value)
 {
 	(void)m;
-	*ret_value = msr - GABI_HV_MSR_SINT0 < SOURCES ? made_up.source[vp][vtl][msr - GABI_HV_MSR_SINT0] : 0;
+	*ret_value = msr == 0x1b ? made_up.apic_base : msr - GABI_HV_MSR_SINT0 < SOURCES ? made_up.source[vp][vtl][msr - GABI_HV_MSR_SINT0] : 0;
 	return 0;
 }
 
@@ -426,6 +430,40 @@ static void access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration
 	assert_int_equal(made_up.wrote, 8);
 }
 
+/* ---- interrupts for logical destinations ---- */
+
+/* Intel SDM volume 3, IA32_APIC_BASE, and logical destination mode in x2APIC mode. */
+static const struct {
+	uint64_t apic_base;
+	uint32_t destination;
+	uint8_t type; /* HV_INTERRUPT_TYPE */
+	uint64_t to;
+	unsigned messages, logical;
+} logical_rows[] = {
+	{ 0xfee00d00, 0x00000003, 0, 0x3, 2, 0 }, { 0xfee00c00, 0x00008100, 0, 0x8100, 2, 0 }, { 0xfee00d00, 0x00010001, 0, 0x10000, 1, 0 },
+	{ 0xfee00d00, 0x000280ff, 0, 0xff00000000, 8, 0 }, { 0xfee00d00, 0x00030001, 0, 0, 0, 0 }, { 0xfee00d00, 0x00010000, 0, 0, 0, 0 },
+	{ 0xfee00d00, UINT32_MAX, 4, 0xffffffffff, 40, 0 }, { 0xfee00d00, 0x00010006, 1, 0x20000, 1, 0 },
+	{ 0xfee00900, 0x00000003, 0, 0, 1, 1 }, { 0xfee00900, 0x000000ff, 1, 0, 1, 1 },
+};
+
+static void interrupt__for_a_logical_destination__reaches_whom_it_names(void **state)
+{
+	struct gabi_hv_turn *turn = &hyperv->turn[0];
+
+	(void)state;
+	for (size_t i = 0; i < GABI_COUNT_OF(logical_rows); i++) {
+		made_up.apic_base = logical_rows[i].apic_base;
+		made_up.sent_to = made_up.interrupts = made_up.sent_logical = 0;
+		turn->count = 1;
+		turn->changes = 0;
+		turn->act[0] = (struct gabi_hv_act){ .kind = GABI_HV_ACT_INTERRUPT, .vp = GABI_HV_VP_LDR, .interrupt = {
+			.vector = VECTOR, .type = logical_rows[i].type, .ldr = logical_rows[i].destination } };
+		vmm_hyperv_carry_out(hyperv, 0, turn);
+		if (made_up.sent_to != logical_rows[i].to || made_up.interrupts != logical_rows[i].messages || made_up.sent_logical != logical_rows[i].logical)
+			fail_msg("destination %#x: %u messages, to %#llx", logical_rows[i].destination, made_up.interrupts, (unsigned long long)made_up.sent_to);
+	}
+}
+
 /* ---- interrupts that end by themselves ---- */
 
 static void send(uint8_t vector, uint8_t auto_eoi)
@@ -487,6 +525,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(load__of_a_guest_from_elsewhere__says_anew_whether_its_tsc_is_reliable, begin, end),
 		cmocka_unit_test_setup_teardown(load__of_a_guest_that_wrote_its_tsc__has_its_reference_time, begin, end),
 		cmocka_unit_test_setup_teardown(access__of_ram_that_kvm_could_not_carry_out__is_known_to_a_migration, begin, end),
+		cmocka_unit_test_setup_teardown(interrupt__for_a_logical_destination__reaches_whom_it_names, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
 	};
