@@ -638,13 +638,17 @@ int vmm_hyperv_save(struct vmm_hyperv *hyperv, void **ret_bytes, size_t *ret_len
 	       gabi_fail(diag, GABI_ERR_CONFLICT, "a virtual processor is inside the Hyper-V engine", (char *)NULL) : 0;
 }
 
-/* KVM's saved state has who the guest is, and not its sources. Those of a level that is left are told when it writes them anew. */
-static void mirror_sources(struct vmm_hyperv *hyperv, unsigned vp)
+/*
+ * KVM's saved state has its sources, and among them may be one that was taken for a VINA (vmm_vsm_end_of), which has to be known again. And there are states
+ * without any, that an earlier version saved. The engine tells those of the level that it has the processor in.
+ */
+void vmm_hyperv_mirror_sources(struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_turn *turn)
 {
 	uint64_t value;
 
 	for (uint32_t msr = GABI_HV_MSR_SINT0; msr <= GABI_HV_MSR_SINT15; msr++)
-		if (gabi_hv_rdmsr(hyperv->hv, vp, msr, vmm_hyperv_now(hyperv), &value, &hyperv->turn[vp]) == GABI_HV_DONE)
+		if (gabi_hv_rdmsr(hyperv->hv, vp, msr, vmm_hyperv_now(hyperv), &value, turn) == GABI_HV_DONE &&
+		    !vmm_vsm_knows_again(hyperv, vp, msr, value))
 			gabi_kvm_vp_set_msr(hyperv->machine, vp, vmm_vsm_current(hyperv, vp), msr, value);
 }
 
@@ -674,7 +678,7 @@ int vmm_hyperv_load(struct vmm_hyperv *hyperv, const void *bytes, size_t len, st
 		resume(hyperv, vp);
 	vmm_vsm_load(hyperv);
 	for (unsigned vp = 0; vp < hyperv->options.cpus; vp++)
-		mirror_sources(hyperv, vp);
+		vmm_hyperv_mirror_sources(hyperv, vp, &hyperv->turn[vp]);
 	return 0;
 }
 

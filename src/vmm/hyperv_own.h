@@ -29,6 +29,10 @@ uint64_t vmm_hyperv_now(const struct vmm_hyperv *hyperv);
 /* Carries a turn out; vp is the processor whose thread this is, or the number of processors. */
 void vmm_hyperv_carry_out(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn);
 
+/* Behind a restore: KVM's interrupt sources are the guest's, and those taken for it are known again, of the trust level that a virtual processor is in. turn is scratch. Its thread, or where nobody
+ * runs it. */
+void vmm_hyperv_mirror_sources(struct vmm_hyperv *hyperv, unsigned vp, struct gabi_hv_turn *turn);
+
 /* The guest cannot go on. */
 void vmm_hyperv_fail(struct vmm_hyperv *hyperv, const char *text);
 
@@ -50,6 +54,9 @@ void vmm_vsm_sent(struct vmm_hyperv *hyperv, unsigned self, unsigned vp, unsigne
 /* Before an interrupt of act is sent, on the thread of virtual processor self: whether its service is to end by itself. And KVM was told of a source. */
 void vmm_vsm_end_of(struct vmm_hyperv *hyperv, unsigned self, const struct gabi_hv_act *act);
 void vmm_vsm_source_changed(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr);
+
+/* Behind a restore: was a source of KVM's, which the guest has as value, taken for that? Then it stays. */
+bool vmm_vsm_knows_again(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr, uint64_t value);
 
 /* Brings changed protections to the page tables. */
 void vmm_vsm_protect(struct vmm_hyperv *hyperv, unsigned vp, const struct gabi_hv_turn *turn);

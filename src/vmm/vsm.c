@@ -110,6 +110,25 @@ static void restore(const struct vmm_hyperv *hyperv, unsigned vp, const struct g
 	gabi_kvm_vp_changed(hyperv->machine, vp, act->change.to);
 }
 
+/* A level that is entered for the first time since a restore. The processor's own turn is being carried out. */
+static void mirror_entered(struct vmm_hyperv *hyperv, unsigned vp)
+{
+	struct vsm_vp *me = vp_of(hyperv, vp);
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	struct gabi_hv_turn *turn;
+
+	if (!(me->unmirrored >> vtl & 1) || gabi_hv_active_vtl(hyperv->hv, vp) != vtl)
+		return;
+	turn = malloc(sizeof(*turn));
+	if (!turn) {
+		vmm_hyperv_fail(hyperv, "out of memory");
+		return;
+	}
+	vmm_hyperv_mirror_sources(hyperv, vp, turn);
+	free(turn);
+	me->unmirrored &= ~(1u << vtl);
+}
+
 static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *act)
 {
 	struct vsm_vp *me = vp_of(hyperv, act->vp);
@@ -122,6 +141,7 @@ static void change_level(struct vmm_hyperv *hyperv, const struct gabi_hv_act *ac
 		vmm_hyperv_fail(hyperv, diag.text);
 	restore(hyperv, act->vp, act);
 	atomic_store(&me->vtl, act->change.to);
+	mirror_entered(hyperv, act->vp);
 	vsm_give(hyperv, act->vp);
 	hyperv->options.switched(hyperv->options.ctx, act->vp);
 	if (act->change.to > act->vtl && !atomic_exchange(&hyperv->vsm->busy, true))
@@ -251,6 +271,7 @@ void vmm_vsm_load(struct vmm_hyperv *hyperv)
 		if (vmm_vsm_current(hyperv, vp))
 			atomic_store(&hyperv->vsm->busy, true); /* it will not be entered, and what lower ones are sent is to be heard */
 		me->told = 0;
+		me->unmirrored = gabi_hv_enabled_vtls(hyperv->hv, vp) & ~(1u << vmm_vsm_current(hyperv, vp));
 		me->ran = gabi_kvm_vp_is_started(hyperv->machine, vp);
 		for (unsigned vtl = 0; vtl < hyperv->config.vtl_count; vtl++)
 			gabi_hv_interrupt(hyperv->hv, vp, vtl, false, &hyperv->turn[vp]);

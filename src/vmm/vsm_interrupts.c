@@ -101,6 +101,21 @@ void vmm_vsm_source_changed(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr
 		me->ends[vtl].vector = me->ends[vtl].source = 0;
 }
 
+/* What it was taken for may be pending still. */
+bool vmm_vsm_knows_again(struct vmm_hyperv *hyperv, unsigned vp, uint32_t msr, uint64_t value)
+{
+	struct vsm_vp *me = hyperv->vsm ? vp_of(hyperv, vp) : NULL;
+	unsigned vtl = vmm_vsm_current(hyperv, vp);
+	uint64_t kvms;
+
+	if (!me || !(value & SOURCE_MASKED) || gabi_kvm_vp_get_msr(hyperv->machine, vp, vtl, msr, &kvms) ||
+	    (kvms & (SOURCE_MASKED | SOURCE_AUTO_EOI)) != SOURCE_AUTO_EOI)
+		return false;
+	me->ends[vtl].vector = (uint8_t)kvms;
+	me->ends[vtl].source = (uint8_t)(msr - GABI_HV_MSR_SINT0);
+	return true;
+}
+
 static void tell(struct vmm_hyperv *hyperv, unsigned vp, unsigned vtl, bool pending)
 {
 	struct vsm_vp *me = vp_of(hyperv, vp);

@@ -21,6 +21,7 @@ struct vsm_vp {
 		uint8_t vector;     /* KVM's local APIC ends its service by itself; 0: not looked up */
 		uint8_t source;     /* of KVM's SynIC, that says so, and is none of the guest's; 0: one of the guest's does */
 	} ends[GABI_KVM_VTLS_MAX]; /* of each VTL, a vector that was sent last so; of its own thread */
+	unsigned unmirrored;    /* VTLs that were restored, and of which KVM's sources are not known to be the guest's; of its own thread */
 	_Atomic uint64_t timer_at[GABI_KVM_VTLS_MAX]; /* host's ns, of each local APIC; UINT64_MAX: none */
 	bool kicked, rests, probed; /* its last run was ended by a kick; it rests in HLT; its rest was ended to see; of its own thread */
 	uint64_t left_at, pause; /* when a kick ended its run, host's ns, else 0; for how long it rests; of its own thread */

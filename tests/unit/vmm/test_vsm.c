@@ -516,6 +516,71 @@ static void interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_othe
 	assert_int_equal(made_up.source[0][1][3], VECTOR | SOURCE_AUTO_EOI);
 }
 
+/* Saved in one level and restored, as KVM's state has its sources. */
+static void travel(void **state)
+{
+	uint64_t source[VPS][2][SOURCES];
+	void *bytes;
+	size_t len;
+
+	memcpy(source, made_up.source, sizeof(source));
+	assert_int_equal(vmm_hyperv_save(hyperv, &bytes, &len, NULL), 0);
+	end(state);
+	begin(state);
+	memcpy(made_up.source, source, sizeof(source));
+	assert_int_equal(vmm_hyperv_load(hyperv, bytes, len, NULL), 0);
+	free(bytes);
+}
+
+static void load__of_a_notification_that_ends_by_itself__knows_its_source_again(void **state)
+{
+	const uint64_t ends = VECTOR | SOURCE_AUTO_EOI, own = 0x44 | SOURCE_AUTO_EOI;
+
+	for (unsigned entered = 0; entered < 2; entered++) {
+		enter_vtl1();
+		write_msr(0, GABI_HV_MSR_SINT0 + 3, own);
+		send(VECTOR, 1);
+		if (!entered)
+			vmm_vsm_return(hyperv, 0);
+		assert_int_equal(vmm_vsm_current(hyperv, 0), entered);
+		travel(state);
+		if (!entered)
+			vmm_vsm_call(hyperv, 0);
+		assert_int_equal(vmm_vsm_current(hyperv, 0), 1);
+		assert_int_equal(sources_of(ends), 1); /* it may be pending still */
+		send(VECTOR, 0);
+		assert_int_equal(sources_of(ends), 0);
+		assert_int_equal(made_up.source[0][1][3], own);
+		send(VECTOR, 1);
+		assert_int_equal(sources_of(ends), 1);
+		vmm_vsm_return(hyperv, 0);
+		vmm_vsm_call(hyperv, 0);
+		assert_int_equal(sources_of(ends), 1); /* once it is known it stays */
+		end(state);
+		begin(state);
+	}
+}
+
+/* An earlier version's state has no sources of KVM's. */
+static void load__of_a_state_without_sources__tells_kvm_the_guests(void **state)
+{
+	const uint64_t own = 0x44 | SOURCE_AUTO_EOI;
+
+	for (unsigned vtl = 0; vtl < 2; vtl++) {
+		enter_vtl1();
+		write_msr(0, GABI_HV_MSR_SINT0 + 3, own);
+		if (!vtl)
+			vmm_vsm_return(hyperv, 0);
+		made_up.source[0][1][3] = SOURCE_MASKED;
+		travel(state);
+		if (!vtl)
+			vmm_vsm_call(hyperv, 0);
+		assert_int_equal(made_up.source[0][1][3], own);
+		end(state);
+		begin(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -528,6 +593,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(interrupt__for_a_logical_destination__reaches_whom_it_names, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__that_ends_by_itself__has_one_source_of_kvms, begin, end),
 		cmocka_unit_test_setup_teardown(interrupt__of_a_guests_own_source_that_ends_by_itself__needs_no_other, begin, end),
+		cmocka_unit_test_setup_teardown(load__of_a_notification_that_ends_by_itself__knows_its_source_again, begin, end),
+		cmocka_unit_test_setup_teardown(load__of_a_state_without_sources__tells_kvm_the_guests, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
