@@ -113,6 +113,12 @@ struct gabi_hv_installed {
 	uint32_t first, last; /* ports, or twice the MSR, leaf or vector */
 };
 
+/*
+ * With the dialect stock-kvm: so many MSRs can be intercepted that lie in none of three windows of 0x2000 at 0, 0xc0000000 and 0xc0010000. KVM's filter has
+ * 16 ranges, of which a window takes two, one for reads and one for writes, and each of the others one; six are the VMM's own.
+ */
+#define GABI_HV_STOCK_KVM_FAR_MSRS 4u
+
 /* What higher VTLs want intercepted in that VTL, beside gabi_hv_traps: number `at`, from 0 on. 1, or 0 behind the last. To be asked
  * anew after an action TRAPS. Any thread. */
 GABI_API int gabi_hv_installed(struct gabi_hv *hv, unsigned vtl, size_t at, struct gabi_hv_installed *ret_installed);

@@ -307,8 +307,28 @@ bool gabi_hv_valid_installed(const struct gabi_hv_installed *one)
 	return false;
 }
 
+/* GABI_HV_STOCK_KVM_FAR_MSRS. */
+static bool is_far(const struct gabi_hv_installed *one)
+{
+	enum { WINDOW = 0x2000 };
+
+	return one->type == GABI_HV_INTERCEPT_MSR && one->first >= WINDOW && one->first - 0xc0000000u >= WINDOW && one->first - 0xc0010000u >= WINDOW;
+}
+
+static bool has_room_in_filter(const struct gabi_hv *hv, const struct gabi_hv_installed *wanted)
+{
+	unsigned count = 0;
+
+	if (!(hv->dialect & GABI_HV_DIALECT_STOCK_KVM) || !is_far(wanted))
+		return true;
+	for (unsigned vtl = 0; vtl < hv->vtl_count; vtl++)
+		for (uint32_t i = 0; i < hv->common[vtl].installed; i++)
+			count += is_far(&hv->common[vtl].intercept[i]);
+	return count < GABI_HV_STOCK_KVM_FAR_MSRS;
+}
+
 /* Installs, changes or takes back. False where there is no room. */
-static bool install(struct vtl_common *common, const struct gabi_hv_installed *wanted)
+static bool install(const struct gabi_hv *hv, struct vtl_common *common, const struct gabi_hv_installed *wanted)
 {
 	uint32_t at = 0;
 
@@ -320,7 +340,7 @@ static bool install(struct vtl_common *common, const struct gabi_hv_installed *w
 			common->intercept[at] = common->intercept[--common->installed];
 		return true;
 	}
-	if (at == INSTALLED)
+	if (at == INSTALLED || (at == common->installed && !has_room_in_filter(hv, wanted)))
 		return false;
 	common->intercept[at] = *wanted;
 	if (at == common->installed)
@@ -366,7 +386,7 @@ unsigned gabi_hv_call_install_intercept(struct call *call)
 		return GABI_HV_STATUS_INVALID_PARAMETER;
 	wanted.access = (uint8_t)access;
 	take(&hv->lock);
-	room = install(&hv->common[call->vtl], &wanted);
+	room = install(hv, &hv->common[call->vtl], &wanted);
 	give(&hv->lock);
 	if (!room)
 		return GABI_HV_STATUS_INSUFFICIENT_MEMORY;

@@ -40,24 +40,30 @@ static void take_hyperv(struct draft *draft)
 	add_range(draft, 0x40000073, 0x18d, KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE, none);
 }
 
-static bool take_one(struct draft *draft, uint32_t msr, bool write)
+static bool take_one(struct draft *draft, uint32_t msr, bool reads, bool writes)
 {
+	const bool takes[2] = { reads, writes };
+
 	for (unsigned i = 0; i < WINDOWS; i++) {
 		uint32_t at = msr - window_base[i];
 
 		if (at >= WINDOW)
 			continue;
-		draft->bitmap[i][write][at / 8] &= (uint8_t)~(1u << at % 8);
-		draft->taken[i][write] = true;
+		for (unsigned write = 0; write < 2; write++) {
+			if (!takes[write])
+				continue;
+			draft->bitmap[i][write][at / 8] &= (uint8_t)~(1u << at % 8);
+			draft->taken[i][write] = true;
+		}
 		return true;
 	}
-	return add_range(draft, msr, 1, write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ, none);
+	return add_range(draft, msr, 1, (reads ? KVM_MSR_FILTER_READ : 0) | (writes ? KVM_MSR_FILTER_WRITE : 0), none);
 }
 
 static bool take(struct draft *draft, const struct gabi_kvm_msrs *msrs)
 {
 	for (uint32_t i = 0; i < msrs->count; i++)
-		if ((msrs->reads && !take_one(draft, msrs->first + i, false)) || (msrs->writes && !take_one(draft, msrs->first + i, true)))
+		if (!take_one(draft, msrs->first + i, msrs->reads, msrs->writes))
 			return false;
 	return true;
 }

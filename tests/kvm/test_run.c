@@ -3,6 +3,8 @@
  * What comes of an instruction that KVM gives up, on a KVM that is made up: ioctl is this file's. KVM may do so for an event that is not on its way
  * (src/kvm/run.c); then it is run again, once. Needs no KVM.
  */
+#include <gabi/hv_vsm.h>
+
 #include "kvm/machine.h"
 
 #include <stdarg.h>
@@ -16,6 +18,7 @@ enum { VM = 99, VCPU = 100, RIP = 0x1234, FOR_EVER = 1000 };
 
 static struct kvm_run run;
 static struct kvm_vcpu_events events;
+static struct kvm_msr_filter filter;
 static uint64_t tsc_offset;
 static int khz[2]; /* of this machine, which the VM says, and of the guest */
 static unsigned runs, given_up; /* KVM_RUN so far; and how often it gives up before it gets on */
@@ -44,7 +47,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		*(uint64_t *)(uintptr_t)va_arg(args, struct kvm_device_attr *)->addr = tsc_offset;
 	else if (request == KVM_GET_VCPU_EVENTS)
 		*va_arg(args, struct kvm_vcpu_events *) = events;
-	else
+	else if (request == KVM_X86_SET_MSR_FILTER)
+		filter = *va_arg(args, struct kvm_msr_filter *);
+	else if (request != KVM_ENABLE_CAP)
 		fail_msg("descriptor %d is asked 0x%lx", fd, request);
 	va_end(args);
 	return 0;
@@ -161,6 +166,31 @@ static void tsc__that_the_guest_moved__is_no_step_of_the_clock(void **state)
 	tsc_offset = 0;
 }
 
+/* The engine refuses to intercept more of those than these: include/gabi/hv_vsm.h. So many fit, whatever else is taken, and no more. */
+static void take_msrs__as_many_far_ones_as_the_engine_lets_be__fit_into_kvms_filter(void **state)
+{
+	static const int descriptor = VCPU;
+	static struct gabi_kvm_vm vm = { .vm = VM, .vcpu = &descriptor, .vcpus = 1 };
+	struct gabi_kvm_msrs msrs[3 + GABI_HV_STOCK_KVM_FAR_MSRS + 1] = {
+		{ 0x176, 1, 1, 1 }, { 0xc0000103, 1, 1, 1 }, { 0xc0010117, 1, 1, 1 },
+	};
+	struct gabi_kvm_machine machine = { .options = { .vps = 1, .vtls = 2, .hyperv = 1 } };
+	unsigned both = 0;
+
+	(void)state;
+	machine.level[0].vm = &vm;
+	for (uint32_t i = 0; i <= GABI_HV_STOCK_KVM_FAR_MSRS; i++)
+		msrs[3 + i] = (struct gabi_kvm_msrs){ 0x10000 + i * 2, 1, 1, 1 };
+	memset(&filter, 0, sizeof(filter));
+	assert_int_equal(gabi_kvm_machine_take_msrs(&machine, 0, msrs, GABI_COUNT_OF(msrs), NULL), GABI_ERR_LIMIT);
+	assert_int_equal(gabi_kvm_machine_take_msrs(&machine, 0, msrs, GABI_COUNT_OF(msrs) - 1, NULL), 0);
+	for (unsigned i = 0; i < KVM_MSR_FILTER_MAX_RANGES; i++) {
+		assert_int_not_equal(filter.ranges[i].nmsrs, 0);
+		both += filter.ranges[i].base >= 0x10000 && filter.ranges[i].base < 0x20000 && filter.ranges[i].flags == (KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE);
+	}
+	assert_int_equal(both, GABI_HV_STOCK_KVM_FAR_MSRS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +198,7 @@ int main(void)
 		cmocka_unit_test(run__kvm_gives_up_for_nothing_for_ever__says_so),
 		cmocka_unit_test(run__kvm_gives_up_for_an_event__is_not_run_again),
 		cmocka_unit_test(tsc__of_a_guest_that_kvm_scales__is_scaled),
+		cmocka_unit_test(take_msrs__as_many_far_ones_as_the_engine_lets_be__fit_into_kvms_filter),
 		cmocka_unit_test(tsc__that_the_guest_moved__is_no_step_of_the_clock),
 	};
 

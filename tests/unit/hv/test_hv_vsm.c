@@ -1152,6 +1152,32 @@ static void install_intercept__more_than_there_is_room_for__is_insufficient_memo
 	rig_free(rig);
 }
 
+/* What KVM's filter has no range for is not taken: Documentation/virt/kvm/api.rst, KVM_X86_SET_MSR_FILTER, KVM_MSR_FILTER_MAX_RANGES. */
+static void stock_kvm__msrs_that_kvms_filter_has_no_room_for__are_insufficient_memory(void **state)
+{
+	static const uint32_t near[] = { 0, 0x1fff, 0xc0000000, 0xc0001fff, 0xc0010000, 0xc0011fff };
+	static const uint32_t far[] = { 0x2000, 0xbfffffff, 0xc0002000, 0xc000ffff, 0xc0012000, 0xffffffff };
+	struct gabi_hv_config config = rig_config();
+
+	(void)state;
+	for (unsigned stock = 0; stock < 2; stock++) {
+		struct rig *rig;
+
+		config.dialect = stock ? GABI_HV_DIALECT_STOCK_KVM : 0;
+		rig = rig_secure_with(&config);
+		for (unsigned i = 0; i < 6; i++)
+			assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_MSR, far[i]),
+					 stock && i >= GABI_HV_STOCK_KVM_FAR_MSRS ? GABI_HV_STATUS_INSUFFICIENT_MEMORY : 0);
+		for (unsigned i = 0; i < 6; i++)
+			assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_MSR, near[i]), 0);
+		assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_IO_PORT, 0x2000), 0);
+		assert_int_equal(install(rig, 1, GABI_HV_INTERCEPT_MSR, far[0]), 0); /* another access */
+		assert_int_equal(install(rig, 0, GABI_HV_INTERCEPT_MSR, far[0]), 0);
+		assert_int_equal(install(rig, 3, GABI_HV_INTERCEPT_MSR, far[5]), 0);
+		rig_free(rig);
+	}
+}
+
 /* HV_X64_MSR_INTERCEPT_MESSAGE; 6.0b 8.10: of those that the hypervisor does not virtualize. */
 static void msr_intercept__installed__is_told_with_rdx_and_rax(void **state)
 {
@@ -1729,6 +1755,7 @@ int main(void)
 		cmocka_unit_test(trap__each_case__enters_the_vtl_that_wants_it),
 		cmocka_unit_test(io__installed_port__is_told_to_the_vtl_that_wants_it),
 		cmocka_unit_test(install_intercept__each_case__gives_the_status_of_its_page),
+		cmocka_unit_test(stock_kvm__msrs_that_kvms_filter_has_no_room_for__are_insufficient_memory),
 		cmocka_unit_test(stock_kvm__what_no_kvm_stops_at__is_refused),
 		cmocka_unit_test(install_intercept__more_than_there_is_room_for__is_insufficient_memory),
 		cmocka_unit_test(msr_intercept__installed__is_told_with_rdx_and_rax),
