@@ -50,7 +50,11 @@ a_disk_is_one_guests() { # but one that nobody may write to is anybody's
 	start first --disk disk || return 1
 	first=$started started=$web
 	"$gabi" run --force --disk disk "$guest" </dev/null >out 2>err || status=$?
-	((status == 3)) && (($(wc -l <err) == 1)) && grep -q "the disk is another guest's already" err || { echo "status $status"; cat err; return 1; }
+	if ((status != 3 || $(wc -l <err) != 1)) || ! grep -q "the disk is another guest's already" err; then
+		echo "status $status"
+		cat err
+		return 1
+	fi
 	ctl first quit && ends "$first" 1
 }
 a_name_of_the_image() {
