@@ -477,6 +477,15 @@ static const struct plain vp_last[] = {
 	{ GABI_STATE_MP_STATE, KVM_SET_MP_STATE, "set whether it runs" },
 };
 
+/* Of a processor without XSAVE the state has none, and KVM takes none. */
+static int load_xcrs(struct moving *m, unsigned vp)
+{
+	const struct gabi_state_part *part = part_of(m, xcrs.kind, vp);
+	const struct kvm_xcrs *saved = part ? part->data : NULL;
+
+	return saved && saved->nr_xcrs ? load_plain(m, &xcrs, m->vm->vcpu[vp], vp) : 0;
+}
+
 /* Are the same devices in the kernel on both sides? One that the state lacks would stay as it was made, and what the guest did with
  * its own would be lost. There is no timer without the chips. */
 static int check_devices(struct moving *m)
@@ -542,7 +551,7 @@ int restore_vp(struct moving *moving, unsigned vp)
 	if (!err)
 		err = load_unlisted(moving, vp);
 	if (!err)
-		err = load_plain(moving, &xcrs, vcpu, vp);
+		err = load_xcrs(moving, vp);
 	if (!err)
 		err = load_xsave(moving, vp);
 	if (!err)
